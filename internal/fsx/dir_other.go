@@ -1,0 +1,15 @@
+//go:build unix && !linux
+
+package fsx
+
+import "os"
+
+func datasync(f *os.File) error { return f.Sync() }
+
+func preallocate(f *os.File, size int64) error {
+	fi, err := f.Stat()
+	if err != nil || fi.Size() >= size {
+		return err
+	}
+	return f.Truncate(size)
+}
