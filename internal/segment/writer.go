@@ -1,0 +1,114 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/stetlog/stet/internal/fsx"
+)
+
+// Writer appends frames to one new segment. It is not safe for concurrent use; its owner holds the lock on the
+// directory. Frames gather in memory with Add and reach the file in one write and one fdatasync with Commit.
+type Writer struct {
+	f       fsx.File
+	name    string
+	header  Header
+	off     int64 // where the next write goes
+	pending []byte
+	frames  int
+	err     error // the first failure; terminal
+}
+
+// Create makes the segment durable before its first frame: exclusive create, space for prealloc bytes (0: none),
+// header, sync of the file, sync of the directory. h.Kind is at most 16 bytes, h.Meta at most MaxMeta.
+func Create(fsys fsx.FS, name string, h Header, prealloc int64) (*Writer, error) {
+	if len(h.Kind) > 16 || len(h.Meta) > MaxMeta {
+		return nil, fmt.Errorf("create %s: kind of %d bytes (limit 16) or meta of %d (limit %d)", name, len(h.Kind), len(h.Meta), MaxMeta)
+	}
+	f, err := fsys.Create(name, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{f: f, name: name, header: h, off: h.Size()}
+	if err := w.init(fsys, prealloc); err != nil {
+		return nil, errors.Join(fmt.Errorf("create %s: %w", name, err), f.Close(), fsys.Remove(name))
+	}
+	return w, nil
+}
+
+func (w *Writer) init(fsys fsx.FS, prealloc int64) error {
+	if prealloc > 0 {
+		if err := w.f.Preallocate(prealloc); err != nil {
+			return err
+		}
+	}
+	if _, err := w.f.WriteAt(w.header.append(nil), 0); err != nil {
+		return err
+	}
+	if err := w.f.Sync(); err != nil {
+		return err
+	}
+	return fsys.SyncDir(path.Dir(w.name))
+}
+
+// Add puts a frame behind those not committed yet. The payload is copied; parts are joined without anything between.
+func (w *Writer) Add(key uint64, parts ...[]byte) error {
+	if w.err != nil {
+		return w.err
+	}
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	if n == 0 || n > MaxPayload {
+		return fmt.Errorf("frame %d for %s: payload of %d bytes, allowed are 1 to %d", key, w.name, n, MaxPayload)
+	}
+	start := len(w.pending)
+	w.pending = append(w.pending, marker[:]...)
+	w.pending = binary.BigEndian.AppendUint32(w.pending, uint32(n))
+	w.pending = binary.BigEndian.AppendUint64(w.pending, key)
+	w.pending = append(w.pending, 0, 0, 0, 0)
+	for _, p := range parts {
+		w.pending = append(w.pending, p...)
+	}
+	frame := w.pending[start:]
+	binary.BigEndian.PutUint32(frame[16:], checksum(w.header.Salt, frame[:16], frame[frameSize:]))
+	w.frames++
+	return nil
+}
+
+// Commit writes what was added and makes it durable. On an error none of it counts, and the writer is dead: it is not
+// known what the disk holds, and trying again could make a lost write look durable (THREATS 2).
+func (w *Writer) Commit() error {
+	if w.err != nil {
+		return w.err
+	}
+	if len(w.pending) == 0 {
+		return nil
+	}
+	if _, err := w.f.WriteAt(w.pending, w.off); err != nil {
+		w.err = fmt.Errorf("write %s at byte %d: %w", w.name, w.off, err)
+		return w.err
+	}
+	if err := w.f.Sync(); err != nil {
+		w.err = fmt.Errorf("sync %s: %w", w.name, err)
+		return w.err
+	}
+	w.off += int64(len(w.pending))
+	w.pending = w.pending[:0]
+	return nil
+}
+
+// Name is the file's name as given to Create.
+func (w *Writer) Name() string { return w.name }
+
+// Number is the segment's number.
+func (w *Writer) Number() uint64 { return w.header.Number }
+
+// Size is how far the segment is written and durable, in bytes.
+func (w *Writer) Size() int64 { return w.off }
+
+// Close closes the file. What was added and not committed is dropped.
+func (w *Writer) Close() error { return w.f.Close() }
