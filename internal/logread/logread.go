@@ -1,0 +1,107 @@
+// Package logread is the one seam through which a log in C2SP tlog-tiles layout is read, wherever it lies.
+//
+// Whoever reads a log — the verifier, an export, a command that shows one entry — asks a Source for a path of that
+// layout (checkpoint, tile/<L>/<N>[.p/<W>], tile/entries/<N>[.p/<W>]) and gets the bytes as C2SP defines them: what a
+// place does for its own sake, such as keeping bundles compressed, stays behind the seam. Today there is one
+// implementation, Dir.
+//
+// A Source tells three kinds of failure apart, because they are three different answers to an auditor: a file that is
+// missing (fs.ErrNotExist) or that cannot be what its name says (*DamageError) is an integrity failure; one that could
+// not be read (any other error) was not checked.
+//
+// Nothing here is trusted: what a Source hands out is bytes that somebody claims, to be held against a checkpoint.
+package logread
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stetlog/stet/proof"
+)
+
+// CheckpointPath is where a log keeps its signed checkpoint.
+const CheckpointPath = "checkpoint"
+
+// A Source gives the files of one log. It must be safe for concurrent use.
+//
+// Fetch returns what stands at a path of the C2SP tlog-tiles layout, bundles in plain form. A partial tile or bundle
+// can be asked for at any width up to what is stored: it is answered from a wider one where its own file is gone.
+// The caller may change the returned bytes. Errors wrap fs.ErrNotExist where nothing stands there, are a *DamageError
+// where what stands there cannot be right, wrap proof.ErrMalformed where path is not of the layout, and are anything
+// else where it could not be read. Nothing is retried.
+type Source interface {
+	Fetch(ctx context.Context, path string) ([]byte, error)
+}
+
+// DamageError says that a file is there, was read, and cannot be what its name says.
+type DamageError struct {
+	File   string // path below the log's directory
+	Reason string
+}
+
+func (e *DamageError) Error() string { return e.File + " is damaged: " + e.Reason }
+
+func damaged(file, format string, args ...any) error {
+	return &DamageError{File: file, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Bundle names the entry bundle that holds entry seq of a log of size entries, and the seq of its first entry.
+func Bundle(seq, size uint64) (t proof.Tile, first uint64) {
+	t = proof.Tile{Entries: true, Index: seq / proof.TileWidth, Width: proof.TileWidth}
+	first = t.Index * proof.TileWidth
+	if size-first < proof.TileWidth {
+		t.Width = int(size - first)
+	}
+	return t, first
+}
+
+// Entries calls fn for the entries from ≤ seq < to, in order, with one bundle in memory at a time. entry is valid
+// until fn returns. It stops at fn's error, and returns it as it is.
+func Entries(ctx context.Context, src Source, from, to uint64, fn func(seq uint64, entry []byte) error) error {
+	for from < to {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		t, first := Bundle(from, to)
+		path := t.Path()
+		b, err := src.Fetch(ctx, path)
+		if err != nil {
+			return fmt.Errorf("read entries from %d: %w", from, err)
+		}
+		for i := range uint64(t.Width) {
+			var entry []byte
+			if entry, b, err = proof.NextBundleEntry(b); err != nil {
+				return fmt.Errorf("entry %d: %w", first+i, damaged(path, "%v", err))
+			}
+			if first+i < from {
+				continue
+			}
+			if err := fn(first+i, entry); err != nil {
+				return err
+			}
+		}
+		if len(b) > 0 {
+			return damaged(path, "%d bytes follow its %d entries", len(b), t.Width)
+		}
+		from = first + uint64(t.Width)
+	}
+	return nil
+}
+
+// Entry returns the bytes of one entry.
+func Entry(ctx context.Context, src Source, seq uint64) ([]byte, error) {
+	var out []byte
+	err := Entries(ctx, src, seq, seq+1, func(_ uint64, entry []byte) error {
+		out = entry // the bundle is ours and nothing else will use it
+		return nil
+	})
+	return out, err
+}
+
+// Hashes reads the inner hashes of the tree of size leaves from the log's tiles, for proofs. It is for use within one
+// call, as ctx is; what it reads is as trustworthy as the tiles are, so a proof made of it must be verified.
+func Hashes(ctx context.Context, src Source, size uint64) proof.HashReader {
+	return proof.TileHashes{Size: size, Tiles: proof.TileReaderFunc(func(t proof.Tile) ([]byte, error) {
+		return src.Fetch(ctx, t.Path())
+	})}
+}
