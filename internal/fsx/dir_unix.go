@@ -4,6 +4,7 @@ package fsx
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -27,4 +28,13 @@ func flock(f *os.File) error {
 		return ErrLocked
 	}
 	return ferr
+}
+
+// Owner returns the uid that a file or directory belongs to; ok is false where the file system does not say.
+func Owner(fi fs.FileInfo) (uid int, ok bool) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(st.Uid), true
 }
