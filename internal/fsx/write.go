@@ -50,23 +50,25 @@ func replace(fsys FS, name string, data []byte, perm fs.FileMode) error {
 // IsTemp says whether name is a leftover of an interrupted Replace.
 func IsTemp(name string) bool { return path.Ext(name) == tempSuffix }
 
-// MkdirAll makes a directory and its parents, and syncs the parent of each that it made.
+// MkdirAll makes a directory and its parents, and syncs the parent of each: also of those that it finds, because
+// whoever made them may have died before its own sync, and what is put below would be lost with the name.
 func MkdirAll(fsys FS, name string, perm fs.FileMode) error {
 	if name == "." || name == "" {
-		return nil
-	}
-	if fi, err := fsys.Stat(name); err == nil {
-		if !fi.IsDir() {
-			return &fs.PathError{Op: "mkdir", Path: name, Err: errors.New("is there and is not a directory")}
-		}
 		return nil
 	}
 	parent := path.Dir(name)
 	if err := MkdirAll(fsys, parent, perm); err != nil {
 		return err
 	}
-	if err := fsys.Mkdir(name, perm); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	if err := fsys.Mkdir(name, perm); err != nil {
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if fi, err := fsys.Stat(name); err != nil {
+			return err
+		} else if !fi.IsDir() {
+			return &fs.PathError{Op: "mkdir", Path: name, Err: errors.New("is there and is not a directory")}
+		}
 	}
 	return fsys.SyncDir(parent)
 }
