@@ -1,0 +1,236 @@
+package origin
+
+import (
+	"path"
+	"strconv"
+	"strings"
+)
+
+// The triggers of SCHEMA's why.trigger that can be found. An empty Kind means
+// that nothing gave it away.
+const (
+	Schedule = "schedule"
+	Event    = "event"
+	Manual   = "manual"
+	API      = "api"
+	Parent   = "parent"
+	Boot     = "boot"
+)
+
+// A Trigger says what set this process off.
+type Trigger struct {
+	Kind string // one of the constants above, or empty
+	How  string // for an event's derived member
+	// Reference points to more: the run of a CI system, a unit and its
+	// invocation, the name of the scheduler. May be absent.
+	Reference Value
+	// Upstream and UpstreamRef name the system and its event where Kind is
+	// Event; SCHEMA demands both for principal.upstream.
+	Upstream, UpstreamRef Value
+}
+
+// An EntryPoint is where the process was entered; Kind is one of SCHEMA's
+// entry_point kinds ("schedule", "cli", "queue"), empty where unknown.
+type EntryPoint struct {
+	Kind string
+	Name Value
+}
+
+// CI is what a continuous-integration system says of its run: GitHub Actions and
+// what copies it (GITHUB_*), or GitLab (CI_*). Claims, all of it.
+type CI struct {
+	System  string // "github-actions", "gitlab-ci", "ci" for CI=true alone; empty for none
+	Actor   Value
+	Run     Value // URL where one can be made, else the run's number
+	Event   Value // what it says started it, in its own word
+	Project Value
+	Commit  Value
+}
+
+// Systemd is what systemd says of the service that we run in.
+type Systemd struct {
+	Invocation  Value // INVOCATION_ID: 32 hex digits
+	Unit        Value // the unit in whose control group we are
+	TriggerUnit Value // TRIGGER_UNIT: the timer, path or socket behind it
+}
+
+func (d detector) ci() CI {
+	if d.isTrue("GITHUB_ACTIONS") {
+		c := CI{System: "github-actions", Actor: d.env("GITHUB_ACTOR"), Event: d.env("GITHUB_EVENT_NAME"),
+			Project: d.env("GITHUB_REPOSITORY"), Commit: d.env("GITHUB_SHA"), Run: d.env("GITHUB_RUN_ID")}
+		if server := d.env("GITHUB_SERVER_URL"); server.Found() && c.Project.Found() && c.Run.Found() {
+			c.Run = value(server.Text+"/"+c.Project.Text+"/actions/runs/"+c.Run.Text, c.Run.How)
+		}
+		return c
+	}
+	if d.isTrue("GITLAB_CI") {
+		c := CI{System: "gitlab-ci", Actor: d.env("GITLAB_USER_LOGIN"), Event: d.env("CI_PIPELINE_SOURCE"),
+			Project: d.env("CI_PROJECT_PATH"), Commit: d.env("CI_COMMIT_SHA"), Run: d.env("CI_JOB_URL")}
+		if !c.Run.Found() {
+			c.Run = d.env("CI_JOB_ID")
+		}
+		return c
+	}
+	if d.isTrue("CI") {
+		return CI{System: "ci"}
+	}
+	return CI{}
+}
+
+func (d detector) isTrue(name string) bool {
+	v, _ := d.Lookup(name)
+	return v == "true" || v == "1"
+}
+
+// systemd believes INVOCATION_ID only where the kernel puts us into a service's
+// control group and we have no terminal: a shell started from a service, or from
+// a desktop, inherits the variable too.
+func (d detector) systemd(self process) Systemd {
+	id := d.env("INVOCATION_ID")
+	if len(id.Text) != 32 || strings.Trim(id.Text, "0123456789abcdef") != "" || self.tty != 0 {
+		return Systemd{}
+	}
+	return Systemd{Invocation: id, Unit: d.unit(), TriggerUnit: d.env("TRIGGER_UNIT")}
+}
+
+// unit is the innermost service in our control group's path, cgroups(7).
+func (d detector) unit() Value {
+	for line := range strings.Lines(d.read("proc/self/cgroup", 64<<10)) {
+		// 0::/system.slice/backup.service, or for version 1 N:name=systemd:/…
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(f) != 3 || f[1] != "" && f[1] != "name=systemd" {
+			continue
+		}
+		for dir := f[2]; len(dir) > 1; dir = path.Dir(dir) {
+			if base := path.Base(dir); strings.HasSuffix(base, ".service") {
+				return value(base, "kernel: control group")
+			}
+		}
+	}
+	return Value{}
+}
+
+// trigger decides what set us off. The nearest cause wins: a stet job that
+// started us, then a CI run, then a scheduler above us, then systemd, then a
+// person at a terminal.
+func (d detector) trigger(self process, o Origin) (Trigger, EntryPoint) {
+	if v := d.env("STET_PARENT_JOB_ID"); v.Found() {
+		return Trigger{Kind: Parent, How: v.How, Reference: v}, cli("stet run", v.How)
+	}
+	if o.CI.System != "" {
+		return o.CI.trigger(), cli(o.CI.System, o.CI.how())
+	}
+	if t, ok := d.scheduler(self); ok {
+		return t, EntryPoint{Kind: "schedule", Name: t.Reference}
+	}
+	if o.Systemd.Invocation.Found() {
+		return d.unitTrigger(o.Systemd)
+	}
+	if o.Terminal.Found() {
+		t := Trigger{Kind: Manual, How: o.Terminal.How, Reference: o.Terminal}
+		return t, EntryPoint{Kind: "cli", Name: o.Terminal}
+	}
+	if o.SSHClient.Found() {
+		// ssh host command: no terminal, but somebody is there.
+		return Trigger{Kind: Manual, How: o.SSHClient.How}, cli("ssh", o.SSHClient.How)
+	}
+	return Trigger{}, EntryPoint{}
+}
+
+func cli(name, how string) EntryPoint {
+	return EntryPoint{Kind: "cli", Name: value(name, how)}
+}
+
+func (c CI) how() string {
+	switch c.System {
+	case "github-actions":
+		return "environment: GITHUB_ACTIONS"
+	case "gitlab-ci":
+		return "environment: GITLAB_CI"
+	}
+	return "environment: CI"
+}
+
+// trigger translates the system's own word. A word that is not known says
+// nothing, and so does a missing one.
+func (c CI) trigger() Trigger {
+	t := Trigger{How: c.Event.How, Reference: c.Run}
+	switch c.Event.Text {
+	case "schedule":
+		t.Kind = Schedule
+	case "workflow_dispatch", "web", "webide", "chat":
+		t.Kind = Manual
+	case "repository_dispatch", "api", "trigger":
+		t.Kind = API
+	case "push", "pull_request", "pull_request_target", "merge_request_event", "external_pull_request_event",
+		"release", "create", "delete", "deployment", "workflow_run", "merge_group", "issues", "issue_comment",
+		"pipeline", "parent_pipeline":
+		t.Kind = Event
+		t.Upstream = value(c.System+":"+c.Project.Text, c.how())
+		t.UpstreamRef = value(strings.Trim(c.Event.Text+" "+c.Commit.Text, " "), c.Event.How)
+	default:
+		t.How = ""
+	}
+	return t
+}
+
+// scheduler looks for a cron or at daemon above us. The kernel's word for it: a
+// program's own name can be anything, but its place above us cannot be chosen.
+func (d detector) scheduler(self process) (t Trigger, ok bool) {
+	d.ancestors(self, func(_ int, a process) bool {
+		switch strings.ToLower(a.name) {
+		case "cron", "crond", "fcron", "anacron", "cronie", "atd", "supercronic":
+			name := strings.ToLower(a.name)
+			how := "kernel: ancestor process " + name
+			t, ok = Trigger{Kind: Schedule, How: how, Reference: value(name, how)}, true
+		}
+		return ok
+	})
+	if ok || self.tty != 0 {
+		return t, ok
+	}
+	// Where /proc hides other users' processes (hidepid), cron's own variables
+	// are left. No other program sets them.
+	for _, name := range []string{"CRON_TZ", "MAILTO"} {
+		if _, set := d.Lookup(name); set {
+			how := "environment: " + name + ", and no terminal"
+			return Trigger{Kind: Schedule, How: how, Reference: value("cron", how)}, true
+		}
+	}
+	return Trigger{}, false
+}
+
+// soonAfterBoot is, in seconds, how long after boot a service without a trigger
+// of its own is taken to be started by the boot.
+const soonAfterBoot = 180
+
+func (d detector) unitTrigger(s Systemd) (Trigger, EntryPoint) {
+	unit := s.Unit
+	if s.TriggerUnit.Found() {
+		unit = s.TriggerUnit
+	}
+	ref := value(strings.TrimSpace(unit.Text+" "+s.Invocation.Text), s.Invocation.How)
+	t := Trigger{Reference: ref}
+	name := unit
+	if !name.Found() {
+		name = value("systemd", s.Invocation.How)
+	}
+	switch {
+	case strings.HasSuffix(s.TriggerUnit.Text, ".timer"):
+		t.Kind, t.How = Schedule, s.TriggerUnit.How
+		return t, EntryPoint{Kind: "schedule", Name: name}
+	case s.TriggerUnit.Found(): // .path, .socket, or OnFailure= and its like
+		t.Kind, t.How = Event, s.TriggerUnit.How
+		t.Upstream = value("systemd", s.TriggerUnit.How)
+		t.UpstreamRef = ref
+	case d.bootedJustNow():
+		t.Kind, t.How = Boot, "systemd service, within three minutes of boot"
+	}
+	return t, cli(name.Text, name.How)
+}
+
+func (d detector) bootedJustNow() bool {
+	whole, _, _ := strings.Cut(d.read("proc/uptime", 256), ".")
+	seconds, err := strconv.Atoi(whole)
+	return err == nil && seconds <= soonAfterBoot
+}
