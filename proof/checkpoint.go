@@ -84,6 +84,9 @@ func OpenCheckpoint(msg []byte, origin string, verifiers ...note.Verifier) (Chec
 	if c.Origin != origin {
 		return Checkpoint{}, fmt.Errorf("checkpoint of %s: %w: it is of another log, %s", clip(origin), ErrSignature, clip(c.Origin))
 	}
+	if err := checkSignatureLines(msg); err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint of %s: %w", origin, err)
+	}
 	n, err := note.Open(msg, note.VerifierList(verifiers...))
 	if err != nil {
 		var unverified *note.UnverifiedNoteError
@@ -101,6 +104,20 @@ func OpenCheckpoint(msg []byte, origin string, verifiers ...note.Verifier) (Chec
 	return Checkpoint{}, fmt.Errorf("checkpoint of %s: %w: it carries no signature under the origin's own name", origin, ErrSignature)
 }
 
+// checkSignatureLines refuses signatures in base64 that is not canonical. note.Open lets the spare bits of the last
+// character be anything, so that one signature would have four spellings.
+func checkSignatureLines(msg []byte) error {
+	_, sigs, _ := bytes.Cut(msg, []byte("\n\n"))
+	for line := range bytes.Lines(sigs) {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		sig := line[bytes.LastIndexByte(line, ' ')+1:]
+		if _, err := strict64.AppendDecode(nil, sig); err != nil || len(sig) == 0 {
+			return malformed("note", "the signature line %s does not end in canonical base64", clip(line))
+		}
+	}
+	return nil
+}
+
 // ParseCheckpointText reads a checkpoint's three lines, with or without signatures behind them, and checks no
 // signature: for looking at a checkpoint before its key is known, never for trusting it.
 func ParseCheckpointText(msg []byte) (Checkpoint, error) {
@@ -109,7 +126,7 @@ func ParseCheckpointText(msg []byte) (Checkpoint, error) {
 		return Checkpoint{}, malformed(what, "%d bytes, at most %d are allowed", len(msg), MaxCheckpoint)
 	}
 	text := msg
-	if i := bytes.LastIndex(msg, []byte("\n\n")); i >= 0 {
+	if i := bytes.Index(msg, []byte("\n\n")); i >= 0 {
 		text = msg[:i+1]
 	}
 	origin, rest, ok1 := bytes.Cut(text, []byte("\n"))

@@ -64,8 +64,8 @@ func (c *cursor) number(low, high uint64) uint64 {
 }
 
 // text consumes a JSON string of plain text, of at most limit bytes once decoded. The quote and the backslash are
-// escaped with a backslash, and LF as \n where lines are allowed; nothing else is ever escaped. The result aliases
-// the input where nothing was escaped.
+// escaped with a backslash, and LF as \n where lines are allowed; nothing else is ever escaped. The result may alias
+// the input.
 func (c *cursor) text(limit int, lines bool) []byte {
 	c.literal(`"`)
 	if c.why != "" {
@@ -76,7 +76,7 @@ func (c *cursor) text(limit int, lines bool) []byte {
 		rest = rest[:2*limit+1]
 	}
 	end := bytes.IndexByte(rest, '"')
-	if end >= 0 && bytes.IndexByte(rest[:end], '\\') < 0 {
+	if end >= 0 && !lines && bytes.IndexByte(rest[:end], '\\') < 0 {
 		return c.checked(rest[:end:end], end+1, limit, lines)
 	}
 	var out []byte

@@ -26,7 +26,7 @@ type Entry struct {
 // A SealEntry is a seal's place in the ledger.
 type SealEntry struct {
 	PrevSeq *uint64 // seq of the entry with this stream's previous seal; nil for the stream's first
-	Note    []byte  // the signed seal; see OpenSeal. It is copied out of the input, where it is an escaped string
+	Note    []byte  // the signed seal, not yet opened; see OpenSeal. Its own copy, for in the entry it is escaped
 }
 
 // A Stub consumes stream numbers whose events are not in the ledger.
@@ -140,7 +140,7 @@ func ParseEntry(b []byte) (Entry, error) {
 	var e Entry
 	c := cursor{b: b}
 	c.literal(`{"v":1,"seq":`)
-	e.Seq = c.number(0, MaxSize)
+	e.Seq = c.number(0, MaxSize-1)
 	c.literal(`,"received_at":"`)
 	at := c.take(len(timeLayout))
 	c.literal(`","via":`)
@@ -153,7 +153,7 @@ func ParseEntry(b []byte) (Entry, error) {
 	case c.try(`,"seal":{"prev_seq":`):
 		s := new(SealEntry)
 		if !c.try("null") {
-			prev := c.number(0, MaxSize)
+			prev := c.number(0, MaxSize-1)
 			s.PrevSeq = &prev
 		}
 		c.literal(`,"note":`)

@@ -37,7 +37,7 @@ func (t TileHashes) ReadHashes(ids []NodeID) ([]Hash, error) {
 			tile.Width = partial
 		}
 		at := first % TileWidth
-		if id.Level > 52 || tile.Index > full || at+count > uint64(tile.Width) {
+		if id.Level > maxNodeLevel || id.Index >= t.Size>>id.Level {
 			return nil, malformed("node id", "no complete subtree at level %d, index %d in a tree of %d", id.Level, id.Index, t.Size)
 		}
 		data, ok := tiles[tile]

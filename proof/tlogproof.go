@@ -11,8 +11,9 @@ import (
 
 const (
 	tlogProofHeader = "c2sp.org/tlog-proof@v1"
-	// MaxTlogExtra is the size limit of a tlog-proof's extra data in bytes, decoded: an entry fits.
-	MaxTlogExtra = MaxEntry
+	// MaxTlogExtra is the size limit of a tlog-proof's extra data in bytes, decoded. Readers in other languages and
+	// libraries stop at lines of 64 KiB; the encoded line stays well below.
+	MaxTlogExtra = 32 << 10
 	// maxProofHashes is the length of the longest audit path in a tree of MaxSize leaves.
 	maxProofHashes = 53
 	// MaxTlogProof is the size limit of a tlog-proof in bytes.

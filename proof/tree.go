@@ -7,10 +7,13 @@ import (
 // MaxSize is the largest tree: 2^53 − 1 leaves, so that every index is a whole number in any JSON reader.
 const MaxSize = 1<<53 - 1
 
+// maxNodeLevel is the level of the largest complete subtree in a tree of MaxSize leaves.
+const maxNodeLevel = 52
+
 // A NodeID names a complete subtree of a tree: the one over leaves [Index·2^Level, (Index+1)·2^Level). Level 0 is
 // the leaf hashes. Only complete subtrees have a NodeID, because only their hash never changes again.
 type NodeID struct {
-	Level uint8  // 0 to 52
+	Level uint8  // 0 (a leaf) to 52
 	Index uint64 // position within the level, from the left, from 0
 }
 

@@ -1,0 +1,262 @@
+package proof
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Every parser accepts only what its encoder writes: whatever a fuzzer finds acceptable must encode to the same bytes.
+
+func FuzzOpenSeal(f *testing.F) {
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		s, err := ParseSeal(msg)
+		if err != nil {
+			if _, err := OpenSeal(msg); err == nil {
+				t.Fatal("OpenSeal accepts what ParseSeal refuses")
+			}
+			return
+		}
+		if !bytes.HasPrefix(msg, s.AppendText(nil)) {
+			t.Fatalf("%q does not begin with its own text", msg)
+		}
+		if _, err := OpenSeal(msg); err != nil {
+			return
+		}
+		// A second opinion on what is accepted, signature and all.
+		v, err := note.NewVerifier(s.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := note.Open(msg, note.VerifierList(v)); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzParseEntry(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := ParseEntry(b)
+		if err != nil {
+			return
+		}
+		if got := e.Append(nil); !bytes.Equal(got, b) {
+			t.Fatalf("%q encodes to %q", b, got)
+		}
+		if json.Valid(b) != (e.Event == nil || json.Valid(e.Event)) {
+			t.Fatalf("%q is JSON: %v, its event is not of the same mind", b, json.Valid(b))
+		}
+		// An independent reader must see one event, seal or stub, and the same one.
+		if !json.Valid(b) {
+			return
+		}
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(b, &members); err != nil {
+			t.Fatal(err)
+		}
+		if len(members) != 5 {
+			t.Fatalf("%q has %d members", b, len(members))
+		}
+		if e.Event != nil && !bytes.Equal(members["event"], e.Event) {
+			t.Fatalf("another reader sees the event %q", members["event"])
+		}
+	})
+}
+
+func FuzzParseVia(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := ParseVia(b)
+		if err != nil {
+			return
+		}
+		if got := v.Append(nil); !bytes.Equal(got, b) {
+			t.Fatalf("%q encodes to %q", b, got)
+		}
+		if !json.Valid(b) || len(b) > MaxVia {
+			t.Fatalf("%q is not JSON, or too long", b)
+		}
+	})
+}
+
+func FuzzOpenCheckpoint(f *testing.F) {
+	signer, vkey := testSigner(f, 3, "log.example/stet")
+	verifier := mustVerifier(f, vkey)
+	good, err := SignCheckpoint(Checkpoint{Origin: "log.example/stet", Size: 2, Root: Hash{1}}, signer)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		c, err := ParseCheckpointText(msg)
+		if err == nil && !bytes.HasPrefix(msg, []byte(c.Text())) {
+			t.Fatalf("%q does not begin with its own text", msg)
+		}
+		signed, err2 := OpenCheckpoint(msg, "log.example/stet", verifier)
+		if err2 != nil {
+			return
+		}
+		if err != nil || signed != c {
+			t.Fatalf("OpenCheckpoint reads %+v, ParseCheckpointText %+v, %v", signed, c, err)
+		}
+		if !bytes.HasPrefix(msg, good[:bytes.Index(good, []byte("\n\n"))]) {
+			t.Fatalf("%q was never signed", msg)
+		}
+	})
+}
+
+func FuzzParseTlogProof(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := ParseTlogProof(b)
+		if err != nil {
+			return
+		}
+		if got := AppendTlogProof(nil, p); !bytes.Equal(got, b) {
+			t.Fatalf("%q encodes to %q", b, got)
+		}
+	})
+}
+
+func FuzzParseTilePath(f *testing.F) {
+	f.Fuzz(func(t *testing.T, path string) {
+		if tile, err := ParseTilePath(path); err == nil && tile.Path() != path {
+			t.Fatalf("%q is written as %q", path, tile.Path())
+		}
+	})
+}
+
+func FuzzNextBundleEntry(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var again []byte
+		for rest := b; len(rest) > 0; {
+			entry, next, err := NextBundleEntry(rest)
+			if err != nil {
+				return
+			}
+			if again, err = AppendBundleEntry(again, entry); err != nil {
+				t.Fatal(err)
+			}
+			rest = next
+		}
+		if !bytes.Equal(again, b) {
+			t.Fatalf("%q encodes to %q", b, again)
+		}
+	})
+}
+
+func FuzzParseHash(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, err := ParseHash(b); err == nil && h.String() != string(b) {
+			t.Fatalf("%q is written as %q", b, h)
+		}
+	})
+}
+
+func FuzzParseTime(f *testing.F) {
+	f.Fuzz(func(t *testing.T, s string) {
+		at, err := ParseTime(s)
+		if (err == nil) != validTime([]byte(s)) {
+			t.Fatalf("%q: ParseTime says %v, an entry %v", s, err, validTime([]byte(s)))
+		}
+		if err == nil && FormatTime(at) != s {
+			t.Fatalf("%q is written as %q", s, FormatTime(at))
+		}
+	})
+}
+
+func FuzzCheckVKey(f *testing.F) {
+	f.Fuzz(func(t *testing.T, vkey string) {
+		if CheckVKey(vkey) != nil {
+			return
+		}
+		v, err := note.NewVerifier(vkey)
+		if err != nil {
+			t.Fatalf("%q: x/mod refuses it: %v", vkey, err)
+		}
+		k, err := parseVKey(vkey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if canonical, err := note.NewEd25519VerifierKey(v.Name(), k.key); err != nil || canonical != vkey {
+			t.Fatalf("%q is written as %q, %v", vkey, canonical, err)
+		}
+	})
+}
+
+// fuzzTree is the tree that proofs are fuzzed against: every proof that is accepted must be the one proof there is.
+func fuzzTree() naive { return newNaive(64) }
+
+// hashesOf cuts bytes into hashes, dropping what is left over.
+func hashesOf(b []byte) []Hash {
+	var out []Hash
+	for len(b) >= HashSize && len(out) < 70 {
+		out, b = append(out, Hash(b[:HashSize])), b[HashSize:]
+	}
+	return out
+}
+
+func FuzzVerifyInclusion(f *testing.F) {
+	all := fuzzTree()
+	f.Fuzz(func(t *testing.T, index, size uint64, raw []byte) {
+		p := hashesOf(raw)
+		n := size % 65
+		root, leaf := all[:n].root(), all[index%64]
+		err := VerifyInclusion(index, n, leaf, root, p)
+		if index < n {
+			theirs := tlog.CheckRecord(tlogProof(p), int64(n), tlog.Hash(root), int64(index), tlog.Hash(leaf))
+			if (err == nil) != (theirs == nil) {
+				t.Fatalf("leaf %d of %d: we say %v, tlog %v", index, n, err, theirs)
+			}
+		}
+		if err != nil {
+			return
+		}
+		want, err := ProveInclusion(index, n, all[:n])
+		if err != nil || !slices.Equal(p, want) {
+			t.Fatalf("leaf %d of %d: accepted another proof than the one there is (%v)", index, n, err)
+		}
+	})
+}
+
+func FuzzVerifyConsistency(f *testing.F) {
+	all := fuzzTree()
+	f.Fuzz(func(t *testing.T, old, size uint64, raw []byte) {
+		p := hashesOf(raw)
+		n, m := size%65, old%65
+		a, b := all[:m].root(), all[:n].root()
+		err := VerifyConsistency(m, n, a, b, p)
+		if 0 < m && m <= n {
+			theirs := tlog.CheckTree(tlogProof(p), int64(n), tlog.Hash(b), int64(m), tlog.Hash(a))
+			if (err == nil) != (theirs == nil) {
+				t.Fatalf("%d to %d: we say %v, tlog %v", m, n, err, theirs)
+			}
+		}
+		if err != nil {
+			return
+		}
+		want, err := ProveConsistency(m, n, all[:n])
+		if err != nil || !slices.Equal(p, want) {
+			t.Fatalf("%d to %d: accepted another proof than the one there is (%v)", m, n, err)
+		}
+	})
+}
+
+func FuzzVerifyRange(f *testing.F) {
+	all := fuzzTree()
+	f.Fuzz(func(t *testing.T, first, count, size uint64, raw []byte) {
+		p := hashesOf(raw)
+		n := size % 65
+		lo := min(first, 64)
+		leaves := all[lo : lo+min(count, 64-lo)]
+		if VerifyRange(first, leaves, n, all[:n].root(), p) != nil {
+			return
+		}
+		want, err := ProveRange(first, uint64(len(leaves)), n, all[:n])
+		if err != nil || !slices.Equal(p, want) {
+			t.Fatalf("%d from %d of %d: accepted another proof than the one there is (%v)", len(leaves), first, n, err)
+		}
+	})
+}
