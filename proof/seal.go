@@ -23,7 +23,7 @@ const (
 )
 
 // sealHeader is the first line of a seal. It also keeps a seal's text from being any other note's text: a checkpoint
-// has three lines, a seal twelve.
+// has three lines, a seal eleven.
 const sealHeader = "stet/seal/v1"
 
 // A Seal is an emitter's statement over one batch: consecutive events of one stream, in the exact bytes it made.
@@ -247,7 +247,7 @@ func (p *sealParts) verify(k verifierKey) (Seal, error) {
 	return p.seal, nil
 }
 
-// parseSealText reads the twelve lines of a seal. It checks everything but the form of the key.
+// parseSealText reads the eleven lines of a seal. It checks everything but the form of the key.
 func parseSealText(text []byte) (s Seal, err error) {
 	const what = "seal"
 	header, rest, _ := bytes.Cut(text, []byte("\n"))

@@ -97,9 +97,10 @@ func (c *cursor) via(v *Via) {
 		if !c.try(name) {
 			continue
 		}
-		n := uint32(c.number(0, 1<<32-1))
+		n := c.number(0, 1<<32-1)
 		if v != nil {
-			*[...]**uint32{&v.UID, &v.GID, &v.PID}[i] = &n
+			id := uint32(n)
+			*[...]**uint32{&v.UID, &v.GID, &v.PID}[i] = &id
 		}
 	}
 	for i, name := range [...]string{`,"addr":`, `,"token":`, `,"key":`} {
