@@ -1,0 +1,84 @@
+package story
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/stetlog/stet/event"
+)
+
+func impact(im *event.Impact, w words) string {
+	var parts []string
+	if im.Summary != "" {
+		parts = append(parts, w.phrase(im.Summary))
+	}
+	for _, k := range slices.Sorted(maps.Keys(im.Counts)) {
+		parts = append(parts, w.name(k)+" "+number(im.Counts[k]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// labels writes an event's labels. One that holds several lines, as the end of a command's output does, is written line
+// by line behind a bar, so that none of its lines can pass for one of ours.
+func labels(m map[string]string, w words) []string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		lines := splitLines(w.text(m[k]))
+		if len(lines) == 1 {
+			out = append(out, w.name(k)+": "+w.phrase(m[k]))
+			continue
+		}
+		out = append(out, w.name(k)+":")
+		for _, l := range lines {
+			out = append(out, "| "+l)
+		}
+	}
+	return out
+}
+
+// splitLines cuts escaped text behind every escaped line feed, and drops an end that is empty.
+func splitLines(s string) []string {
+	var lines []string
+	from := 0
+	for i := 0; i+1 < len(s); i++ {
+		if s[i] != '\\' {
+			continue
+		}
+		if s[i+1] == 'n' {
+			lines = append(lines, s[from:i])
+			from = i + 2
+		}
+		i++ // an escape is at least two bytes, and the second may be a backslash
+	}
+	if from < len(s) || len(lines) == 0 {
+		lines = append(lines, s[from:])
+	}
+	return lines
+}
+
+// redacted counts what was masked, those that were only counted included.
+func redacted(e *event.Event) (n uint64) {
+	for _, r := range e.Redactions {
+		n += max(r.Count, 1)
+	}
+	return n
+}
+
+func redactions(e *event.Event, w words) string {
+	var parts []string
+	for _, r := range e.Redactions {
+		s := w.text(r.Action)
+		if r.Path != "" {
+			s = w.name(r.Path) + " " + s
+		}
+		if r.Rule != "" {
+			s += " by rule " + w.name(r.Rule)
+		}
+		if r.Count > 0 {
+			s += ", " + number(r.Count) + " more"
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, "; ")
+}
