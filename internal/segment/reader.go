@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,6 +27,7 @@ type Reader struct {
 	last   uint64 // key of the last good frame
 	buf    []byte
 	torn   bool
+	spent  int64 // bytes checksummed, to bound a search
 }
 
 // NewReader checks the header and stands before the first frame. The caller keeps and closes f.
@@ -53,58 +53,62 @@ func (r *Reader) Offset() int64 { return r.off }
 // last of its directory that is damage, for its successor was only made when it was whole: the caller decides.
 func (r *Reader) Torn() bool { return r.torn }
 
-// Next returns the next frame, io.EOF after the last good one, or a *CorruptError where a bad frame has a good one
-// behind it. A read error is returned as it is: it says nothing about the data.
+// Next returns the next frame, io.EOF after the last good one, or a *CorruptError where a bad frame has something behind
+// it that shows it to be damage and not a torn tail. A read error is returned as it is: it says nothing about the data.
 func (r *Reader) Next() (Frame, error) {
-	fr, ok, err := r.frameAt(r.off)
+	fr, _, err := r.frameAt(r.off)
 	if err != nil {
 		return Frame{}, err
 	}
-	if !ok {
-		later, err := r.findLater()
+	if fr.Payload == nil {
+		damage, err := r.behind()
 		if err != nil {
 			return Frame{}, err
 		}
-		if later == "" {
+		if damage == "" {
 			return Frame{}, io.EOF
 		}
 		// A live writer may have finished the frame between the two looks.
-		if fr, ok, err = r.frameAt(r.off); err != nil {
+		if fr, _, err = r.frameAt(r.off); err != nil {
 			return Frame{}, err
 		}
-		if !ok {
-			return Frame{}, &CorruptError{File: r.name, Offset: r.off, Key: r.last, Reason: later}
+		if fr.Payload == nil {
+			return Frame{}, &CorruptError{File: r.name, Offset: r.off, Key: r.last, Reason: damage}
 		}
 	}
-	r.off += int64(frameSize + len(fr.Payload))
+	r.off = fr.end()
 	r.last = fr.Key
 	return fr, nil
 }
 
-// frameAt reads the frame at off; ok is false where none stands there.
-func (r *Reader) frameAt(off int64) (Frame, bool, error) {
+func (fr Frame) end() int64 { return fr.Offset + frameSize + int64(len(fr.Payload)) }
+
+// frameAt reads the frame at off, and the offset of its group. The payload is nil where no frame stands there.
+func (r *Reader) frameAt(off int64) (Frame, int64, error) {
 	if off+frameSize > r.size {
-		return Frame{}, false, nil
+		return Frame{}, 0, nil
 	}
 	var head [frameSize]byte
 	if ok, err := r.read(head[:], off); !ok {
-		return Frame{}, false, err
+		return Frame{}, 0, err
 	}
 	n := int64(binary.BigEndian.Uint32(head[4:]))
-	if [4]byte(head[:4]) != marker || n == 0 || n > MaxPayload || off+frameSize+n > r.size {
-		return Frame{}, false, nil
+	group := off - int64(binary.BigEndian.Uint32(head[16:]))
+	if [4]byte(head[:4]) != marker || n == 0 || n > MaxPayload || off+frameSize+n > r.size || group < r.header.Size() {
+		return Frame{}, 0, nil
 	}
 	if int64(cap(r.buf)) < n {
 		r.buf = make([]byte, n)
 	}
+	r.spent += n
 	payload := r.buf[:n]
 	if ok, err := r.read(payload, off+frameSize); !ok {
-		return Frame{}, false, err
+		return Frame{}, 0, err
 	}
-	if checksum(r.header.Salt, head[:16], payload) != binary.BigEndian.Uint32(head[16:]) {
-		return Frame{}, false, nil
+	if checksum(r.header.Salt, head[:frameCRC], payload) != binary.BigEndian.Uint32(head[frameCRC:]) {
+		return Frame{}, 0, nil
 	}
-	return Frame{Key: binary.BigEndian.Uint64(head[8:]), Offset: off, Payload: payload}, true, nil
+	return Frame{Key: binary.BigEndian.Uint64(head[8:]), Offset: off, Payload: payload}, group, nil
 }
 
 // read fills b; false without an error means that the file is shorter than it was.
@@ -117,46 +121,4 @@ func (r *Reader) read(b []byte, off int64) (bool, error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("read %s at byte %d: %w", r.name, off, err)
-}
-
-// maxCandidates bounds the search for a later frame. The marker is not valid UTF-8, so our own payloads never hold it.
-const maxCandidates = 1024
-
-// findLater looks at what stands behind the last good frame, every byte once, in windows that overlap by a marker. It
-// returns why that is damage, or "" where it is nothing, zeros or a torn tail.
-func (r *Reader) findLater() (string, error) {
-	const window = 64 << 10
-	b := make([]byte, window)
-	candidates := 0
-	for at := r.off; at < r.size; {
-		n := min(window, r.size-at)
-		if ok, err := r.read(b[:n], at); !ok {
-			return "", err
-		}
-		if !r.torn && !allZero(b[:n]) {
-			r.torn = true
-		}
-		for i := 0; ; i++ {
-			j := bytes.Index(b[i:n], marker[:])
-			if j < 0 {
-				break
-			}
-			i += j
-			if candidates++; candidates > maxCandidates {
-				return "more frame markers stand behind it than a torn write leaves", nil
-			}
-			fr, ok, err := r.frameAt(at + int64(i))
-			if err != nil {
-				return "", err
-			}
-			if ok && fr.Offset > r.off {
-				return fmt.Sprintf("a whole frame (key %d) stands behind it at byte %d, so this is not a torn write", fr.Key, fr.Offset), nil
-			}
-		}
-		if n < window {
-			break
-		}
-		at += n - int64(len(marker)) + 1
-	}
-	return "", nil
 }

@@ -4,20 +4,29 @@
 // A segment is a header and then frames, nothing between them. The header carries a random salt that seeds every
 // frame's checksum, so that a frame left over from another file can never be taken for one of this file.
 //
-//	header (64 bytes, then meta)                     frame (20 bytes, then payload)
+//	header (64 bytes, then meta)                     frame (24 bytes, then payload)
 //	 0  16  magic: kind and version, zero-padded      0  4  marker F7 73 66 31
 //	16   8  salt                                      4  4  length of the payload in bytes
 //	24   8  number of the segment, from 1             8  8  key: what the payload starts with (see the kind's spec)
-//	32   4  length of meta                           16  4  CRC-32C of salt, marker, length, key, payload
-//	36   4  CRC-32C of the header and meta           20     payload
-//	        with this field zero
+//	32   4  length of meta                           16  4  back: bytes from the start of the group to this frame
+//	36   4  CRC-32C of the header and meta           20  4  CRC-32C of salt, the 20 bytes above, payload
+//	        with this field zero                     24     payload
 //	40  24  zero
 //	64      meta: the kind's own JSON
 //
-// All integers are big-endian. What follows the last frame is nothing, zeros (reserved space), or the remains of a frame
-// that was being written when the machine stopped: a torn tail. Only the tail can be torn, because frames are written in
-// order and every flush covers all before it. So a bad frame with a good one behind it is not a torn write but damage,
-// and is reported as such, never cut.
+// All integers are big-endian. A group is what one Commit wrote: its frames become durable together, and no group is
+// begun before the one in front of it is durable.
+//
+// What follows the last good frame is nothing, zeros (reserved space), or a torn tail: the remains of the group that was
+// being written when the machine stopped. Power cuts do not tear in order, so a group may have lost its first sectors
+// and kept its last, and a good frame behind a bad one is not yet damage. It is damage, reported and never cut,
+//
+//   - if the good frame's group begins behind the bad frame: then the bad one was durable once, or
+//   - if both are of one group and no 512-byte sector in front of the good one reads as zeros: segments are written to
+//     where nothing stood before, so what did not arrive reads as zeros.
+//
+// What cannot be told from a torn tail: damage to the very last frame, and sectors of the last group that turned to
+// zeros later. Whoever needs to know the difference keeps the number of the last acknowledged frame elsewhere.
 package segment
 
 import (
@@ -33,13 +42,21 @@ import (
 
 const (
 	headerSize = 64
-	frameSize  = 20
+	frameSize  = 24
+	frameCRC   = 20 // where a frame's checksum stands
 	crcOffset  = 36
 
 	// MaxMeta is the largest meta of a segment, in bytes.
 	MaxMeta = 4 << 10
 	// MaxPayload is the largest payload of a frame, in bytes: a batch of 1,000 events and 1 MiB, with 2 KiB around each.
 	MaxPayload = 4 << 20
+	// MaxGroup is how many bytes may wait for one Commit before another frame is refused.
+	MaxGroup = 64 << 20
+
+	// window is how much of a file is searched at a time, in bytes.
+	window = 64 << 10
+	// searchBudget bounds what a search behind a bad frame reads for markers that turn out to be none, in bytes.
+	searchBudget = 64 * MaxPayload
 )
 
 var (
@@ -86,12 +103,12 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("%s is damaged at byte %d (after key %d): %s", e.File, e.Offset, e.Key, e.Reason)
 }
 
-// ErrNoHeader says that a file ends before its header does, as a crash during its creation leaves it: it never held a
-// durable frame, because a segment's header is synced before its first frame.
+// ErrNoHeader says that a file has no whole header and no frame, as a crash during its creation leaves it: it never held
+// a durable frame, because a segment's header is synced before its first frame.
 var ErrNoHeader = errors.New("segment has no whole header")
 
-// ReadHeader reads and checks the header. A file of another kind or version, or one whose header is damaged, is a
-// *CorruptError; one that is too short or all zeros is ErrNoHeader.
+// ReadHeader reads and checks the header. What a crash during creation can leave (too short, or with sectors of zeros,
+// and no frame) is ErrNoHeader; a file of another kind or version, or one whose header is damaged, is a *CorruptError.
 func ReadHeader(f fsx.File, name string, kind Kind) (Header, error) {
 	var b [headerSize]byte
 	n, err := f.ReadAt(b[:], 0)
@@ -99,7 +116,7 @@ func ReadHeader(f fsx.File, name string, kind Kind) (Header, error) {
 		return Header{}, fmt.Errorf("read %s: %w", name, err)
 	}
 	if n < headerSize || allZero(b[:]) {
-		return Header{}, fmt.Errorf("%s: %w", name, ErrNoHeader)
+		return Header{}, unborn(f, name)
 	}
 	magic := string(bytes.TrimRight(b[:16], "\x00"))
 	if magic != string(kind) {
@@ -115,18 +132,54 @@ func ReadHeader(f fsx.File, name string, kind Kind) (Header, error) {
 		return Header{}, fmt.Errorf("read %s: %w", name, err)
 	}
 	if n < len(h.Meta) {
-		return Header{}, fmt.Errorf("%s: %w", name, ErrNoHeader)
+		return Header{}, unborn(f, name)
 	}
 	if !bytes.Equal(h.append(nil)[:headerSize], b[:]) {
+		if missingSector(h.Meta, headerSize) {
+			return Header{}, unborn(f, name)
+		}
 		return Header{}, &CorruptError{File: name, Offset: crcOffset, Reason: "the header does not match its checksum"}
 	}
 	return h, nil
+}
+
+// unborn tells a segment whose creation was cut short from one that lost its header: only the second holds frames.
+func unborn(f fsx.File, name string) error {
+	b := make([]byte, window)
+	for at := int64(0); ; at += window - int64(len(marker)) + 1 {
+		n, err := f.ReadAt(b, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("read %s at byte %d: %w", name, at, err)
+		}
+		if i := bytes.Index(b[:n], marker[:]); i >= 0 {
+			return &CorruptError{File: name, Offset: at + int64(i), Reason: "a frame stands here, but the header is gone"}
+		}
+		if n < window {
+			return fmt.Errorf("%s: %w", name, ErrNoHeader)
+		}
+	}
 }
 
 func checksum(salt [8]byte, head, payload []byte) uint32 {
 	crc := crc32.Update(0, castagnoli, salt[:])
 	crc = crc32.Update(crc, castagnoli, head)
 	return crc32.Update(crc, castagnoli, payload)
+}
+
+// sector is the unit that a disk writes whole or not at all, in bytes.
+const sector = 512
+
+// missingSector says whether b, which stands at off in a file, holds a sector of zeros, or the zeros that are its part
+// of one.
+func missingSector(b []byte, off int64) bool {
+	for len(b) > 0 {
+		n := min(int64(len(b)), sector-off%sector)
+		if allZero(b[:n]) {
+			return true
+		}
+		b, off = b[n:], off+n
+	}
+	return false
 }
 
 func allZero(b []byte) bool {

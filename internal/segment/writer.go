@@ -17,7 +17,6 @@ type Writer struct {
 	header  Header
 	off     int64 // where the next write goes
 	pending []byte
-	frames  int
 	err     error // the first failure; terminal
 }
 
@@ -53,7 +52,9 @@ func (w *Writer) init(fsys fsx.FS, prealloc int64) error {
 	return fsys.SyncDir(path.Dir(w.name))
 }
 
-// Add puts a frame behind those not committed yet. The payload is copied; parts are joined without anything between.
+// Add puts a frame behind those not committed yet, which together are a group. The payload is copied; parts are joined
+// without anything between. It fails, and changes nothing, where the payload is empty or larger than MaxPayload, or where
+// more than MaxGroup bytes wait already.
 func (w *Writer) Add(key uint64, parts ...[]byte) error {
 	if w.err != nil {
 		return w.err
@@ -62,6 +63,9 @@ func (w *Writer) Add(key uint64, parts ...[]byte) error {
 	for _, p := range parts {
 		n += len(p)
 	}
+	if len(w.pending) > MaxGroup {
+		return fmt.Errorf("frame %d for %s: %d bytes wait already, limit %d: commit them first", key, w.name, len(w.pending), MaxGroup)
+	}
 	if n == 0 || n > MaxPayload {
 		return fmt.Errorf("frame %d for %s: payload of %d bytes, allowed are 1 to %d", key, w.name, n, MaxPayload)
 	}
@@ -69,13 +73,13 @@ func (w *Writer) Add(key uint64, parts ...[]byte) error {
 	w.pending = append(w.pending, marker[:]...)
 	w.pending = binary.BigEndian.AppendUint32(w.pending, uint32(n))
 	w.pending = binary.BigEndian.AppendUint64(w.pending, key)
+	w.pending = binary.BigEndian.AppendUint32(w.pending, uint32(start)) // the group starts where pending does
 	w.pending = append(w.pending, 0, 0, 0, 0)
 	for _, p := range parts {
 		w.pending = append(w.pending, p...)
 	}
 	frame := w.pending[start:]
-	binary.BigEndian.PutUint32(frame[16:], checksum(w.header.Salt, frame[:16], frame[frameSize:]))
-	w.frames++
+	binary.BigEndian.PutUint32(frame[frameCRC:], checksum(w.header.Salt, frame[:frameCRC], frame[frameSize:]))
 	return nil
 }
 
@@ -101,7 +105,13 @@ func (w *Writer) Commit() error {
 	return nil
 }
 
-// Name is the file's name as given to Create.
+// Renamed tells the writer the file's new name, for its messages, after the directory above was renamed.
+func (w *Writer) Renamed(name string) { w.name = name }
+
+// Pending is how many bytes wait for Commit.
+func (w *Writer) Pending() int { return len(w.pending) }
+
+// Name is the file's name as given to Create or Renamed.
 func (w *Writer) Name() string { return w.name }
 
 // Number is the segment's number.
