@@ -44,21 +44,23 @@ type change struct {
 // sector is the unit that a disk writes whole or not at all, in bytes.
 const sector = 512
 
-// part is what remains of a change after a crash: nothing, all, or for a write a range of its bytes, or its length only.
+// part is what remains of a change after a crash: nothing, all, or for a write a range of its bytes, its length only, or
+// an arbitrary choice of its sectors.
 type part struct {
-	from, to int  // of data
-	length   bool // the file grew though the bytes did not arrive
+	from, to int    // of data
+	length   bool   // the file grew though the bytes did not arrive
+	sectors  uint64 // not 0: determines which sectors of the range stay
 }
 
 // parts are the remains worth trying, nothing first and all second.
 func (c *change) parts(before int64) []part {
 	n := len(c.data)
-	p := []part{{}, {0, n, true}}
+	p := []part{{}, c.all()}
 	if c.kind != OpWrite {
 		return p
 	}
 	if c.off+int64(n) > before {
-		p = append(p, part{0, 0, true})
+		p = append(p, part{length: true})
 	}
 	first := sector - int(c.off%sector) // the first sector boundary inside the write
 	if first >= n {
@@ -73,10 +75,10 @@ func (c *change) parts(before int64) []part {
 		}
 	}
 	for _, b := range boundaries {
-		p = append(p, part{0, b, false}, part{b, n, true})
+		p = append(p, part{to: b}, part{from: b, to: n, length: true})
 	}
 	if len(boundaries) > 1 {
-		p = append(p, part{0, first, true}) // the first sector and the length
+		p = append(p, part{to: first, length: true}) // the first sector and the length
 	}
 	return p
 }
@@ -88,7 +90,16 @@ func (c *change) apply(to *content, p part) {
 	}
 	switch c.kind {
 	case OpWrite:
-		to.writeAt(c.data[p.from:p.to], c.off+int64(p.from))
+		for i := p.from; i < p.to; {
+			next := min(p.to, i+sector-int((c.off+int64(i))%sector))
+			if p.sectors == 0 {
+				next = p.to
+			}
+			if p.sectors == 0 || splitmix(p.sectors+uint64(i))&1 == 0 {
+				to.writeAt(c.data[i:next], c.off+int64(i))
+			}
+			i = next
+		}
 		if end := c.off + int64(len(c.data)); p.length && end > to.size {
 			to.truncate(end)
 		}
@@ -101,7 +112,20 @@ func (c *change) apply(to *content, p part) {
 	}
 }
 
-func (c *change) all() part { return part{0, len(c.data), true} }
+func (c *change) all() part { return part{to: len(c.data), length: true} }
+
+// spans says whether the write is in at least three sectors, so that parts does not cover what may remain of it.
+func (c *change) spans() bool {
+	return c.kind == OpWrite && len(c.data) > 0 && (c.off+int64(len(c.data))-1)/sector-c.off/sector >= 2
+}
+
+// splitmix is the SplitMix64 hash: it turns a choice of sectors into one bit a sector.
+func splitmix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
 
 func (c *change) String() string {
 	if c.kind == OpWrite {

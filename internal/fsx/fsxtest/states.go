@@ -78,6 +78,16 @@ func (p pending) String() string {
 	return p.change.String()
 }
 
+// part is what remains by a choice. Choices above those listed stand for a choice of sectors each.
+func (p pending) part(choice int) part {
+	if choice < len(p.parts) {
+		return p.parts[choice]
+	}
+	all := p.change.all()
+	all.sectors = uint64(choice)
+	return all
+}
+
 func (p pending) choices() int {
 	if p.naming != nil {
 		return 2
@@ -141,6 +151,7 @@ func choices(ps []pending, limit int, seed uint64) iter.Seq[[]int] {
 			}
 		}
 		c := make([]int, len(ps))
+		tries := 2 * limit // duplicates are dropped by the caller, so try more often
 		if total <= limit {
 			for range total {
 				if !yield(c) {
@@ -153,17 +164,25 @@ func choices(ps []pending, limit int, seed uint64) iter.Seq[[]int] {
 					c[i] = 0
 				}
 			}
-			return
-		}
-		for c := range telling(ps) {
-			if !yield(c) {
-				return
+			tries = limit - total
+			if !slices.ContainsFunc(ps, func(p pending) bool { return p.change != nil && p.change.spans() }) {
+				return // that was all
+			}
+		} else {
+			for c := range telling(ps) {
+				if !yield(c) {
+					return
+				}
 			}
 		}
 		r := rand.New(rand.NewPCG(seed, uint64(len(ps))))
-		for range 2 * limit { // duplicates are dropped by the caller, so try more often
+		for range tries {
 			for i, p := range ps {
-				c[i] = r.IntN(p.choices())
+				if p.change != nil && p.change.spans() && r.IntN(2) == 0 {
+					c[i] = 1<<16 + r.IntN(1<<30)
+				} else {
+					c[i] = r.IntN(p.choices())
+				}
 			}
 			if !yield(c) {
 				return
@@ -216,12 +235,13 @@ func telling(ps []pending) iter.Seq[[]int] {
 func (m *Mem) survivor(ps []pending, choice []int) *Mem {
 	m.d.mu.Lock()
 	defer m.d.mu.Unlock()
-	kept := make(map[any]int, len(ps))
+	named := make(map[*naming]bool)
+	parts := make(map[*change]part)
 	for i, p := range ps {
 		if p.naming != nil {
-			kept[p.naming] = choice[i]
+			named[p.naming] = choice[i] == 1
 		} else {
-			kept[p.change] = choice[i]
+			parts[p.change] = p.part(choice[i])
 		}
 	}
 	tables := map[*inode]map[string]*inode{}
@@ -234,7 +254,7 @@ func (m *Mem) survivor(ps []pending, choice []int) *Mem {
 		return t
 	}
 	for _, c := range m.d.namings {
-		if c.state == synced || kept[c] == 1 {
+		if c.state == synced || named[c] {
 			c.apply(table)
 		}
 	}
@@ -259,13 +279,12 @@ func (m *Mem) survivor(ps []pending, choice []int) *Mem {
 				old.disk.hash() // once, for all states that share these bytes
 			}
 			n.disk = old.disk.share()
-			size := old.disk.size
 			for _, c := range old.writes {
-				p := c.all()
-				if c.state != synced {
-					p = c.parts(size)[kept[c]]
+				if c.state == synced {
+					c.apply(&n.disk, c.all())
+				} else {
+					c.apply(&n.disk, parts[c])
 				}
-				c.apply(&n.disk, p)
 			}
 			n.live = n.disk.share()
 			n.alloc = n.live.size
@@ -295,9 +314,11 @@ func account(ps []pending, choice []int) string {
 		case choice[i] == 1:
 			b.WriteString(" kept")
 		default:
-			t := p.parts[choice[i]]
+			t := p.part(choice[i])
 			fmt.Fprintf(&b, " torn: bytes %d to %d kept", t.from, t.to)
-			if t.length {
+			if t.sectors != 0 {
+				fmt.Fprintf(&b, " in part, choice of sectors %d", t.sectors)
+			} else if t.length {
 				b.WriteString(", and the length")
 			}
 		}
