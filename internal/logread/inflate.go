@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -14,9 +15,16 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// A stored bundle is one gzip member (RFC 1952) with a constant header, and nothing behind it: no name, no time, no
-// comment, in which something could stand that no hash covers. The eighth byte tells how hard the compressor tried.
-var gzipHeader = [10]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
+// A stored bundle is one gzip member (RFC 1952) with a constant header, and nothing behind it: no name, no comment, no
+// time, in which something could stand that no hash covers. Its last two bytes say: fastest compressor, unknown system.
+// In the middle stands the time. klauspost/compress writes the zero time.Time there where nobody sets one, which is as
+// constant as the zero that RFC 1952 means by "no time".
+var gzipHeaders = [2][10]byte{
+	{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff},
+	{0x1f, 0x8b, 8, 0, 0x00, 0x09, 0x6e, 0x88, 4, 0xff},
+}
+
+const gzipHeader = len(gzipHeaders[0])
 
 const (
 	gzipTrailer = 8 // CRC-32 and length, little-endian
@@ -34,14 +42,10 @@ type inflater struct{ pool *sync.Pool }
 
 // inflate unpacks a stored bundle. It allocates at most what the compressed bytes can hold, and at most MaxBundle.
 func (p *inflater) inflate(b []byte) ([]byte, error) {
-	if len(b) < len(gzipHeader)+gzipTrailer {
+	if len(b) < gzipHeader+gzipTrailer {
 		return nil, fmt.Errorf("%d bytes are no gzip file", len(b))
 	}
-	header := gzipHeader
-	if xfl := b[8]; xfl == 2 || xfl == 4 {
-		header[8] = xfl
-	}
-	if !bytes.Equal(b[:len(header)], header[:]) {
+	if !slices.Contains(gzipHeaders[:], [gzipHeader]byte(b[:gzipHeader])) {
 		return nil, errors.New("it does not begin with the one gzip header that bundles have")
 	}
 	trailer := b[len(b)-gzipTrailer:]
@@ -49,7 +53,7 @@ func (p *inflater) inflate(b []byte) ([]byte, error) {
 	if size > proof.MaxBundle || size > int64(len(b))*maxRatio {
 		return nil, fmt.Errorf("it says that it unpacks to %d bytes, which it cannot or may not", size)
 	}
-	in := bytes.NewReader(b[len(header) : len(b)-gzipTrailer])
+	in := bytes.NewReader(b[gzipHeader : len(b)-gzipTrailer])
 	fr, _ := p.pool.Get().(io.ReadCloser)
 	if fr == nil {
 		fr = flate.NewReader(in)

@@ -1,0 +1,115 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/proof"
+)
+
+// Log verifies a log by itself, as an export or a mirror has it. The error is only ever that ctx ended or that o makes
+// no sense; whatever is wrong with the log is in the report.
+func Log(ctx context.Context, src logread.Source, o Options) (Report, error) {
+	rep := &Report{}
+	s := newScan(src, rep, o)
+	if o.LogKey != "" {
+		if _, err := openLogKey(o.LogKey); err != nil {
+			return Report{}, fmt.Errorf("the pinned log key: %w", err)
+		}
+		rep.LogKey, rep.LogKeyFrom = o.LogKey, KeyPinned
+	}
+	if err := s.log(ctx, o); err != nil {
+		return Report{}, err
+	}
+	s.chain.end()
+	if l, ok := src.(Lister); ok {
+		if err := s.stored(ctx, l, nil); err != nil {
+			return Report{}, err
+		}
+	}
+	return *rep, nil
+}
+
+// log reads the checkpoint and everything under it.
+func (s *scan) log(ctx context.Context, o Options) error {
+	cp, ok := s.checkpoint(ctx)
+	if !ok {
+		return ctx.Err()
+	}
+	s.remember(cp, o.Known)
+	s.addKnown(knownRoot{Checkpoint: cp})
+	if cp.Size == 0 {
+		s.rep.fail(logread.CheckpointPath, "the checkpoint is of an empty log: every log begins with the enrolment of its store's key.")
+	}
+	if err := s.to(ctx, cp.Size); err != nil {
+		return err
+	}
+	s.finish(ctx)
+	return nil
+}
+
+// checkpoint reads and checks the signed checkpoint; ok is false where there is none to work with.
+func (s *scan) checkpoint(ctx context.Context) (cp proof.Checkpoint, ok bool) {
+	rep := s.rep
+	msg, err := s.src.Fetch(ctx, logread.CheckpointPath)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		rep.fail(logread.CheckpointPath, "the checkpoint is missing: nothing says what this log is.")
+		return cp, false
+	case err != nil:
+		f := lack(err, logread.CheckpointPath, 0, "the checkpoint")
+		f.HasSeq = false
+		rep.add(f)
+		return cp, false
+	}
+	rep.Checkpoint = msg
+	if cp, err = proof.ParseCheckpointText(msg); err != nil {
+		rep.fail(logread.CheckpointPath, "this is not a checkpoint: %v.", err)
+		return cp, false
+	}
+	rep.Origin, rep.Size, rep.Root = cp.Origin, cp.Size, cp.Root
+	if rep.LogKey == "" {
+		rep.add(Finding{State: NotChecked, File: logread.CheckpointPath, What: "no key is known to check the checkpoint's signature with.", Next: "Give the log's verifier key."})
+		return cp, true
+	}
+	key, err := openLogKey(rep.LogKey)
+	if err == nil {
+		_, err = proof.OpenCheckpoint(msg, key.Name(), key)
+	}
+	if err != nil {
+		rep.fail(logread.CheckpointPath, "it is not signed by %s (%s): %v.", rep.LogKey, rep.LogKeyFrom, err)
+	}
+	return cp, true
+}
+
+// remember takes the checkpoints of this log that others kept. What they say about other logs is not our business.
+func (s *scan) remember(now proof.Checkpoint, known []Known) {
+	for _, k := range known {
+		old, err := proof.ParseCheckpointText(k.Checkpoint)
+		switch {
+		case err != nil:
+			s.rep.add(Finding{State: NotChecked, What: "the checkpoint that " + k.From + " kept cannot be read: " + err.Error() + ".", Next: "Remove or replace it."})
+			continue
+		case old.Origin != now.Origin:
+			continue
+		case s.rep.LogKey == "":
+			s.rep.add(Finding{State: NotChecked, What: "no key is known to check the signature of the checkpoint with that " + k.From + " kept.", Next: "Give the log's verifier key."})
+			continue
+		}
+		if key, err := openLogKey(s.rep.LogKey); err == nil {
+			_, err = proof.OpenCheckpoint(k.Checkpoint, now.Origin, key)
+			if err != nil {
+				s.rep.fail("", "%s saw %d entries of %s signed, and not by the key that this log has now (%s): the log was replaced, or its key was. %v.", k.From, old.Size, old.Origin, s.rep.LogKey, err)
+				continue
+			}
+		}
+		if old.Size > now.Size {
+			s.rep.failSeq(now.Size, "", "%s saw %d entries of this log signed; it ends at %d: entries from %d on were cut off, or the log was restored from an older copy.", k.From, old.Size, now.Size, now.Size)
+			continue
+		}
+		s.addKnown(knownRoot{old, k.From})
+	}
+}
