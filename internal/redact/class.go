@@ -1,0 +1,121 @@
+package redact
+
+// Bits are features of bytes. One table of them serves the scanner of events,
+// which stops at Stop, the encoder, and the prefilter of redaction.
+type Bits uint16
+
+const (
+	Quote     Bits = 1 << iota // "
+	Backslash                  // \
+	Control                    // below 0x20, and 0x7f
+	High                       // 0x80 and above
+	Suspect                    // set by Look alone: worth the patterns
+	letter
+	digit
+	mark    // = : @ < and the like: what joins a key to a value
+	starter // a letter that a keyword or a known token begins with
+	joiner  // - _ . /
+)
+
+// Stop are the bytes that end the fast path through a JSON string.
+const Stop = Quote | Backslash | Control | High
+
+// Unsafe are the bytes that sanitising looks at.
+const Unsafe = Backslash | Control | High
+
+var classes = func() (t [256]Bits) {
+	for i := range t {
+		c := byte(i)
+		switch {
+		case c == '"':
+			t[i] = Quote
+		case c == '\\':
+			t[i] = Backslash
+		case c < 0x20, c == 0x7f:
+			t[i] = Control
+		case c >= 0x80:
+			t[i] = High
+		case c|0x20 >= 'a' && c|0x20 <= 'z':
+			t[i] = letter
+		case c >= '0' && c <= '9':
+			t[i] = digit
+		case c == '=' || c == ':' || c == '@' || c == '<':
+			t[i] = mark
+		case c == '-' || c == '_' || c == '.' || c == '/':
+			t[i] = joiner
+		}
+	}
+	return t
+}()
+
+// Class returns the features of one byte.
+func Class(c byte) Bits { return classes[c] }
+
+// The prefilter's thresholds: what is below them cannot be a secret that the
+// patterns know without a mark or a keyword.
+const (
+	longRun   = 18 // letters, digits and joiners in a row, with a digit among them
+	fewDigits = 9  // an SSN; cards, IBANs and phones have more
+)
+
+// Look reads s once and says whether it needs a second look. Zero means that s
+// can go into JSON as it is. Suspect is set for text with a mark, a keyword, a
+// long run or many digits; it is never missing where Text would mask.
+func Look(s string) Bits {
+	var all Bits
+	run, runDigits, digits := 0, 0, 0
+	var before Bits
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		k := classes[c]
+		all |= k
+		switch {
+		case k&letter != 0:
+			if before&letter == 0 && keyword(s[i:]) {
+				all |= Suspect
+			}
+			run++
+		case k&digit != 0:
+			digits++
+			runDigits++
+			run++
+		case k&joiner != 0:
+			run++
+		default:
+			if run >= longRun && runDigits > 0 {
+				all |= Suspect
+			}
+			run, runDigits = 0, 0
+		}
+		before = k
+	}
+	if all&mark != 0 || digits >= fewDigits || run >= longRun && runDigits > 0 {
+		all |= Suspect
+	}
+	return all & (Stop | Suspect)
+}
+
+// keyword tells whether s begins with the stem of a word after which a secret
+// may stand without a mark: "password hunter2", "Bearer …", "-----BEGIN".
+func keyword(s string) bool {
+	if len(s) < 3 {
+		return false
+	}
+	switch uint32(s[0]|0x20)<<16 | uint32(s[1]|0x20)<<8 | uint32(s[2]|0x20) {
+	case 'p'<<16 | 'a'<<8 | 's', // password, passphrase, passwd
+		'p'<<16 | 'w'<<8 | 'd', 'p'<<16 | 'i'<<8 | 'n', 'o'<<16 | 't'<<8 | 'p',
+		's'<<16 | 'e'<<8 | 'c', // secret
+		't'<<16 | 'o'<<8 | 'k', // token
+		'b'<<16 | 'e'<<8 | 'a', // bearer
+		'b'<<16 | 'a'<<8 | 's', // basic
+		'c'<<16 | 'r'<<8 | 'e', // credential
+		'c'<<16 | 'v'<<8 | 'v', 'c'<<16 | 'v'<<8 | 'c', 's'<<16 | 's'<<8 | 'n',
+		'b'<<16 | 'e'<<8 | 'g',                         // BEGIN
+		'k'<<16 | 'e'<<8 | 'y',                         // key
+		'm'<<16 | 'y'<<8 | 's', 'm'<<16 | 'a'<<8 | 'r', // mysql, mariadb
+		'c'<<16 | 'u'<<8 | 'r', // curl
+		's'<<16 | 's'<<8 | 'h': // sshpass
+		return true
+	}
+	return false
+}
