@@ -1,0 +1,187 @@
+package event
+
+import "strings"
+
+// facts is what a whole event says, as far as the rules between its fields go.
+// The scanner fills it from bytes, the encoder from an Event.
+type facts struct {
+	seen, null  [objectCount]uint64 // by object: members with a value, members that are null
+	slots       [slotCount]text
+	severity    int64
+	security    bool
+	seq         int64
+	excuses     [MaxKeys]text // paths in absent
+	excuseCount int
+	labels      []byte // as JSON
+	params      []byte // as JSON
+	event       *Event // in the encoder, which has no JSON yet
+}
+
+// objectCount is the number of objects in the table; init would be too late for
+// an array's length, so a test compares it.
+const objectCount = 24
+
+func (fa *facts) number(s slot, n int64) {
+	switch s {
+	case slotSeverity:
+		fa.severity = n
+	case slotSecurity:
+		fa.security = n == 1
+	case slotSeq:
+		fa.seq = n
+	}
+}
+
+func (fa *facts) has(f *field) bool { return fa.seen[f.object]>>f.bit&1 == 1 }
+
+// excused tells whether absent names path, or an object that path is in.
+func (fa *facts) excused(path string) bool {
+	for _, e := range fa.excuses[:fa.excuseCount] {
+		if e.n <= len(path) && (e.n == len(path) || path[e.n] == '.') && e.is(path[:e.n]) {
+			return true
+		}
+	}
+	return false
+}
+
+// demand is one conditional requirement of the table.
+type demand struct {
+	when   func(*facts, *Type) bool
+	fields []*field
+	// hard: there is no excuse.
+	hard bool
+	// soft: the encoder excuses what is missing, the scanner does not ask.
+	soft bool
+}
+
+// demands are the conditions of the table's column "required".
+var demands = []demand{
+	{when: is(classJob), fields: paths("job"), hard: true},
+	{when: is(classJob), fields: paths("why", "job.id", "job.name")},
+	{when: is(classJob), fields: paths("why.reason"), soft: true},
+	{when: is(classSubmission), fields: paths("job.params")},
+	{when: is(classRun), fields: paths("job.run_id")},
+	{when: is(classStart), fields: paths("job.code_digest", "job.env_digest")},
+	{when: is(classAuthorization), fields: paths("authorization")},
+	{when: is(classStatus), fields: paths("status"), hard: true},
+	{when: is(classHeartbeat), fields: paths("heartbeat")},
+	{when: is(classOutcome), fields: paths("timing", "impact")},
+	{when: is(classOutcome), fields: paths("before", "after"), soft: true},
+	{when: is(classCorrection), fields: paths("corrects"), hard: true},
+	{when: is(classSession), fields: paths("session_hash")},
+	{when: func(_ *facts, t *Type) bool { return t.Modifies }, fields: paths("before", "after")},
+	{when: func(fa *facts, _ *Type) bool { return fa.security }, fields: paths("action", "object")},
+	{when: func(fa *facts, _ *Type) bool {
+		return fa.has(field1("principal")) && !fa.slots[slotPrincipalType].is("unauthenticated")
+	}, fields: paths("principal.id")},
+	{when: func(fa *facts, _ *Type) bool { return fa.slots[slotTrigger].is("event") },
+		fields: paths("principal.upstream.system", "principal.upstream.event_ref")},
+	{when: func(fa *facts, _ *Type) bool { return fa.has(field1("job.parent_id")) }, fields: paths("job.root_id")},
+	{when: func(fa *facts, _ *Type) bool { return fa.has(field1("span_id")) }, fields: paths("trace_id"), hard: true},
+}
+
+func is(c class) func(*facts, *Type) bool {
+	return func(_ *facts, t *Type) bool { return t.class&c != 0 }
+}
+
+// paths finds rows by their dotted path.
+func paths(names ...string) (out []*field) {
+	for _, n := range names {
+		f := lookup(n)
+		if f == nil {
+			panic("event: the table has no " + n)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+var byPath = func() map[string]*field {
+	m := make(map[string]*field)
+	for _, o := range objects {
+		for _, f := range o.fields {
+			m[f.path] = f
+		}
+	}
+	return m
+}()
+
+func lookup(path string) *field { return byPath[path] }
+
+func field1(path string) *field { return byPath[path] }
+
+// missing calls miss for every field that should be there and is not, until it
+// returns an error.
+func (fa *facts) missing(t *Type, miss func(f *field, path string, hard, soft bool) *Error) *Error {
+	for _, f := range root.fields {
+		if f.need != optional && !fa.has(f) {
+			if err := miss(f, f.path, f.need == core, false); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range demands {
+		d := &demands[i]
+		if !d.when(fa, t) {
+			continue
+		}
+		for _, f := range d.fields {
+			if !fa.has(f) {
+				if err := miss(f, f.path, d.hard, d.soft); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, p := range t.Required {
+		f := lookup(p)
+		switch {
+		case f != nil && fa.has(f):
+			continue
+		case strings.HasPrefix(p, "labels.") && fa.label(p[len("labels."):]):
+			continue
+		case strings.HasPrefix(p, "job.params.") && fa.param(p[len("job.params."):]):
+			continue
+		}
+		if err := miss(f, p, false, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (fa *facts) label(key string) bool {
+	if fa.event != nil {
+		return fa.event.Labels[key] != ""
+	}
+	return hasKey(fa.labels, key)
+}
+
+func (fa *facts) param(key string) bool {
+	if fa.event != nil {
+		return fa.event.Job != nil && fa.event.Job.Params[key] != nil
+	}
+	return hasKey(fa.params, key)
+}
+
+// hasKey looks for a key of the outermost object of scanned JSON.
+func hasKey(b []byte, key string) bool {
+	if len(b) == 0 {
+		return false
+	}
+	s := scanner{b: b, i: 1}
+	for s.i < len(b) && b[s.i] != '}' {
+		s.eat(',')
+		k, err := s.text()
+		if err != nil || !s.eat(':') {
+			return false
+		}
+		if k.is(key) {
+			return !s.literal("null")
+		}
+		if err := s.any(MaxParamsDepth, false, nil); err != nil {
+			return false
+		}
+	}
+	return false
+}
