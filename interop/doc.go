@@ -1,0 +1,11 @@
+// Package interop holds nothing but tests in which programs and libraries that nobody here wrote judge what stet writes:
+//
+//   - the fsck library of Tessera checks whole logs, tile by tile;
+//   - transparency-dev/merkle checks inclusion and consistency proofs;
+//   - transparency-dev/formats checks checkpoints and tlog-proofs.
+//
+// Each must accept a good log and refuse every corrupted copy: a check that cannot fail would prove nothing. It also
+// holds, in the folder consumer, a program that uses the SDK as a user would, and a test of what that pulls in.
+//
+// It is a module of its own so that none of this reaches the users of stet.
+package interop
