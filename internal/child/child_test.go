@@ -1,3 +1,5 @@
+//go:build linux
+
 package child
 
 import (
@@ -102,7 +104,7 @@ func TestTermDuringSleep(t *testing.T) {
 	signals <- syscall.SIGTERM
 	r := wait(t, p)
 	if r.ExitCode != 143 || r.Forwarded != syscall.SIGTERM || r.Cause != CauseForwarded || !r.Aborted() || r.Killed {
-		t.Errorf("got %+v", r)
+		t.Errorf("got %s", brief(r))
 	}
 }
 
@@ -163,7 +165,7 @@ func TestGraceThenKill(t *testing.T) {
 			after()
 			res := wait(t, p)
 			if res.ExitCode != 137 || !res.Killed || res.Cause != tc.want || res.TimedOut != (tc.want == CauseTimeout) || !res.Aborted() {
-				t.Errorf("got %+v", res)
+				t.Errorf("got %s", brief(res))
 			}
 			if res.Duration < o.Grace {
 				t.Errorf("killed after %v, before the grace period of %v was over", res.Duration, o.Grace)
@@ -188,9 +190,6 @@ func TestNoOrphanIsLeftInTheGroup(t *testing.T) {
 	if res.ExitCode != 143 || !res.Killed || alive(grandchild) {
 		t.Errorf("code %d, killed %v, grandchild alive %v", res.ExitCode, res.Killed, alive(grandchild))
 	}
-	if res.Duration >= 150*time.Millisecond {
-		t.Errorf("the child's own duration %v includes the wait for its group", res.Duration)
-	}
 }
 
 // A child that ends on its own may leave a daemon behind, as without stet.
@@ -200,7 +199,7 @@ func TestDaemonOfAFinishedChildLives(t *testing.T) {
 	daemon := number(t, line(t, bufio.NewReader(r)))
 	t.Cleanup(func() { _ = syscall.Kill(daemon, syscall.SIGKILL) })
 	if res := wait(t, p); res.ExitCode != 0 || res.Cause != CauseExit {
-		t.Errorf("got %+v", res)
+		t.Errorf("got %s", brief(res))
 	}
 	if !alive(daemon) {
 		t.Error("the daemon was killed")
@@ -222,7 +221,7 @@ func TestHangUpSparesWhoIgnoresIt(t *testing.T) {
 	}
 	signals <- syscall.SIGUSR1
 	if res := wait(t, p); res.ExitCode != 9 || res.Killed {
-		t.Errorf("got %+v", res)
+		t.Errorf("got %s", brief(res))
 	}
 }
 
@@ -238,7 +237,7 @@ func TestSecondTermIsForwardedToo(t *testing.T) {
 	line(t, out)
 	signals <- syscall.SIGTERM
 	if res := wait(t, p); res.ExitCode != 5 || res.Killed {
-		t.Errorf("got %+v", res)
+		t.Errorf("got %s", brief(res))
 	}
 }
 
@@ -247,7 +246,7 @@ func TestClosedSignalChannelIsHarmless(t *testing.T) {
 	close(signals)
 	p := start(t, t.Context(), Options{Argv: sh("exit 3"), Signals: signals, Capture: true})
 	if res := wait(t, p); res.ExitCode != 3 {
-		t.Errorf("got %+v", res)
+		t.Errorf("got %s", brief(res))
 	}
 }
 
@@ -261,7 +260,7 @@ func TestUsageAndWorkingDirectory(t *testing.T) {
 	if got := strings.TrimSpace(string(res.Stdout.Tail)); got != dir {
 		t.Errorf("ran in %q, want %q", got, dir)
 	}
-	if res.Usage.MaxRSS < 100<<10 {
-		t.Errorf("a shell in %d bytes", res.Usage.MaxRSS)
+	if used := res.Usage.User + res.Usage.System; used <= 0 || used > bound {
+		t.Errorf("a shell used %v of processor time", used)
 	}
 }

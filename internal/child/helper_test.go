@@ -1,3 +1,5 @@
+//go:build linux
+
 package child
 
 import (
@@ -216,4 +218,10 @@ func readAll(t *testing.T, r io.Reader) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// brief is a Result without its output.
+func brief(r Result) string {
+	return fmt.Sprintf("code %d, signal %d, cause %q, forwarded %d, timed out %v, killed %v, denied %v, leftover %v, took %v, stdout: %d bytes, complete %v, err %v",
+		r.ExitCode, r.Signal, r.Cause, r.Forwarded, r.TimedOut, r.Killed, r.Denied, r.Leftover, r.Duration, r.Stdout.Bytes, r.Stdout.Complete, r.Stdout.Err)
 }

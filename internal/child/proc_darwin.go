@@ -2,9 +2,6 @@ package child
 
 import "syscall"
 
-// maxRSSUnit is the unit of ru_maxrss in bytes.
-const maxRSSUnit = 1
-
 // Without /proc the answers are the careful ones: a signal from the terminal is
 // taken to have reached the child, and the rest of its group is left alone.
 

@@ -9,9 +9,6 @@ import (
 	"syscall"
 )
 
-// maxRSSUnit is the unit of ru_maxrss in bytes.
-const maxRSSUnit = 1024
-
 // maxProcFile bounds what is read of one file of /proc; status is about 1.5 KiB.
 const maxProcFile = 16 << 10
 

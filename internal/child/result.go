@@ -52,10 +52,10 @@ type Result struct {
 	Usage Usage
 }
 
-// Usage is a part of getrusage(2).
+// Usage is a part of getrusage(2). The largest memory is not in it: Linux counts
+// what this process itself had when it forked.
 type Usage struct {
 	User, System time.Duration
-	MaxRSS       int64 // bytes, the largest single process
 }
 
 // Aborted says whether the child was stopped from outside, as opposed to having

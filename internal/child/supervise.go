@@ -118,9 +118,7 @@ func (s *supervisor) result(ended time.Time) Result {
 		r.Signal, r.CoreDumped = ws.Signal(), ws.CoreDump()
 		r.ExitCode = 128 + int(r.Signal)
 	}
-	if ru, ok := state.SysUsage().(*syscall.Rusage); ok {
-		r.Usage = Usage{User: state.UserTime(), System: state.SystemTime(), MaxRSS: int64(ru.Maxrss) * maxRSSUnit}
-	}
+	r.Usage = Usage{User: state.UserTime(), System: state.SystemTime()}
 	for _, sig := range append(s.suspects, s.seen) {
 		// A shell that was interrupted while waiting answers with 128+n.
 		if sig != 0 && (r.Signal == sig || r.ExitCode == 128+int(sig)) {
