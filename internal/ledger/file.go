@@ -1,0 +1,145 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/stetlog/stet/internal/fsx"
+)
+
+// readAt fills b; a file that is too short is damage, a failed read is not.
+func readAt(f fsx.File, name string, b []byte, off int64) error {
+	n, err := f.ReadAt(b, off)
+	switch {
+	case n == len(b):
+		return nil
+	case errors.Is(err, io.EOF):
+		return damaged(name, "it ends at byte %d, where %d more are expected", off+int64(n), len(b)-n)
+	}
+	return fmt.Errorf("read %s at byte %d: %w", name, off, err)
+}
+
+// missing makes an IntegrityError of a file that must be there and is not.
+func missing(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return &IntegrityError{File: name, Reason: "it is missing", Err: err}
+	}
+	return err
+}
+
+// createOver creates a file, removing first what a crash left under its name.
+func createOver(fsys fsx.FS, name string, perm fs.FileMode) (fsx.File, error) {
+	f, err := fsys.Create(name, perm)
+	if errors.Is(err, fs.ErrExist) {
+		if err := fsys.Remove(name); err != nil {
+			return nil, err
+		}
+		f, err = fsys.Create(name, perm)
+	}
+	return f, err
+}
+
+// put writes a read-only file whole, under a temporary name that it then takes off. The bytes are durable when it returns;
+// the name is so only after SyncDir of its directory, which the caller does once for many files. A file of that name that a
+// crash left is replaced even where its bytes are right, because whether they are durable cannot be known.
+func put(fsys fsx.FS, name string, data []byte) error {
+	tmp := name + ".tmp"
+	f, err := createOver(fsys, tmp, 0o444)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return fsys.Rename(tmp, name)
+}
+
+// A zipper compresses and inflates bundles. It is safe for concurrent use; its buffers are reused.
+type zipper struct {
+	writers, readers sync.Pool
+}
+
+// deflate returns b in the gzip format: level 1, no name, no time, so that the header is the same ten bytes always.
+func (z *zipper) deflate(dst *bytes.Buffer, b []byte) error {
+	w, ok := z.writers.Get().(*gzip.Writer)
+	if !ok {
+		var err error
+		if w, err = gzip.NewWriterLevel(dst, gzip.BestSpeed); err != nil {
+			return err
+		}
+	} else {
+		w.Reset(dst)
+	}
+	defer z.writers.Put(w)
+	if _, err := w.Write(b); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+var errInflate = errors.New("it does not inflate to a bundle")
+
+// inflate returns the bytes of one gzip member and nothing behind it, at most limit of them.
+func (z *zipper) inflate(b []byte, limit int64) ([]byte, error) {
+	src := bytes.NewReader(b)
+	r, ok := z.readers.Get().(*gzip.Reader)
+	var err error
+	if ok {
+		err = r.Reset(src)
+	} else {
+		r, err = gzip.NewReader(src)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errInflate, err)
+	}
+	defer z.readers.Put(r)
+	r.Multistream(false)
+	out := bytes.NewBuffer(make([]byte, 0, min(limit, int64(5*len(b)))))
+	n, err := io.Copy(out, io.LimitReader(r, limit+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errInflate, err)
+	case n > limit:
+		return nil, fmt.Errorf("%w: more than %d bytes", errInflate, limit)
+	case src.Len() != 0:
+		return nil, fmt.Errorf("%w: %d bytes stand behind it", errInflate, src.Len())
+	}
+	return out.Bytes(), nil
+}
+
+// A dirs makes directories once and remembers which exist. It is not safe for concurrent use.
+type dirs struct {
+	fsys  fsx.FS
+	known map[string]bool
+}
+
+func (d *dirs) make(name string) error {
+	if d.known[name] {
+		return nil
+	}
+	if err := fsx.MkdirAll(d.fsys, name, 0o755); err != nil {
+		return err
+	}
+	if len(d.known) >= 1024 {
+		clear(d.known)
+	}
+	d.known[name] = true
+	return nil
+}
+
+// inLog is the path in the store of a path in the log.
+func inLog(name string) string { return path.Join(logDir, name) }

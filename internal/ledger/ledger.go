@@ -1,0 +1,348 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/proof"
+)
+
+// Options configure a ledger. FS, Origin, Signer, Verifier and Now must be set; the zero value of the rest is good.
+type Options struct {
+	FS       fsx.FS           // the store's directory; the caller holds the store's lock until Close has returned
+	Origin   string           // identity of the log: the name of its key
+	Signer   note.Signer      // the log's key; signs checkpoints and nothing else
+	Verifier note.Verifier    // its public half
+	Now      func() time.Time // wall clock for received_at; where it goes back, received_at stands still
+	Rand     io.Reader        // salts of journal segments; nil for crypto/rand
+
+	SegmentBytes int64 // journal segments end when they reach it; 0 for 64 MiB
+	// Preallocate reserves this many bytes for each journal segment, so that a flush need not change the file's length. A
+	// server sets it to SegmentBytes; 0 lets segments grow, as suits a short run.
+	Preallocate int64
+
+	// A publish begins as soon as somebody waits for it, yet no sooner than PublishBusy after the one before, and at the
+	// latest PublishIdle after an append. 0 stands for 100 ms and 1 s.
+	PublishBusy, PublishIdle time.Duration
+
+	HeadStreams    int   // stream records kept in the head before half of them spill to a file; 0 for 4096
+	MaxUnpublished int64 // bytes of entries in memory, waiting to be published, before Append waits; 0 for 256 MiB
+	Workers        int   // goroutines that compress and write bundles at a publish; 0 for one a processor
+}
+
+// The limits of one group, and of what may wait to get into one.
+const (
+	maxGroupBytes = 8 << 20
+	maxQueued     = 4096 // calls of Append; the next ones wait for a slot
+)
+
+// Ledger is an open ledger. All its methods are safe for concurrent use.
+type Ledger struct {
+	fsys     fsx.FS
+	origin   string
+	signer   note.Signer
+	verifier note.Verifier
+	now      func() time.Time
+	rand     io.Reader
+
+	segmentBytes, preallocate, maxUnpublished int64
+	busy, idle                                time.Duration
+	workers                                   int
+
+	seals   proof.SealVerifier
+	scratch sync.Pool // of *scratch
+	zip     zipper
+	streams *table
+	bundles bundleCache
+
+	slots     chan struct{} // one for each Append between queue and answer
+	work      chan struct{} // one waiting token: something is queued, or closing
+	flush     chan *group   // sequencer to flusher; closed when the sequencer is done
+	dirty     chan struct{} // one waiting token: something is pending
+	urgent    chan struct{} // one waiting token: somebody waits for a publish
+	finish    chan struct{} // closed when the flusher is done and the last publish is due
+	dead      chan struct{} // closed at the first failure
+	sequencer sequencer     // owned by the sequencer
+	journal   journal       // owned by the flusher
+	publisher publisher     // owned by the publisher
+
+	mu        sync.Mutex
+	queue     []*request
+	closed    bool
+	failure   error
+	changed   chan struct{} // closed and replaced whenever one of the following changes
+	durable   uint64        // entries in the journal, flushed
+	pending   []*group      // durable, not yet published, oldest first
+	free      []*group      // buffers to use again
+	backlog   int64         // bytes of entries from queue to publish
+	segments  []segmentRef  // of this run, not yet removed
+	lastMade  uint64        // highest number of a journal segment ever made
+	published uint64        // entries under the head
+	root      proof.Hash
+	signed    []byte // the checkpoint of published and root
+	done      chan struct{}
+}
+
+// Open recovers the ledger in o.FS and makes it ready, or creates it where there is none: no head, and nothing that
+// could have been under one. Everything durable in the journal is published before it returns. It fails with an
+// *IntegrityError where what is stored cannot have come from a crash.
+func Open(ctx context.Context, o Options) (*Ledger, error) {
+	if o.FS == nil || o.Signer == nil || o.Verifier == nil || o.Now == nil {
+		return nil, errors.New("open ledger: FS, Signer, Verifier and Now must be set")
+	}
+	if o.Origin == "" || o.Signer.Name() != o.Origin || o.Verifier.Name() != o.Origin || o.Signer.KeyHash() != o.Verifier.KeyHash() {
+		return nil, fmt.Errorf("open ledger: signer %s and verifier %s must be one key, named as the origin %q", o.Signer.Name(), o.Verifier.Name(), o.Origin)
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	headStreams := orDefault(o.HeadStreams, 4096)
+	if headStreams < 2 || headStreams > MaxHeadStreams {
+		return nil, fmt.Errorf("open ledger: HeadStreams is %d, allowed are 2 to %d", o.HeadStreams, MaxHeadStreams)
+	}
+	l := &Ledger{
+		fsys: o.FS, origin: o.Origin, signer: o.Signer, verifier: o.Verifier, now: o.Now, rand: o.Rand,
+		segmentBytes: orDefault(o.SegmentBytes, 64<<20), preallocate: o.Preallocate,
+		maxUnpublished: orDefault(o.MaxUnpublished, 256<<20),
+		busy:           orDefault(o.PublishBusy, 100*time.Millisecond),
+		idle:           orDefault(o.PublishIdle, time.Second),
+		workers:        orDefault(o.Workers, runtime.GOMAXPROCS(0)),
+		streams:        newTable(o.FS, headStreams),
+		slots:          make(chan struct{}, maxQueued),
+		work:           make(chan struct{}, 1),
+		flush:          make(chan *group),
+		dirty:          make(chan struct{}, 1),
+		urgent:         make(chan struct{}, 1),
+		finish:         make(chan struct{}),
+		dead:           make(chan struct{}),
+		changed:        make(chan struct{}),
+		done:           make(chan struct{}),
+	}
+	l.journal.l, l.sequencer.l, l.publisher.l = l, l, l
+	l.publisher.dirs = dirs{fsys: o.FS, known: make(map[string]bool)}
+	if err := l.recover(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), l.streams.close())
+	}
+	go l.sequencer.run()
+	go l.flushGroups()
+	go l.publisher.run()
+	return l, nil
+}
+
+func orDefault[T int | int64 | time.Duration](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+// Append places a sealed batch and returns when it is durable in the journal (L1). The same batch again (stream, first
+// number, seal) is placed once, and answered with Again.
+//
+// Errors: ErrInvalid, ErrNotOwner, ErrConflict, ErrFinal, *HoleError say that the batch was refused, ErrClosed and an error
+// of ctx before it was taken that it was not stored; ErrFailed, and an error of ctx after that, that the outcome is not
+// known. Append the same batch again to find out.
+func (l *Ledger) Append(ctx context.Context, b Batch) (Placed, error) {
+	r, err := l.check(b)
+	if err != nil {
+		return Placed{}, fmt.Errorf("append: %w", err)
+	}
+	return l.submit(ctx, r)
+}
+
+// AppendLoss declares that numbers of a stream will never come, so that the stream can go on behind them. Durability and
+// errors are Append's; a loss that was declared before, with the same numbers, is answered with Again.
+func (l *Ledger) AppendLoss(ctx context.Context, via []byte, loss Loss) (Placed, error) {
+	r, err := checkLoss(via, loss)
+	if err != nil {
+		return Placed{}, fmt.Errorf("append loss: %w", err)
+	}
+	return l.submit(ctx, r)
+}
+
+func (l *Ledger) submit(ctx context.Context, r *request) (Placed, error) {
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+	case <-ctx.Done():
+		return Placed{}, fmt.Errorf("append: not stored: %w", ctx.Err())
+	case <-l.dead:
+		return Placed{}, l.failed()
+	}
+	l.mu.Lock()
+	if l.closed || l.failure != nil {
+		l.mu.Unlock()
+		return Placed{}, l.failed()
+	}
+	l.queue = append(l.queue, r)
+	l.mu.Unlock()
+	wake(l.work)
+
+	var res result
+	select {
+	case res = <-r.result:
+	case <-ctx.Done():
+		r.release()
+		return Placed{}, fmt.Errorf("append: the outcome is not known, append the batch again: %w", ctx.Err())
+	case <-l.dead:
+		r.release()
+		select { // it may have become durable just before
+		case res = <-r.result:
+		default:
+			return Placed{}, l.failed()
+		}
+	}
+	if res.older != nil {
+		return l.again(ctx, r, *res.older)
+	}
+	return res.placed, res.err
+}
+
+// Publish returns when everything that Append placed before the call is under a durable, signed checkpoint (L2), and
+// returns such a checkpoint: the newest. Concurrent calls share one publish.
+func (l *Ledger) Publish(ctx context.Context) ([]byte, error) {
+	l.mu.Lock()
+	target := l.durable
+	l.mu.Unlock()
+	var signed []byte
+	err := l.wait(ctx, func() bool {
+		signed = l.signed
+		if l.published < target {
+			wake(l.urgent)
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
+	return bytes.Clone(signed), nil
+}
+
+// wait returns when ok, which is called with l.mu held and again after every change, is true.
+func (l *Ledger) wait(ctx context.Context, ok func() bool) error {
+	for {
+		l.mu.Lock()
+		if ok() {
+			l.mu.Unlock()
+			return nil
+		}
+		changed := l.changed
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.dead:
+			return l.failed()
+		case <-l.done:
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if ok() { // by the last publish
+				return nil
+			}
+			return ErrClosed
+		}
+	}
+}
+
+// Head returns what is committed: entries and root.
+func (l *Ledger) Head() (size uint64, root proof.Hash) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.published, l.root
+}
+
+// Checkpoint returns the newest signed checkpoint. It is never nil.
+func (l *Ledger) Checkpoint() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.signed)
+}
+
+// Stream returns how far a stream is, counting only what is durable; false where the ledger has never heard of it.
+func (l *Ledger) Stream(id string) (StreamState, bool, error) {
+	sid, err := parseStreamID(id)
+	if err != nil {
+		return StreamState{}, false, err
+	}
+	s, ok, err := l.streams.get(sid)
+	if err != nil || !ok {
+		return StreamState{}, false, err
+	}
+	// The state may be that of a batch that is being flushed: a moment, bounded by the flush or its failure.
+	if err := l.waitDurable(context.Background(), s.last()); err != nil {
+		return StreamState{}, false, err
+	}
+	return s, true, nil
+}
+
+func (l *Ledger) waitDurable(ctx context.Context, seq uint64) error {
+	return l.wait(ctx, func() bool { return seq < l.durable })
+}
+
+// Close publishes what is not yet published, removes the journal, and closes all files. After a failure it only closes,
+// and returns ErrFailed. Calls that are under way end with an answer; later ones with ErrClosed.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	again := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if again {
+		<-l.done
+		return ErrClosed
+	}
+	wake(l.work)
+	<-l.done
+	err := l.streams.close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure != nil {
+		err = errors.Join(fmt.Errorf("close: %w: %w", ErrFailed, l.failure), err)
+	}
+	return err
+}
+
+// fail ends the ledger. Only the first error counts: the others follow from it.
+func (l *Ledger) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure == nil {
+		l.failure = err
+		close(l.dead)
+	}
+}
+
+// failed says why nothing can be appended any more.
+func (l *Ledger) failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, l.failure)
+	}
+	return ErrClosed
+}
+
+// broadcast wakes everybody in wait. l.mu is held.
+func (l *Ledger) broadcast() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// wake leaves a token in a channel with room for one.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,292 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/proof"
+)
+
+// maxRecovered bounds the entries of the journal that recovery holds in memory before it publishes them, in bytes.
+const maxRecovered = 64 << 20
+
+// recover brings the ledger to where a clean close would have left it: everything durable is published, the journal is
+// empty. It runs before any goroutine does.
+func (l *Ledger) recover(ctx context.Context) error {
+	p := &l.publisher
+	p.edge = newEdge()
+	b, err := fsx.ReadFile(l.fsys, HeadFile, maxHead)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := l.create(); err != nil {
+			return err
+		}
+	case errors.Is(err, fsx.ErrTooLarge):
+		return damaged(HeadFile, "%v", err)
+	case err != nil:
+		return err
+	default:
+		if p.head, err = ParseHead(b); err != nil {
+			return err
+		}
+		p.bytes = b
+	}
+	if p.head.Origin != l.origin {
+		return damaged(HeadFile, "it belongs to the log %q, not to %q", p.head.Origin, l.origin)
+	}
+	p.epoch = p.head.Epoch + 1
+	if err := l.streams.load(p.head); err != nil {
+		return err
+	}
+	if err := p.edge.load(l.fsys, &l.zip, p.head); err != nil {
+		return err
+	}
+	l.published, l.root, l.durable = p.head.Size, p.head.Root, p.head.Size
+	if err := p.checkpoint(); err != nil {
+		return err
+	}
+	for _, at := range [...]uint64{p.head.PrevSize, p.head.Size} {
+		if err := p.cleanAt(at); err != nil {
+			return err
+		}
+	}
+	if err := l.streams.clean(); err != nil {
+		return err
+	}
+	return l.replay(ctx)
+}
+
+// create makes an empty ledger, but only where nothing says that there was one: tiles without a head are a lost head.
+func (l *Ledger) create() error {
+	for _, dir := range [...]string{journalDir, streamDir, logDir} {
+		name, err := firstFile(l.fsys, dir)
+		if err != nil {
+			return err
+		}
+		if name != "" {
+			return &IntegrityError{File: HeadFile, Reason: "it is missing, yet there is " + name + ": restore it from a backup, or run stet verify", Err: fs.ErrNotExist}
+		}
+	}
+	p := &l.publisher
+	for _, dir := range [...]string{journalDir, streamDir, logDir} {
+		if err := p.dirs.make(dir); err != nil {
+			return err
+		}
+	}
+	return p.swap(Head{Epoch: 1, Root: proof.EmptyRoot(), JournalFirst: 1, Origin: l.origin})
+}
+
+// firstFile finds any file below dir; "" where there are at most directories, as a crash during create leaves them.
+func firstFile(fsys fsx.FS, dir string) (string, error) {
+	entries, err := fsys.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		if !e.IsDir() {
+			return name, nil
+		}
+		if name, err := firstFile(fsys, name); name != "" || err != nil {
+			return name, err
+		}
+	}
+	return "", nil
+}
+
+// checkpoint holds the stored checkpoint against the head. It can be missing or of an earlier head after a crash; then it
+// is signed again, which for Ed25519 gives the same bytes. It can never be ahead, and never say another root.
+func (p *publisher) checkpoint() error {
+	l := p.l
+	b, err := fsx.ReadFile(l.fsys, checkpointFile, proof.MaxCheckpoint)
+	if errors.Is(err, fsx.ErrTooLarge) {
+		return damaged(checkpointFile, "%v", err)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		c, err := proof.OpenCheckpoint(b, l.origin, l.verifier)
+		if err != nil {
+			return &IntegrityError{File: checkpointFile, Reason: "it is not one of this log", Err: err}
+		}
+		if c.Size > p.head.Size {
+			return damaged(checkpointFile, "it covers %d entries, the head only %d: the head was rolled back", c.Size, p.head.Size)
+		}
+		root, err := l.rootAt(c.Size)
+		if err != nil {
+			return err
+		}
+		if root != c.Root {
+			return damaged(checkpointFile, "it states another root for %d entries than the tiles do", c.Size)
+		}
+		if c.Size == p.head.Size {
+			l.signed = b
+			return nil
+		}
+	}
+	l.signed, err = p.sign()
+	return err
+}
+
+// rootAt computes the root that the tree had at an earlier size, from the tiles.
+func (l *Ledger) rootAt(size uint64) (proof.Hash, error) {
+	hashes, err := l.hashes(l.published).ReadHashes(proof.EdgeNodes(size))
+	if err != nil {
+		return proof.Hash{}, asIntegrity(logDir, err)
+	}
+	tree, err := proof.NewTreeFrom(size, hashes)
+	if err != nil {
+		return proof.Hash{}, err
+	}
+	return tree.Root(), nil
+}
+
+// replay reads the journal. What the head covers already must be in the bundles, byte for byte; the rest is derived again,
+// under the rules of Append, and published in new files. Old segments go when that is durable: a torn tail is not cut, it
+// stays behind.
+func (l *Ledger) replay(ctx context.Context) error {
+	p := &l.publisher
+	var tail []*group
+	bytes := 0
+	s := &l.sequencer
+	s.next, s.received = p.head.Size, p.head.ReceivedAt
+	// Until the journal is read to its end the heads that are committed must still name its segments.
+	keep := p.head
+	rep, err := ScanJournal(l.fsys, p.head, func(seq uint64, entries [][]byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if seq < keep.Size {
+			return l.compare(seq, entries)
+		}
+		g, err := l.derive(seq, entries)
+		if err != nil {
+			return err
+		}
+		tail = append(tail, g)
+		if bytes += len(g.buf); bytes < maxRecovered {
+			return nil
+		}
+		next := p.head
+		err = p.commit(tail, next)
+		tail, bytes = nil, 0
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(rep.files) > 0 || len(tail) > 0 {
+		next := p.head
+		next.JournalLast, next.JournalFirst = rep.last, rep.last+1
+		if err := p.commit(tail, next); err != nil {
+			return err
+		}
+		for _, number := range rep.files {
+			if err := l.fsys.Remove(journalPath(number)); err != nil {
+				return err
+			}
+		}
+		if err := l.fsys.SyncDir(journalDir); err != nil {
+			return err
+		}
+	}
+	l.durable, l.lastMade, l.journal.next = p.head.Size, rep.last, rep.last+1
+	return s.resume()
+}
+
+// compare holds a batch that the head covers against the bundles.
+func (l *Ledger) compare(seq uint64, entries [][]byte) error {
+	for i, want := range entries {
+		n := seq + uint64(i)
+		if n >= l.published {
+			return damagedAt(n, journalDir, "a batch across the head's %d entries: heads cover whole batches", l.published)
+		}
+		got, err := l.entry(n)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(got, want) {
+			t := tileAt(proof.Tile{Entries: true, Index: n / proof.TileWidth}, l.published)
+			return damagedAt(n, inLog(t.Path()), "the entry differs from the journal's")
+		}
+	}
+	return nil
+}
+
+// derive makes a group of one batch of the journal, holding it to what the sequencer would have done.
+func (l *Ledger) derive(seq uint64, entries [][]byte) (*group, error) {
+	refuse := func(err error) (*group, error) {
+		return nil, &IntegrityError{Seq: seq, HasSeq: true, File: journalDir, Reason: "a batch that no ledger would have taken", Err: err}
+	}
+	b, err := parseBatch(&l.seals, seq, entries)
+	if err != nil {
+		return refuse(err)
+	}
+	s := &l.sequencer
+	if b.receivedAt < s.received {
+		return refuse(fmt.Errorf("received_at %s is before %s, which came earlier", b.receivedAt, s.received))
+	}
+	stream := b.seal.Stream
+	if b.loss != nil {
+		stream = b.loss.Stream
+	}
+	id, err := parseStreamID(stream)
+	if err != nil {
+		return refuse(err)
+	}
+	state, known, err := l.streams.get(id)
+	if err != nil {
+		return nil, err
+	}
+	last := seq + uint64(len(entries)) - 1
+	var older bool
+	if b.loss != nil {
+		older, err = state.admitLoss(known, stream, b.loss.First, b.loss.Last, proof.Hash{})
+		state = state.lose(b.loss.Last, last)
+	} else {
+		hash := proof.SealHash(b.note)
+		older, err = state.admit(known, b.seal, hash)
+		if state.Sealed != (b.prevSeq != nil) || state.Sealed && *b.prevSeq != state.LastSealSeq {
+			err = errors.Join(err, errors.New("prev_seq is not where the stream's last seal stands"))
+		}
+		state = state.seal(b.seal, hash, last)
+	}
+	if err != nil {
+		return refuse(err)
+	}
+	if older {
+		return refuse(fmt.Errorf("stream %s has these numbers already", stream))
+	}
+	g := new(group)
+	g.reset(seq)
+	g.received = b.receivedAt
+	for _, e := range entries {
+		if err := g.add(func(dst []byte, _ uint64) []byte { return append(dst, e...) }); err != nil {
+			return refuse(err)
+		}
+	}
+	g.changes = append(g.changes, record{id, state})
+	g.hash()
+	l.streams.put(id, state)
+	s.next, s.received = g.end(), b.receivedAt
+	return g, nil
+}
+
+// resume takes the clock up where the last entry left it.
+func (s *sequencer) resume() error {
+	if s.received == "" {
+		return nil
+	}
+	var err error
+	s.at, err = proof.ParseTime(s.received)
+	return err
+}
