@@ -127,6 +127,9 @@ func (c *cursor) checked(text []byte, used, limit int, lines bool) []byte {
 	return text
 }
 
+// maxEventDepth bounds the levels of objects and arrays in an event: one bit each in a word. Package event is stricter.
+const maxEventDepth = 64
+
 // object consumes one JSON object by its braces, brackets and strings only.
 func (c *cursor) object() []byte {
 	if c.why != "" {
@@ -138,9 +141,7 @@ func (c *cursor) object() []byte {
 		return nil
 	}
 	// One bit a level, an object 1 and an array 0, so that {] does not pass for balanced.
-	var kinds uint64
-	depth := 0
-	kinds = 1
+	kinds, depth := uint64(1), 0
 	for i := c.i; i < len(c.b); i++ {
 		switch c.b[i] {
 		case '"':
@@ -160,8 +161,8 @@ func (c *cursor) object() []byte {
 				}
 			}
 		case '{', '[':
-			if depth++; depth > 63 {
-				c.fail("an event nested deeper than 63")
+			if depth++; depth >= maxEventDepth {
+				c.fail("an event of more than 64 levels")
 				return nil
 			}
 			kinds <<= 1

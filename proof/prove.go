@@ -44,15 +44,15 @@ func ProveInclusion(index, size uint64, r HashReader) ([]Hash, error) {
 }
 
 // ProveConsistency returns the RFC 6962 section 2.1.2 proof that the tree of old leaves is a prefix of the tree of
-// size new. It is empty when old is 0 or equals new.
-func ProveConsistency(old, new uint64, r HashReader) ([]Hash, error) {
-	if old > new || new > MaxSize {
-		return nil, malformed("consistency proof", "from size %d to size %d: sizes must grow and stay below 2^53", old, new)
+// size leaves. It is empty when old is 0 or equals size.
+func ProveConsistency(old, size uint64, r HashReader) ([]Hash, error) {
+	if old > size || size > MaxSize {
+		return nil, malformed("consistency proof", "from size %d to size %d: sizes must grow and stay below 2^53", old, size)
 	}
-	if old == 0 || old == new {
+	if old == 0 || old == size {
 		return nil, nil
 	}
-	return readSpans("consistency proof", consistencySpans(nil, old, 0, new, true), r)
+	return readSpans("consistency proof", consistencySpans(nil, old, 0, size, true), r)
 }
 
 // consistencySpans is SUBPROOF of RFC 6962 section 2.1.2 over leaves [lo, hi); whole says that the old tree's part

@@ -34,32 +34,32 @@ func VerifyInclusion(index, size uint64, leaf, root Hash, p []Hash) error {
 	return checkRoot(what, h, root)
 }
 
-// VerifyConsistency checks that the tree of old leaves with oldRoot is a prefix of the tree of new leaves with
-// newRoot, by the algorithm of RFC 9162 section 2.1.4.2. Two cases that the RFC leaves out are settled here: equal
+// VerifyConsistency checks that the tree of old leaves with oldRoot is a prefix of the tree of size leaves with
+// root, by the algorithm of RFC 9162 section 2.1.4.2. Two cases that the RFC leaves out are settled here: equal
 // sizes need equal roots and an empty proof, and the empty tree (its root must be EmptyRoot) is a prefix of every
 // tree, proven by the empty proof.
-func VerifyConsistency(old, new uint64, oldRoot, newRoot Hash, p []Hash) error {
+func VerifyConsistency(old, size uint64, oldRoot, root Hash, p []Hash) error {
 	const what = "consistency proof"
-	if old > new || new > MaxSize {
-		return malformed(what, "from size %d to size %d: sizes must grow and stay below 2^53", old, new)
+	if old > size || size > MaxSize {
+		return malformed(what, "from size %d to size %d: sizes must grow and stay below 2^53", old, size)
 	}
-	if old == 0 || old == new {
+	if old == 0 || old == size {
 		if len(p) != 0 {
-			return broken(what, "from size %d to size %d takes no hashes, not %d", old, new, len(p))
+			return broken(what, "from size %d to size %d takes no hashes, not %d", old, size, len(p))
 		}
 		if old == 0 {
 			if err := checkRoot(what+" (old tree)", EmptyRoot(), oldRoot); err != nil {
 				return err
 			}
-			if new == 0 {
-				return checkRoot(what+" (new tree)", EmptyRoot(), newRoot)
+			if size == 0 {
+				return checkRoot(what+" (new tree)", EmptyRoot(), root)
 			}
 			return nil
 		}
-		return checkRoot(what, oldRoot, newRoot)
+		return checkRoot(what, oldRoot, root)
 	}
 	if len(p) == 0 {
-		return broken(what, "no hashes, from size %d to size %d", old, new)
+		return broken(what, "no hashes, from size %d to size %d", old, size)
 	}
 	// When the old tree is one complete subtree its root is itself the first node, and the proof leaves it out.
 	var seed Hash
@@ -68,7 +68,7 @@ func VerifyConsistency(old, new uint64, oldRoot, newRoot Hash, p []Hash) error {
 	} else {
 		seed, p = p[0], p[1:]
 	}
-	fn, sn := old-1, new-1
+	fn, sn := old-1, size-1
 	for fn&1 == 1 {
 		fn >>= 1
 		sn >>= 1
@@ -76,7 +76,7 @@ func VerifyConsistency(old, new uint64, oldRoot, newRoot Hash, p []Hash) error {
 	fr, sr := seed, seed
 	for _, c := range p {
 		if sn == 0 {
-			return broken(what, "too many hashes from size %d to size %d", old, new)
+			return broken(what, "too many hashes from size %d to size %d", old, size)
 		}
 		if fn&1 == 1 || fn == sn {
 			fr = NodeHash(c, fr)
@@ -92,12 +92,12 @@ func VerifyConsistency(old, new uint64, oldRoot, newRoot Hash, p []Hash) error {
 		sn >>= 1
 	}
 	if sn != 0 {
-		return broken(what, "too few hashes from size %d to size %d", old, new)
+		return broken(what, "too few hashes from size %d to size %d", old, size)
 	}
 	if err := checkRoot(what+" (old tree)", fr, oldRoot); err != nil {
 		return err
 	}
-	return checkRoot(what+" (new tree)", sr, newRoot)
+	return checkRoot(what+" (new tree)", sr, root)
 }
 
 // VerifyRange checks that leaves are the leaf hashes at [first, first+len(leaves)) in the tree of size leaves with
