@@ -113,18 +113,20 @@ func TestSignSealRefuses(t *testing.T) {
 		change func(*Seal)
 		want   error
 	}{
-		"no app":               {func(s *Seal) { s.App = "" }, ErrMalformed},
-		"app too long":         {func(s *Seal) { s.App = strings.Repeat("a", MaxApp+1) }, ErrMalformed},
-		"app of two lines":     {func(s *Seal) { s.App = "a\nfirst 1" }, ErrMalformed},
-		"environment is -":     {func(s *Seal) { s.Environment = "-" }, ErrMalformed},
-		"environment of lines": {func(s *Seal) { s.Environment = "a\nb" }, ErrMalformed},
-		"no key":               {func(s *Seal) { s.Key = "" }, ErrMalformed},
-		"no stream":            {func(s *Seal) { s.Stream = "" }, ErrMalformed},
-		"count of 1001":        {func(s *Seal) { s.Count = MaxBatch + 1 }, ErrMalformed},
-		"no clock state":       {func(s *Seal) { s.Clock.State = "" }, ErrMalformed},
-		"source is -":          {func(s *Seal) { s.Clock.Source = "-" }, ErrMalformed},
-		"prev but not HasPrev": {func(s *Seal) { s.HasPrev = false }, ErrMalformed},
-		"another's key":        {func(s *Seal) { s.Key = otherKey }, ErrSignature},
+		"no app":                {func(s *Seal) { s.App = "" }, ErrMalformed},
+		"app too long":          {func(s *Seal) { s.App = strings.Repeat("a", MaxApp+1) }, ErrMalformed},
+		"app of two lines":      {func(s *Seal) { s.App = "a\nfirst 1" }, ErrMalformed},
+		"environment is -":      {func(s *Seal) { s.Environment = "-" }, ErrMalformed},
+		"environment of lines":  {func(s *Seal) { s.Environment = "a\nb" }, ErrMalformed},
+		"no key":                {func(s *Seal) { s.Key = "" }, ErrMalformed},
+		"no stream":             {func(s *Seal) { s.Stream = "" }, ErrMalformed},
+		"count of 1001":         {func(s *Seal) { s.Count = MaxBatch + 1 }, ErrMalformed},
+		"no clock state":        {func(s *Seal) { s.Clock.State = "" }, ErrMalformed},
+		"source is -":           {func(s *Seal) { s.Clock.Source = "-" }, ErrMalformed},
+		"prev but not HasPrev":  {func(s *Seal) { s.HasPrev = false }, ErrMalformed},
+		"no events, yet a root": {func(s *Seal) { s.Count, s.Final = 0, true }, ErrMalformed},
+		"past the last number":  {func(s *Seal) { s.First = MaxSize }, ErrMalformed},
+		"another's key":         {func(s *Seal) { s.Key = otherKey }, ErrSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, signer := testSeal(t)
@@ -170,6 +172,11 @@ func TestSealVerifierIsBounded(t *testing.T) {
 		msg := append(text, fmt.Sprintf("\n— %s %s\n", signer.Name(), strings.Repeat("A", 91)+"=")...)
 		if _, err := v.Parse(msg); !errors.Is(err, ErrSignature) {
 			t.Fatalf("a signature line of another key hash: %v", err)
+		}
+	}
+	for _, bad := range []string{"", strings.Replace(string(s.AppendText(nil)), s.Key, "no key", 1) + "\n— n " + strings.Repeat("A", 91) + "=\n"} {
+		if _, err := v.Parse([]byte(bad)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("Parse(%q): %v", bad, err)
 		}
 	}
 	if len(v.keys) > maxCachedKeys {
