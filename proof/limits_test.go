@@ -37,6 +37,12 @@ func TestLimits(t *testing.T) {
 		}
 		return out
 	}
+	// Seven long paths and one that fills up the rest.
+	viaSize := func(n int) error {
+		v := Via{Kind: ViaHTTP, Changed: append(many(7, maxViaText), "")}
+		v.Changed[7] = strings.Repeat("p", n-len(v.Append(nil)))
+		return viaOf(v)
+	}
 	levels := func(n int) string {
 		return strings.Repeat(`{"a":[`, n/2) + strings.Repeat(`]}`, n/2)
 	}
@@ -68,7 +74,7 @@ func TestLimits(t *testing.T) {
 		{"bytes of a seal in an entry", seal(strings.Repeat("x\n", MaxSeal/2)), seal(strings.Repeat("x\n", MaxSeal/2) + "x")},
 		{"bytes of a text in via", viaOf(Via{Addr: strings.Repeat("a", maxViaText)}), viaOf(Via{Addr: strings.Repeat("a", maxViaText+1)})},
 		{"paths in via", viaOf(Via{Changed: many(maxViaChanged, 1)}), viaOf(Via{Changed: many(maxViaChanged+1, 1)})},
-		{"bytes of via", viaOf(Via{Changed: many(7, maxViaText)}), viaOf(Via{Changed: many(8, maxViaText)})},
+		{"bytes of via", viaSize(MaxVia), viaSize(MaxVia + 1)},
 		{"hashes in a tlog-proof", path(maxProofHashes), path(maxProofHashes + 1)},
 		{"bytes of extra in a tlog-proof", extra(MaxTlogExtra), extra(MaxTlogExtra + 1)},
 		{"bytes of a checkpoint", padded(MaxCheckpoint), padded(MaxCheckpoint + 1)},
