@@ -141,13 +141,13 @@ func TestEveryBitOfAnEntry(t *testing.T) {
 // TestEntryEventEnds: the parser finds where an event ends by its brackets and strings, whatever stands in them.
 func TestEntryEventEnds(t *testing.T) {
 	via := Via{Kind: ViaStore}.Append(nil)
-	for _, event := range []string{`{}`, `{"":""}`, `{"a":"","b":""}`, `{"a":"\"}`, `{"a":"\""}`, `{"a":""}]"}`, `{"a":[],"b":{}}`, `{"a":[[{}],"]"]}`} {
+	for _, event := range []string{`{}`, `{"":""}`, `{"a":"","b":""}`, `{"a":"\\"}`, `{"a":"\\\""}`, `{"a":"\"}]"}`, `{"a":[],"b":{}}`, `{"a":[[{}],"]"]}`} {
 		e, err := ParseEntry(AppendEventEntry(nil, 1, testTime, via, []byte(event)))
 		if err != nil || string(e.Event) != event {
 			t.Errorf("%s: %s, %v", event, e.Event, err)
 		}
 	}
-	for _, event := range []string{``, ` `, `[]`, `null`, `"{}"`, `{`, `}`, `{"}`, `{"a":""}`, `{[}]`, `{]`, `{}{}`, `{},{}`, `{} `, ` {}`, `{"a":1}}`} {
+	for _, event := range []string{``, ` `, `[]`, `null`, `"{}"`, `{`, `}`, `{"}`, `{"a":"\"}`, `{[}]`, `{]`, `{}{}`, `{},{}`, `{} `, ` {}`, `{"a":1}}`} {
 		if e, err := ParseEntry(AppendEventEntry(nil, 1, testTime, via, []byte(event))); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: accepted as %s, %v", event, e.Event, err)
 		}

@@ -183,3 +183,27 @@ func TestSealVerifierIsBounded(t *testing.T) {
 		t.Errorf("%d keys kept, want at most %d", len(v.keys), maxCachedKeys)
 	}
 }
+
+// TestStreamIDs: a stream id is a UUIDv7 in lower case, at each of its 36 places.
+func TestStreamIDs(t *testing.T) {
+	for i := range len(testStream) {
+		for _, c := range "-078bcfgFG/:`@ \n" {
+			id := testStream[:i] + string(c) + testStream[i+1:]
+			want := strings.ContainsRune("078bcf", c)
+			switch i {
+			case 8, 13, 18, 23:
+				want = c == '-'
+			case 14:
+				want = c == '7'
+			case 19:
+				want = c == '8' || c == 'b'
+			}
+			if isUUIDv7(id) != want {
+				t.Errorf("%q: accepted is %v", id, !want)
+			}
+		}
+	}
+	if isUUIDv7(testStream+"0") || isUUIDv7(testStream[:35]) || isUUIDv7("") {
+		t.Error("an id of another length was accepted")
+	}
+}
