@@ -198,3 +198,41 @@ func TestTimes(t *testing.T) {
 		t.Errorf("%s does not sort before %s", early, late)
 	}
 }
+
+// TestEntryRefusesBadParts has what the vectors leave out: parts that are wrong though the entry around them is right.
+func TestEntryRefusesBadParts(t *testing.T) {
+	prev := uint64(2)
+	stub := Stub{Stream: testStream, First: 3, Last: 5, Code: StubLost, Reason: "r"}
+	for name, change := range map[string]func(*Entry){
+		"a stub's stream in upper case":  func(e *Entry) { e.Stub.Stream = strings.ToUpper(testStream) },
+		"a stub's stream cut":            func(e *Entry) { e.Stub.Stream = testStream[:35] },
+		"a stub's reason not UTF-8":      func(e *Entry) { e.Stub.Reason = "\xff" },
+		"a stub's reason with DEL":       func(e *Entry) { e.Stub.Reason = "\x7f" },
+		"a stub's reason with NEL":       func(e *Entry) { e.Stub.Reason = "\u0085" },
+		"a stub's reason with a BOM":     func(e *Entry) { e.Stub.Reason = "\ufeff" },
+		"a stub's reason with a line":    func(e *Entry) { e.Stub.Reason = "\u2028" },
+		"a stub's last above 2^53 - 1":   func(e *Entry) { e.Stub.Last = MaxSize + 1 },
+		"a seal's note with a tab":       func(e *Entry) { e.Stub, e.Seal = nil, &SealEntry{PrevSeq: &prev, Note: []byte("a\tb\n")} },
+		"a seal's note not UTF-8":        func(e *Entry) { e.Stub, e.Seal = nil, &SealEntry{PrevSeq: &prev, Note: []byte("a\xc3\n")} },
+		"a seal before its predecessor":  func(e *Entry) { e.Stub, e.Seal, e.Seq = nil, &SealEntry{PrevSeq: &prev, Note: []byte("a\n")}, 1 },
+		"a via that is no via":           func(e *Entry) { e.Via = []byte(`{}`) },
+		"a via with more behind it":      func(e *Entry) { e.Via = append(e.Via, `,"x":1`...) },
+		"a time with a space before it":  func(e *Entry) { e.ReceivedAt = " " + testTime[1:] },
+		"a time that is a quote shorter": func(e *Entry) { e.ReceivedAt = testTime[:29] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			own := stub
+			e := Entry{Seq: 7, ReceivedAt: testTime, Via: Via{Kind: ViaStore}.Append(nil), Stub: &own}
+			if err := e.Check(); err != nil {
+				t.Fatalf("before the change: %v", err)
+			}
+			change(&e)
+			if _, err := ParseEntry(e.Append(nil)); !errors.Is(err, ErrMalformed) {
+				t.Errorf("ParseEntry: %v", err)
+			}
+			if err := e.Check(); !errors.Is(err, ErrMalformed) {
+				t.Errorf("Check: %v", err)
+			}
+		})
+	}
+}
