@@ -21,9 +21,13 @@ func (j *Job) Answers(r *Run, times func(time.Time) string) []Answer {
 	if times == nil {
 		times = instant
 	}
-	var from []*Entry
+	asked, from := j.asked(r), []*Entry(nil)
 	for p := submission; p <= outcome; p++ {
-		if e := r.slot(p).Event; e != nil {
+		e := r.slot(p).Event
+		if p == submission {
+			e = asked
+		}
+		if e != nil {
 			from = append(from, e)
 		}
 	}
@@ -37,33 +41,43 @@ func (j *Job) Answers(r *Run, times func(time.Time) string) []Answer {
 	return []Answer{
 		answerWho(from),
 		answerWhat(j, r, from),
-		answerWhen(r, times),
+		answerWhen(r, asked, times),
 		answerWhere(start),
 		answerWhy(from),
 		answerCode(start),
 	}
 }
 
-// fact is one field as it reads in an answer: its value and how it was found, or why it is not there.
-func fact(from []*Entry, path, label string, get func(*event.Event, words) string) (text string, known bool) {
-	for _, e := range from {
-		if v := get(e.Event, wordsOf(e.Event)); v != "" {
-			return joinLabel(label, v) + found(e.Event, path), true
+// asked is the request behind a run: its own, or the last that an earlier attempt of the job had.
+func (j *Job) asked(r *Run) *Entry {
+	var last *Entry
+	for _, x := range j.Runs {
+		if x.Submission.Event != nil {
+			last = x.Submission.Event
+		}
+		if x == r {
+			break
 		}
 	}
-	for _, e := range from {
-		if why := excuse(e.Event, path); why != "" {
-			return joinLabel(label, why), false
-		}
-	}
-	return joinLabel(label, "not recorded"), false
+	return last
 }
 
-func joinLabel(label, s string) string {
-	if label == "" {
-		return s
+// fact is one field as it reads in an answer: its value and how it was found, or "no user (unavailable)", which cannot
+// be taken for a value because a value with a space in it is quoted. intro stands before a value.
+func fact(from []*Entry, path, what, intro string, get func(*event.Event, words) string) (text string, known bool) {
+	for _, e := range from {
+		if v := get(e.Event, wordsOf(e.Event)); v != "" {
+			return intro + v + found(e.Event, path), true
+		}
 	}
-	return label + " " + s
+	why := "not recorded"
+	for _, e := range from {
+		if s := excuse(e.Event, path); s != "" {
+			why = s
+			break
+		}
+	}
+	return "no " + what + " (" + why + ")", false
 }
 
 // found says how a value was come by, where the event says that it was not given.
@@ -80,7 +94,7 @@ func found(e *event.Event, path string) string {
 func excuse(e *event.Event, path string) string {
 	for p := path; p != ""; p = parentPath(p) {
 		if why, ok := e.Absent[p]; ok {
-			return strings.ReplaceAll(wordsOf(e).text(why), "_", " ")
+			return wordsOf(e).phrase(strings.ReplaceAll(why, "_", " "))
 		}
 	}
 	return ""
@@ -92,19 +106,19 @@ func parentPath(p string) string {
 }
 
 func answerWho(from []*Entry) Answer {
-	user, known := fact(from, "user_id", "user", func(e *event.Event, w words) string {
+	user, known := fact(from, "user_id", "user", "user ", func(e *event.Event, w words) string {
 		if e.UserID == "" {
 			return ""
 		}
 		return w.name(e.UserID)
 	})
-	acting, acted := fact(from, "principal.id", "acting as", func(e *event.Event, w words) string {
+	acting, acted := fact(from, "principal.id", "account", "acting as ", func(e *event.Event, w words) string {
 		if e.Principal == nil || e.Principal.ID == "" && e.Principal.Type != "unauthenticated" {
 			return ""
 		}
 		return principal(e.Principal, w)
 	})
-	source, _ := fact(from, "source_ip", "from address", func(e *event.Event, w words) string {
+	source, _ := fact(from, "source_ip", "source address", "from ", func(e *event.Event, w words) string {
 		if e.SourceIP == "" {
 			return ""
 		}
@@ -156,11 +170,11 @@ func answerWhat(j *Job, r *Run, from []*Entry) Answer {
 			name += found(from[0].Event, "job.name")
 		}
 	}
-	entry, _ := fact(from, "entry_point", "by", func(e *event.Event, w words) string {
+	entry, _ := fact(from, "entry_point", "entry point", "by ", func(e *event.Event, w words) string {
 		if e.EntryPoint == nil {
 			return ""
 		}
-		s := w.text(e.EntryPoint.Kind)
+		s := w.name(e.EntryPoint.Kind)
 		if e.EntryPoint.Method != "" {
 			s += " " + w.name(e.EntryPoint.Method)
 		}
@@ -176,19 +190,24 @@ func answerWhat(j *Job, r *Run, from []*Entry) Answer {
 	return Answer{"what", strings.Join(parts, "; "), j.Name != ""}
 }
 
-func answerWhen(r *Run, times func(time.Time) string) Answer {
+func answerWhen(r *Run, asked *Entry, times func(time.Time) string) Answer {
 	var parts []string
 	known := false
 	for _, x := range []struct {
-		word string
-		p    *Phase
-	}{{"asked for", &r.Submission}, {"started", &r.Execution}, {"ended", &r.Outcome}} {
-		if x.p.Event == nil {
-			parts = append(parts, x.word+": "+x.p.Missing.String())
+		word    string
+		e       *Entry
+		missing Missing
+	}{
+		{"asked for", asked, r.Submission.Missing},
+		{"started", r.Execution.Event, r.Execution.Missing},
+		{"ended", r.Outcome.Event, r.Outcome.Missing},
+	} {
+		if x.e == nil {
+			parts = append(parts, x.word+": "+x.missing.String())
 			continue
 		}
 		known = true
-		parts = append(parts, x.word+" "+times(x.p.Event.When()))
+		parts = append(parts, x.word+" "+times(x.e.When()))
 	}
 	if o := r.Outcome.Event; o != nil {
 		if d := after(o.Event); d != "" {
@@ -216,7 +235,7 @@ func clockState(r *Run) string {
 }
 
 func answerWhere(from []*Entry) Answer {
-	host, known := fact(from, "host.name", "host", func(e *event.Event, w words) string {
+	host, known := fact(from, "host.name", "host", "host ", func(e *event.Event, w words) string {
 		h := e.Host
 		if h == nil {
 			return ""
@@ -229,20 +248,20 @@ func answerWhere(from []*Entry) Answer {
 		}
 		return strings.Join(parts, " ")
 	})
-	app, _ := fact(from, "app_id", "application", func(e *event.Event, w words) string {
+	app, _ := fact(from, "app_id", "application", "application ", func(e *event.Event, w words) string {
 		if e.AppID == "" {
 			return ""
 		}
 		return w.name(e.AppID)
 	})
-	environment, _ := fact(from, "environment", "environment", func(e *event.Event, w words) string {
+	environment, _ := fact(from, "environment", "environment", "environment ", func(e *event.Event, w words) string {
 		if e.Environment == "" {
 			return ""
 		}
 		return w.name(e.Environment)
 	})
 	parts := []string{host, app, environment}
-	target, aimed := fact(from, "target", "acts on", func(e *event.Event, w words) string {
+	target, aimed := fact(from, "target", "target", "acts on ", func(e *event.Event, w words) string {
 		t := e.Target
 		if t == nil {
 			return ""
@@ -262,23 +281,23 @@ func answerWhere(from []*Entry) Answer {
 }
 
 func answerWhy(from []*Entry) Answer {
-	reason, known := fact(from, "why.reason", "", func(e *event.Event, w words) string {
+	reason, known := fact(from, "why.reason", "reason", "", func(e *event.Event, w words) string {
 		if e.Why == nil || e.Why.Reason == "" {
 			return ""
 		}
 		return w.phrase(e.Why.Reason)
 	})
-	if !known {
-		reason = "reason " + reason
-	}
-	trigger, triggered := fact(from, "why.trigger", "triggered by", func(e *event.Event, w words) string {
+	trigger, triggered := fact(from, "why.trigger", "trigger", "triggered by ", func(e *event.Event, w words) string {
 		if e.Why == nil {
 			return ""
 		}
-		return w.text(e.Why.Trigger)
+		if e.Why.Trigger == "" {
+			return ""
+		}
+		return w.name(e.Why.Trigger)
 	})
 	parts := []string{reason, trigger}
-	if s, ok := fact(from, "why.reference", "reference", func(e *event.Event, w words) string {
+	if s, ok := fact(from, "why.reference", "reference", "reference ", func(e *event.Event, w words) string {
 		if e.Why == nil || e.Why.Reference == "" {
 			return ""
 		}
@@ -286,7 +305,7 @@ func answerWhy(from []*Entry) Answer {
 	}); ok {
 		parts = append(parts, s)
 	}
-	if s, ok := fact(from, "principal.upstream", "caused by", func(e *event.Event, w words) string {
+	if s, ok := fact(from, "principal.upstream", "cause", "caused by ", func(e *event.Event, w words) string {
 		if e.Principal == nil || e.Principal.Upstream == nil {
 			return ""
 		}
@@ -305,23 +324,32 @@ func answerWhy(from []*Entry) Answer {
 }
 
 func answerCode(from []*Entry) Answer {
-	version, known := fact(from, "app_version", "version", func(e *event.Event, w words) string {
+	version, known := fact(from, "app_version", "version", "version ", func(e *event.Event, w words) string {
 		if e.AppVersion == "" {
 			return ""
 		}
 		return w.name(e.AppVersion)
 	})
-	digest, digested := fact(from, "job.code_digest", "digest", func(e *event.Event, w words) string {
+	digest, digested := fact(from, "job.code_digest", "code digest", "code ", func(e *event.Event, w words) string {
 		if e.Job == nil {
 			return ""
 		}
 		return w.text(e.Job.CodeDigest)
 	})
-	place, _ := fact(from, "code_location", "at", func(e *event.Event, w words) string {
+	place, _ := fact(from, "code_location", "code location", "at ", func(e *event.Event, w words) string {
 		if e.CodeLocation == "" {
 			return ""
 		}
 		return w.name(e.CodeLocation)
 	})
-	return Answer{"code", strings.Join([]string{version, digest, place}, "; "), known || digested}
+	parts := []string{version, digest, place}
+	if env, ok := fact(from, "job.env_digest", "environment digest", "environment ", func(e *event.Event, w words) string {
+		if e.Job == nil {
+			return ""
+		}
+		return w.text(e.Job.EnvDigest)
+	}); ok {
+		parts = append(parts, env)
+	}
+	return Answer{"code", strings.Join(parts, "; "), known || digested}
 }

@@ -75,8 +75,11 @@ type clockNotes struct {
 
 // pair notes it if later claims a time before earlier. An event found to be first by two rules counts once.
 func (c *clockNotes) pair(earlier, later *Entry) {
-	if earlier == nil || earlier == later || c.pairs[[2]*Entry{earlier, later}] {
+	if earlier == nil || later == nil || earlier == later || c.pairs[[2]*Entry{earlier, later}] {
 		return
+	}
+	if earlier.Event.StreamID == later.Event.StreamID && earlier.Event.StreamSeq > later.Event.StreamSeq {
+		return // the stream's own numbers say the opposite, and they are certain
 	}
 	a, aStated := allowance(earlier.Event)
 	b, bStated := allowance(later.Event)
@@ -133,9 +136,9 @@ func (c *clockNotes) add(n ClockNote, a, b event.UUID) {
 
 func beyond(stated bool) string {
 	if stated {
-		return " more than they state"
+		return " beyond the stated uncertainty"
 	}
-	return " (they state no uncertainty)"
+	return " (no uncertainty is stated)"
 }
 
 func clockOf(e *Entry) string {

@@ -1,12 +1,75 @@
 package story
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/stetlog/stet/event"
 )
+
+// details lists what an event says beyond its sentence.
+func details(it Item) []string {
+	e := it.Event
+	w := wordsOf(e)
+	var out []string
+	add := func(label, text string) {
+		if text != "" {
+			out = append(out, label+": "+text)
+		}
+	}
+	if e.Job != nil && len(e.Job.Params) > 0 {
+		add("Parameters", params(e.Job.Params, w))
+	}
+	if e.EventType == "job_submitted" && e.Job != nil && !e.Job.ScheduledFor.IsZero() {
+		add("Scheduled for", instant(e.Job.ScheduledFor))
+	}
+	if a := e.Authorization; a != nil {
+		if len(a.Required) > 0 {
+			add("Required", list(a.Required, w))
+		}
+		if len(a.Granted) > 0 {
+			add("Granted", list(a.Granted, w))
+		}
+	}
+	if im := e.Impact; im != nil {
+		add("Impact", impact(im, w))
+	} else if why := excuse(e, "impact"); why != "" && e.Timing != nil {
+		add("Impact", why)
+	}
+	if e.EventType != "job_snapshot" {
+		for _, x := range []struct {
+			label string
+			s     *event.Snapshot
+		}{{"Before", e.Before}, {"After", e.After}} {
+			if x.s != nil {
+				add(x.label, snapshot(x.s, w))
+			}
+		}
+	}
+	for _, r := range e.References {
+		add("Reference", w.name(r.Kind)+" "+w.name(r.Value))
+	}
+	out = append(out, labels(e.Labels, w)...)
+	if rp := e.Repeat; rp != nil {
+		add("Repeated", fmt.Sprintf("%s times, from %s to %s", number(rp.Count), instant(rp.First), instant(rp.Last)))
+	}
+	if n := redacted(e); n > 0 {
+		add("Redacted", plural(int(n), "value")+": "+redactions(e, w))
+	}
+	if len(e.Sanitized) > 0 {
+		paths := make([]string, 0, len(e.Sanitized))
+		for _, s := range e.Sanitized {
+			paths = append(paths, s.Path)
+		}
+		add("Escaped or cut", list(paths, w))
+	}
+	return out
+}
+
+// bar stands before each line of a text that has several.
+const bar = "| "
 
 func impact(im *event.Impact, w words) string {
 	var parts []string
@@ -31,7 +94,7 @@ func labels(m map[string]string, w words) []string {
 		}
 		out = append(out, w.name(k)+":")
 		for _, l := range lines {
-			out = append(out, "| "+l)
+			out = append(out, bar+l)
 		}
 	}
 	return out
@@ -68,7 +131,7 @@ func redacted(e *event.Event) (n uint64) {
 func redactions(e *event.Event, w words) string {
 	var parts []string
 	for _, r := range e.Redactions {
-		s := w.text(r.Action)
+		s := w.name(r.Action)
 		if r.Path != "" {
 			s = w.name(r.Path) + " " + s
 		}

@@ -21,6 +21,8 @@ func duration(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
 		return fmt.Sprintf("%d µs", d/time.Microsecond)
+	case d < 10*time.Millisecond && d%time.Millisecond >= 100*time.Microsecond:
+		return fmt.Sprintf("%d.%d ms", d/time.Millisecond, d%time.Millisecond/(100*time.Microsecond))
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d/time.Millisecond)
 	case d < time.Minute:

@@ -14,8 +14,10 @@ type paper struct {
 	width    int // columns; 0: lines are as long as they are
 	colour   bool
 	zone     *time.Location
-	day      string // the date that all times of the story share, or ""
-	refWidth int    // columns of the widest reference
+	day      string    // the date that all times of the story share, or ""
+	sample   time.Time // one of them
+	refWidth int       // columns of the widest reference
+	topKey   string    // key of the run at the head of a tree: what another key sealed is marked
 }
 
 // style is a way to write, as an SGR parameter. These are the only escape sequences that ever leave.
@@ -31,6 +33,12 @@ const (
 )
 
 const labelWidth = 15
+
+// How times are written: to the millisecond, and never without their zone.
+const (
+	hour     = "15:04:05.000Z07:00"
+	dateTime = "2006-01-02 15:04:05.000Z07:00"
+)
 
 func (p *paper) write(s string) {
 	if p.err == nil {
@@ -94,15 +102,21 @@ func wrap(text string, width int) []string {
 func (p *paper) clock(t time.Time) string {
 	t = t.In(p.zone)
 	if p.day != "" && t.Format(time.DateOnly) == p.day {
-		return t.Format("15:04:05.000Z07:00")
+		return t.Format(hour)
 	}
 	return p.instant(t)
 }
 
 func (p *paper) instant(t time.Time) string {
-	return t.In(p.zone).Format("2006-01-02 15:04:05.000Z07:00")
+	return t.In(p.zone).Format(dateTime)
 }
 
+// clockWidth is how many columns a time takes. A zone may have an offset of its own in summer, but Z and +02:00 in one
+// story are worth a ragged column.
 func (p *paper) clockWidth() int {
-	return utf8.RuneCountInString(p.clock(time.Time{}.AddDate(0, 0, 1)))
+	layout := dateTime
+	if p.day != "" {
+		layout = hour
+	}
+	return len(p.sample.In(p.zone).Format(layout))
 }

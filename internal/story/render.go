@@ -32,14 +32,16 @@ func Render(w io.Writer, s Story, o RenderOptions) error {
 	p.line("", 0, "Interaction "+id.name(s.InteractionID)+", "+plural(len(s.Events), "event")+p.date(), bold)
 	for _, j := range s.Jobs {
 		p.write("\n")
+		p.topKey = ""
 		p.job(j, 0, true, o.Tree)
 	}
 	for i, j := range s.Orphans {
 		if i == 0 {
 			p.write("\n")
-			p.line("", 0, "Jobs whose parent is not in this story", yellow)
+			p.line("", 0, "Jobs whose parent cannot be shown", yellow)
 		}
 		p.write("\n")
+		p.topKey = ""
 		p.job(j, 0, true, o.Tree)
 	}
 	p.loose(s)
@@ -58,7 +60,7 @@ func (p *paper) measure(s Story) {
 		p.refWidth = max(p.refWidth, utf8.RuneCountInString(ref(e)))
 		day := e.When().In(p.zone).Format(time.DateOnly)
 		if i == 0 {
-			p.day = day
+			p.day, p.sample = day, e.When()
 		} else if p.day != day {
 			p.day = ""
 		}
@@ -88,9 +90,15 @@ func (p *paper) row(indent int, label string, when, ref, text string, st style) 
 	p.line(head, utf8.RuneCountInString(head), text, st)
 }
 
-// detail writes a line about the event above it, under its text.
+// detail writes a line about the event above it, under its text. Behind a bar every line it takes has the bar.
 func (p *paper) detail(indent int, text string, st style) {
 	n := indent + labelWidth + p.clockWidth() + 2 + p.refWidth + 2
+	if quoted, ok := strings.CutPrefix(text, bar); ok {
+		for _, l := range wrap(quoted, p.width-n-len(bar)) {
+			p.write(strings.Repeat(" ", n) + p.paint(bar+l, st) + "\n")
+		}
+		return
+	}
 	p.line(strings.Repeat(" ", n), n, text, st)
 }
 
@@ -98,7 +106,7 @@ func (p *paper) detail(indent int, text string, st style) {
 func (p *paper) event(indent int, label string, e *Entry, st style) {
 	text := Sentence(e.Item)
 	if e.Standing == Again {
-		text += " This was said again; the first report stands."
+		label, text = "  again", text+" The first report stands."
 	}
 	p.row(indent, label, p.clock(e.When()), ref(e), text, st)
 	for _, d := range details(e.Item) {
@@ -125,7 +133,7 @@ func (p *paper) corrections(indent int, e *Entry) {
 func (p *paper) claim(indent int, e *Entry, why string) {
 	p.row(indent, "  not its own", p.clock(e.When()), ref(e), Sentence(e.Item), yellow)
 	if why == "" {
-		why = "it does not come from the sender of what it is about"
+		why = "it comes neither from the stream of what it corrects nor from its application under the same key"
 	}
 	p.detail(indent, "A foreign claim by "+sender(e.Item)+", which counts for nothing: "+why+".", yellow)
 	for _, d := range details(e.Item) {
@@ -183,7 +191,7 @@ func setting(e *Entry) string {
 	w := wordsOf(e.Event)
 	s := who(e.Event)
 	if s == "somebody" {
-		s = "user " + excuseOr(e, "user_id")
+		s = "no user (" + excuseOr(e, "user_id") + ")"
 	}
 	if e.Event.SourceIP != "" {
 		s += " from " + w.name(e.Event.SourceIP)
@@ -216,7 +224,7 @@ func (p *paper) clocks(s Story) {
 		}
 		text := n.Text
 		if n.Count > 1 {
-			text += fmt.Sprintf(" So do %s; this is the worst.", plural(n.Count-1, "other event"))
+			text += fmt.Sprintf(" This is the worst of %d.", n.Count)
 		}
 		p.line("  ", 2, text, unstyled)
 	}

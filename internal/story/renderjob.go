@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/stetlog/stet/event"
 )
 
 // job writes one job. top says whether it stands at the head of a tree, where the five Ws are answered.
@@ -20,8 +18,12 @@ func (p *paper) job(j *Job, depth int, top, tree bool) {
 	}
 	for i, r := range j.Runs {
 		if len(j.Runs) > 1 || r.Attempt > 1 {
+			if i > 0 {
+				p.write("\n")
+			}
 			p.line(pad+"  ", indent+2, attempt(r, i)+": "+stateWords(r), bold)
 		}
+		p.sealedBy(indent+2, r)
 		p.run(indent+2, r)
 	}
 	for _, e := range j.Notes {
@@ -154,8 +156,40 @@ func (p *paper) answers(indent int, j *Job, r *Run) {
 	for _, a := range j.Answers(r, p.instant) {
 		write(strings.ToUpper(a.Question[:1])+a.Question[1:], a.Text)
 	}
-	if e := r.LastSeen(); e != nil {
-		write("Sealed", seal(e.Item)+"; all above is what that sender claims")
+	if j.ParentID != "" {
+		text := "job " + (words{escapedJob(j)}).name(j.ParentID) + ", of which this story has no event"
+		if below(j, j.ParentID) {
+			text = "job " + (words{escapedJob(j)}).name(j.ParentID) + ", which stands below it: the line of parents goes round in a circle"
+		}
+		write("Parent", text)
+	}
+	speaker := r.LastSeen()
+	if speaker == nil {
+		return
+	}
+	p.topKey = speaker.KeyID
+	text := seal(speaker.Item)
+	if asked := j.asked(r); asked != nil && asked.KeyID != speaker.KeyID {
+		text += "; the request " + seal(asked.Item)
+	}
+	write("Sealed", text+"; all above is what its sender claims")
+}
+
+// below reports whether a job with an id is j itself or hangs below it.
+func below(j *Job, id string) bool {
+	for next := []*Job{j}; len(next) > 0; next = next[1:] {
+		if next[0].ID == id {
+			return true
+		}
+		next = append(next, next[0].Children...)
+	}
+	return false
+}
+
+// sealedBy says who sealed a run, where that is not who sealed the one at the head.
+func (p *paper) sealedBy(indent int, r *Run) {
+	if e := r.LastSeen(); e != nil && e.KeyID != p.topKey {
+		p.line(strings.Repeat(" ", indent), indent, "Sealed "+seal(e.Item), faint)
 	}
 }
 
@@ -210,7 +244,7 @@ func (p *paper) run(indent int, r *Run) {
 		p.event(indent, "  corrected", e, yellow)
 	}
 	for _, e := range r.Claims {
-		why := "it does not come from the stream or the application that started this run"
+		why := "it comes neither from the stream that started this run nor from its application under the same key"
 		if reserved(e.Event.EventType) {
 			why = "events of this type count from the store's key alone"
 		}
@@ -294,66 +328,4 @@ func missingNumbers(beats []*Entry) string {
 		return ""
 	}
 	return ", " + number(missing) + " missing between them"
-}
-
-// details lists what an event says beyond its sentence.
-func details(it Item) []string {
-	e := it.Event
-	w := wordsOf(e)
-	var out []string
-	add := func(label, text string) {
-		if text != "" {
-			out = append(out, label+": "+text)
-		}
-	}
-	if e.Job != nil && len(e.Job.Params) > 0 {
-		add("Parameters", params(e.Job.Params, w))
-	}
-	if e.Job != nil && e.Job.EnvDigest != "" {
-		add("Environment digest", w.text(e.Job.EnvDigest))
-	}
-	if e.Job != nil && !e.Job.ScheduledFor.IsZero() {
-		add("Scheduled for", instant(e.Job.ScheduledFor))
-	}
-	if a := e.Authorization; a != nil {
-		if len(a.Required) > 0 {
-			add("Required", list(a.Required, w))
-		}
-		if len(a.Granted) > 0 {
-			add("Granted", list(a.Granted, w))
-		}
-	}
-	if im := e.Impact; im != nil {
-		add("Impact", impact(im, w))
-	} else if why := excuse(e, "impact"); why != "" && e.Timing != nil {
-		add("Impact", why)
-	}
-	if e.EventType != "job_snapshot" {
-		for _, x := range []struct {
-			label string
-			s     *event.Snapshot
-		}{{"Before", e.Before}, {"After", e.After}} {
-			if x.s != nil {
-				add(x.label, snapshot(x.s, w))
-			}
-		}
-	}
-	for _, r := range e.References {
-		add("Reference", w.text(r.Kind)+" "+w.name(r.Value))
-	}
-	out = append(out, labels(e.Labels, w)...)
-	if rp := e.Repeat; rp != nil {
-		add("Repeated", fmt.Sprintf("%s times, from %s to %s", number(rp.Count), instant(rp.First), instant(rp.Last)))
-	}
-	if n := redacted(e); n > 0 {
-		add("Redacted", plural(int(n), "value")+": "+redactions(e, w))
-	}
-	if len(e.Sanitized) > 0 {
-		paths := make([]string, 0, len(e.Sanitized))
-		for _, s := range e.Sanitized {
-			paths = append(paths, s.Path)
-		}
-		add("Escaped or cut", list(paths, w))
-	}
-	return out
 }

@@ -55,9 +55,9 @@ func systemSentence(it Item) string {
 	actor := capitalised(who(e))
 	switch e.EventType {
 	case "stream_gap":
-		return f + " noticed that numbers are missing in stream " + object(e, "a stream that was not named") + why
+		return f + " noticed that numbers are missing in stream " + object(e, "(not named)") + why
 	case "stream_gap_filled":
-		return f + " received the numbers that had been missing in stream " + object(e, "a stream that was not named") + why
+		return f + " received the numbers that had been missing in stream " + object(e, "(not named)") + why
 	case "clock_skewed":
 		return f + " noticed that the clock of " + object(e, "a sender") + " is off" + why
 	case "emitter_enrolled":

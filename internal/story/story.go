@@ -108,9 +108,9 @@ func (m Missing) String() string {
 	case EarlierAttempt:
 		return "reported once, with an earlier attempt"
 	case NotAllowed:
-		return "nothing to report: it was not allowed to run"
+		return "none: it was not allowed to run"
 	case WasDuplicate:
-		return "nothing to report: the request was a duplicate"
+		return "none: the request was a duplicate"
 	}
 	return "for an unknown reason"
 }
