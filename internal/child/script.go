@@ -104,9 +104,9 @@ func grammarOf(name string) (grammar, bool) {
 	case "python", "pypy":
 		return grammar{code: "cm", value: "WX"}, true
 	case "perl":
-		return grammar{code: "eE", value: "I", rest: "MmixlFDdC0TtVv"}, true
+		return grammar{code: "eE", value: "I", rest: "MmixFDdV"}, true
 	case "ruby":
-		return grammar{code: "e", value: "IrCEK", rest: "iFxTW0"}, true
+		return grammar{code: "e", value: "IrCEK", rest: "iFxW"}, true
 	case "node", "nodejs":
 		return grammar{code: "ep", value: "rC", code2: []string{"--eval", "--print", "--test"},
 			value2: []string{"--require", "--import", "--loader", "--conditions", "--env-file"}}, true
