@@ -121,17 +121,26 @@ func (z *zipper) inflate(b []byte, limit int64) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// A dirs makes directories once and remembers which exist. It is not safe for concurrent use.
+// A dirs makes directories and remembers which are durable. It is not safe for concurrent use.
 type dirs struct {
 	fsys  fsx.FS
 	known map[string]bool
 }
 
+// make ensures that a directory and its parents exist, durably. One that exists already is synced into its parent all the
+// same, once: the process that made it may have been killed before it could.
 func (d *dirs) make(name string) error {
-	if d.known[name] {
+	if name == "." || d.known[name] {
 		return nil
 	}
-	if err := fsx.MkdirAll(d.fsys, name, 0o755); err != nil {
+	parent := path.Dir(name)
+	if err := d.make(parent); err != nil {
+		return err
+	}
+	if err := d.fsys.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := d.fsys.SyncDir(parent); err != nil {
 		return err
 	}
 	if len(d.known) >= 1024 {

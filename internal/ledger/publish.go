@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -156,7 +157,10 @@ func (p *publisher) commit(groups []*group, next Head) error {
 	if next.Streams, next.StreamFiles, obsolete, err = l.streams.advance(changes); err != nil {
 		return err
 	}
-	next.Epoch, next.PrevSize = p.epoch, p.head.Size
+	next.Epoch = p.epoch
+	if len(groups) > 0 {
+		next.PrevSize = p.head.Size
+	}
 	next.Size, next.Root = p.edge.tree.Size(), p.edge.tree.Root()
 	if err := p.swap(next); err != nil {
 		return err
@@ -169,7 +173,7 @@ func (p *publisher) commit(groups []*group, next Head) error {
 	l.published, l.root, l.signed = next.Size, next.Root, signed
 	l.mu.Unlock()
 	// Only now, so that whoever reads a tile at the old width and misses it finds the new one.
-	if err := p.clean(files); err != nil {
+	if err := p.narrow(files); err != nil {
 		return fmt.Errorf("remove narrower partial tiles: %w", err)
 	}
 	return l.streams.committed(changes, obsolete)
@@ -225,9 +229,9 @@ func (p *publisher) sign() ([]byte, error) {
 	return signed, fsx.Replace(p.l.fsys, checkpointFile, signed, 0o644)
 }
 
-// clean removes the partial tiles that the files just committed replace. Nothing needs them any more, and a crash that
-// brings them back is met by cleanAt.
-func (p *publisher) clean(files []*artefact) error {
+// narrow removes the partial tiles that the files just committed replace. Nothing needs them any more; where a crash
+// brings them back, tidy finds them.
+func (p *publisher) narrow(files []*artefact) error {
 	for _, f := range files {
 		level := f.tile.Level
 		index, width := proof.TilesFor(p.head.PrevSize, level)
@@ -239,20 +243,27 @@ func (p *publisher) clean(files []*artefact) error {
 		if err := p.l.fsys.Remove(name); err != nil {
 			return err
 		}
+		p.stale = append(p.stale, path.Dir(name))
 		if f.tile.Width == proof.TileWidth {
-			if err := p.l.fsys.Remove(path.Dir(name)); err != nil {
+			if err := p.removePartials(path.Dir(name)); err != nil {
 				return err
 			}
-			delete(p.dirs.known, path.Dir(name))
-			p.stale = append(p.stale, path.Dir(path.Dir(name)))
 		}
 	}
 	return nil
 }
 
-// cleanAt removes, where the edge of a tree of size at was, every partial tile that the head does not need: narrower ones
+// removePartials removes the empty directory of a tile's partial versions.
+func (p *publisher) removePartials(dir string) error {
+	delete(p.dirs.known, dir)
+	p.stale = slices.DeleteFunc(p.stale, func(s string) bool { return s == dir })
+	p.stale = append(p.stale, path.Dir(dir))
+	return p.l.fsys.Remove(dir)
+}
+
+// tidy removes, where the edge of a tree of size at was, every partial tile that the head does not need: narrower ones
 // that a crash kept from being removed, and wider ones of a publish that was not committed.
-func (p *publisher) cleanAt(at uint64) error {
+func (p *publisher) tidy(at uint64) error {
 	for level := -1; level < tileLevels; level++ {
 		t := proof.Tile{Entries: level < 0, Level: uint8(max(level, 0)), Width: proof.TileWidth}
 		t.Index, _ = proof.TilesFor(at, t.Level)
@@ -280,9 +291,10 @@ func (p *publisher) cleanAt(at uint64) error {
 			if err := p.l.fsys.Remove(name); err != nil {
 				return err
 			}
+			p.stale = append(p.stale, dir)
 		}
 		if keep == 0 {
-			if err := p.l.fsys.Remove(dir); err != nil {
+			if err := p.removePartials(dir); err != nil {
 				return err
 			}
 		}

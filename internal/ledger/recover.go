@@ -17,29 +17,16 @@ const maxRecovered = 64 << 20
 
 // recover brings the ledger to where a clean close would have left it: everything durable is published, the journal is
 // empty. It runs before any goroutine does.
+//
+// What it reads need not be durable: the process before may have been killed between a rename and its sync. So it first
+// writes the head it found once more, and only then removes what that head does not need.
 func (l *Ledger) recover(ctx context.Context) error {
 	p := &l.publisher
 	p.edge = newEdge()
-	b, err := fsx.ReadFile(l.fsys, HeadFile, maxHead)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := l.create(); err != nil {
-			return err
-		}
-	case errors.Is(err, fsx.ErrTooLarge):
-		return damaged(HeadFile, "%v", err)
-	case err != nil:
+	created, err := p.read()
+	if err != nil {
 		return err
-	default:
-		if p.head, err = ParseHead(b); err != nil {
-			return err
-		}
-		p.bytes = b
 	}
-	if p.head.Origin != l.origin {
-		return damaged(HeadFile, "it belongs to the log %q, not to %q", p.head.Origin, l.origin)
-	}
-	p.epoch = p.head.Epoch + 1
 	if err := l.streams.load(p.head); err != nil {
 		return err
 	}
@@ -47,18 +34,67 @@ func (l *Ledger) recover(ctx context.Context) error {
 		return err
 	}
 	l.published, l.root, l.durable = p.head.Size, p.head.Root, p.head.Size
-	if err := p.checkpoint(); err != nil {
+	stale, err := p.checkpoint()
+	if err != nil {
 		return err
 	}
-	for _, at := range [...]uint64{p.head.PrevSize, p.head.Size} {
-		if err := p.cleanAt(at); err != nil {
+	clean, err := p.clean()
+	if err != nil {
+		return err
+	}
+	if !clean && !created {
+		again := p.head
+		again.Epoch = p.epoch
+		if err := p.swap(again); err != nil {
 			return err
 		}
 	}
-	if err := l.streams.clean(); err != nil {
+	if stale {
+		if l.signed, err = p.sign(); err != nil {
+			return err
+		}
+	}
+	for _, at := range [...]uint64{p.head.PrevSize, p.head.Size} {
+		if err := p.tidy(at); err != nil {
+			return err
+		}
+	}
+	if err := l.streams.tidy(); err != nil {
 		return err
 	}
 	return l.replay(ctx)
+}
+
+// read takes the head from its file, or creates the ledger where there is none.
+func (p *publisher) read() (created bool, err error) {
+	b, err := fsx.ReadFile(p.l.fsys, HeadFile, maxHead)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		p.epoch = 1
+		return true, p.l.create()
+	case errors.Is(err, fsx.ErrTooLarge):
+		return false, damaged(HeadFile, "%v", err)
+	case err != nil:
+		return false, err
+	}
+	if p.head, err = ParseHead(b); err != nil {
+		return false, err
+	}
+	p.bytes, p.epoch = b, p.head.Epoch+1
+	if p.head.Origin != p.l.origin {
+		return false, damaged(HeadFile, "it belongs to the log %q, not to %q", p.head.Origin, p.l.origin)
+	}
+	return false, nil
+}
+
+// clean says that the ledger was closed, and that its head is known to be durable: the journal goes only after that. A
+// ledger that never held anything had no journal to tell by.
+func (p *publisher) clean() (bool, error) {
+	entries, err := p.l.fsys.ReadDir(journalDir)
+	if err != nil {
+		return false, missing(journalDir, err)
+	}
+	return len(entries) == 0 && p.head.Size > 0, nil
 }
 
 // create makes an empty ledger, but only where nothing says that there was one: tiles without a head are a lost head.
@@ -102,39 +138,38 @@ func firstFile(fsys fsx.FS, dir string) (string, error) {
 	return "", nil
 }
 
-// checkpoint holds the stored checkpoint against the head. It can be missing or of an earlier head after a crash; then it
-// is signed again, which for Ed25519 gives the same bytes. It can never be ahead, and never say another root.
-func (p *publisher) checkpoint() error {
+// checkpoint holds the stored checkpoint against the head. After a crash it can be missing or of an earlier head, which
+// is stale: it is signed again, and Ed25519 gives the same bytes again. It can never be ahead, or say another root.
+func (p *publisher) checkpoint() (stale bool, err error) {
 	l := p.l
 	b, err := fsx.ReadFile(l.fsys, checkpointFile, proof.MaxCheckpoint)
 	if errors.Is(err, fsx.ErrTooLarge) {
-		return damaged(checkpointFile, "%v", err)
+		return false, damaged(checkpointFile, "%v", err)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
 	}
 	if err == nil {
 		c, err := proof.OpenCheckpoint(b, l.origin, l.verifier)
 		if err != nil {
-			return &IntegrityError{File: checkpointFile, Reason: "it is not one of this log", Err: err}
+			return false, &IntegrityError{File: checkpointFile, Reason: "it is not one of this log", Err: err}
 		}
 		if c.Size > p.head.Size {
-			return damaged(checkpointFile, "it covers %d entries, the head only %d: the head was rolled back", c.Size, p.head.Size)
+			return false, damaged(checkpointFile, "it covers %d entries, the head only %d: the head was rolled back", c.Size, p.head.Size)
 		}
 		root, err := l.rootAt(c.Size)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if root != c.Root {
-			return damaged(checkpointFile, "it states another root for %d entries than the tiles do", c.Size)
+			return false, damaged(checkpointFile, "it states another root for %d entries than the tiles do", c.Size)
 		}
 		if c.Size == p.head.Size {
 			l.signed = b
-			return nil
+			return false, nil
 		}
 	}
-	l.signed, err = p.sign()
-	return err
+	return true, nil
 }
 
 // rootAt computes the root that the tree had at an earlier size, from the tiles.
@@ -159,13 +194,12 @@ func (l *Ledger) replay(ctx context.Context) error {
 	bytes := 0
 	s := &l.sequencer
 	s.next, s.received = p.head.Size, p.head.ReceivedAt
-	// Until the journal is read to its end the heads that are committed must still name its segments.
-	keep := p.head
+	below := p.head.Size
 	rep, err := ScanJournal(l.fsys, p.head, func(seq uint64, entries [][]byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if seq < keep.Size {
+		if seq < below {
 			return l.compare(seq, entries)
 		}
 		g, err := l.derive(seq, entries)
@@ -176,8 +210,7 @@ func (l *Ledger) replay(ctx context.Context) error {
 		if bytes += len(g.buf); bytes < maxRecovered {
 			return nil
 		}
-		next := p.head
-		err = p.commit(tail, next)
+		err = p.commit(tail, p.head) // whose journal range stands until the journal is read to its end
 		tail, bytes = nil, 0
 		return err
 	})

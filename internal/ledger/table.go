@@ -169,9 +169,9 @@ func (t *table) committed(changes []record, obsolete []*streamFile) error {
 	return nil
 }
 
-// clean removes what a crash left in the directory: files that the head does not name. A name that no ledger makes is
+// tidy removes what a crash left in the directory: files that the head does not name. A name that no ledger makes is
 // reported, because nobody but the ledger has business there.
-func (t *table) clean() error {
+func (t *table) tidy() error {
 	entries, err := t.fsys.ReadDir(streamDir)
 	if err != nil {
 		return err
