@@ -7,6 +7,26 @@ import "strings"
 // options, and whatever Text finds in a single argument. argv is not changed;
 // without a find it is returned itself.
 func Args(argv []string) ([]string, []Find) {
+	var finds []Find
+	for range rounds {
+		out, more := argsOnce(argv)
+		if len(more) == 0 {
+			return out, finds
+		}
+		argv, finds = out, append(finds, more...)
+	}
+	if _, more := argsOnce(argv); len(more) == 0 {
+		return argv, finds
+	}
+	// It does not come to rest: somebody made it so.
+	out := make([]string, len(argv))
+	for i := range out {
+		out[i] = Mask("text")
+	}
+	return out, append(finds, Find{Rule: "text"})
+}
+
+func argsOnce(argv []string) ([]string, []Find) {
 	words := make([]arg, len(argv))
 	for i, a := range argv {
 		words[i] = arg{text: a}
@@ -89,7 +109,11 @@ func (f *finder) commands() {
 			i++
 		}
 		i = min(i, len(s))
-		words = append(words, arg{text: strings.TrimRight(s[from:i], "\"'`,;)]}"), at: from})
+		word := s[from:i]
+		if open := strings.LastIndex(word, markOpen); open < 0 || maskLen(word[open:]) == 0 {
+			word = strings.TrimRight(word, "\"'`,;)]}")
+		}
+		words = append(words, arg{text: word, at: from})
 	}
 	commandLine(words)
 	for _, w := range words {
@@ -164,7 +188,7 @@ func boolean(s string) bool {
 	case "", "true", "false", "yes", "no", "on", "off", "none", "null":
 		return true
 	}
-	return IsMask(s)
+	return IsMask(s) || reference(s)
 }
 
 // longOption knows options whose names alone do not give them away.
@@ -313,7 +337,7 @@ func positional(words []arg, i int, program string) {
 		return
 	}
 	next := &words[i+1]
-	if option(next.text) || boolean(next.text) {
+	if option(next.text) || boolean(next.text) || strings.IndexByte(t, '[') >= 0 {
 		return
 	}
 	if t == "login" && program == "vault" && secretWord(next.text, 6) {

@@ -12,9 +12,8 @@ const (
 	Suspect                    // set by Look alone: worth the patterns
 	letter
 	digit
-	mark    // = : @ < and the like: what joins a key to a value
-	starter // a letter that a keyword or a known token begins with
-	joiner  // - _ . /
+	mark   // = : @ < and the like: what joins a key to a value
+	joiner // - _ . /
 )
 
 // Stop are the bytes that end the fast path through a JSON string.
@@ -59,8 +58,8 @@ const (
 )
 
 // Look reads s once and says whether it needs a second look. Zero means that s
-// can go into JSON as it is. Suspect is set for text with a mark, a keyword, a
-// long run or many digits; it is never missing where Text would mask.
+// can go into JSON as it is. Suspect is set for text with a mark, a keyword, an
+// option, a long run or many digits; it is never missing where Text would mask.
 func Look(s string) Bits {
 	var all Bits
 	run, runDigits, digits := 0, 0, 0
@@ -81,6 +80,9 @@ func Look(s string) Bits {
 			run++
 		case k&joiner != 0:
 			run++
+			if c == '-' && before&^(High|Unsafe) == 0 {
+				all |= Suspect // an option: this may be a command line
+			}
 		default:
 			if run >= longRun && runDigits > 0 {
 				all |= Suspect

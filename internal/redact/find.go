@@ -58,7 +58,7 @@ func (f *finder) run() {
 				masked = i + n
 			}
 		case c == '=' || c == ':':
-			if i >= value {
+			if i >= value && !strings.HasPrefix(s[i:], ":=") {
 				value = max(value, f.pair(i))
 			}
 			if c == ':' && strings.HasPrefix(s[i:], "://") {
@@ -204,16 +204,35 @@ func (f *finder) value(i int, rule string, sep byte, query bool) int {
 		f.add(i, end, rule)
 		return end
 	}
-	if s[i] == '$' && i+1 < len(s) && (s[i+1] == '{' || s[i+1] == '(') {
-		return i // ${VAR}: a name, not a value
-	}
 	end := f.bare(i, rule, query)
+	if end < len(s) && s[end] == '}' && reference(s[i:end+1]) || reference(s[i:end]) {
+		return end
+	}
 	switch strings.ToLower(s[i:end]) {
 	case "", "true", "false", "null", "none", "nil", "yes", "no", "***", "****", "*****", "******", "********", "<nil>", "<redacted>", "[redacted]", "redacted", "undefined", "~", "-":
 		return end
 	}
 	f.add(i, end, rule)
 	return end
+}
+
+// reference tells whether v names a variable instead of holding a value:
+// ${VAR}, $(command), $VAR, {{ template }}, %VAR%.
+func reference(v string) bool {
+	switch {
+	case strings.HasPrefix(v, "${") && strings.IndexByte(v, '}') == len(v)-1,
+		strings.HasPrefix(v, "$(") && strings.IndexByte(v, ')') == len(v)-1,
+		strings.HasPrefix(v, "{{"):
+		return true
+	case len(v) < 3 || v[0] != '$' && v[0] != '%':
+		return false
+	}
+	for _, c := range []byte(strings.Trim(v, "$%")) {
+		if (c < 'A' || c > 'Z') && c != '_' && classes[c]&digit == 0 {
+			return false
+		}
+	}
+	return classes[v[1]]&digit == 0
 }
 
 // closing returns where the string that began at start ends: at the same quote,
@@ -290,8 +309,9 @@ func (f *finder) bare(i int, rule string, query bool) int {
 	if rule == "authorization" {
 		if n := scheme(s[i:]); n > 0 {
 			// Everything to the end of the header: "Digest username=…, response=…".
+			quoted := hasFold(s[i:], "digest") || hasFold(s[i:], "oauth") || hasFold(s[i:], "signature") || hasFold(s[i:], "hmac")
 			i += n
-			for i < len(s) && s[i] != '\n' && s[i] != '\r' && s[i] != '"' && s[i] != '\'' {
+			for i < len(s) && s[i] != '\n' && s[i] != '\r' && (quoted || s[i] != '"' && s[i] != '\'') {
 				i++
 			}
 			return i
@@ -401,9 +421,14 @@ func (f *finder) url(i int) {
 		if c <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == '`' || c == '\\' {
 			break
 		}
-		if n := maskLen(s[end:]); n > 0 {
-			end += n
-			continue
+		if c == '[' {
+			if n := maskLen(s[end:]); n > 0 {
+				end += n
+				continue
+			}
+		}
+		if c == ':' && strings.HasPrefix(s[end:], "://") {
+			break // the next URL looks after itself, and nothing is read twice
 		}
 		if (c == '?' || c == '#') && at >= 0 {
 			break

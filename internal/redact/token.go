@@ -79,6 +79,10 @@ func (f *finder) token(i int) int {
 	switch {
 	case classes[s[i]]&digit != 0:
 		return f.telegram(i)
+	case strings.HasPrefix(s[i:], "bot") && len(s) > i+3 && classes[s[i+3]]&digit != 0:
+		if n := f.telegram(i + 3); n > 0 {
+			return n + 3
+		}
 	case s[i] == 'd' || s[i] == 'D':
 		for _, p := range [...]string{"discord.com/api/webhooks/", "discordapp.com/api/webhooks/"} {
 			if hasFold(s[i:], p) {
@@ -213,7 +217,7 @@ func (f *finder) word(i int) {
 	}
 	if q := s[from]; q == '"' || q == '\'' || q == '`' {
 		end := closing(s, from+1, s[from:from+1])
-		if v := s[from+1 : end]; v != "" && !IsMask(v) && strings.IndexByte(v, ' ') < 0 && (linked || secretWord(v, 4)) {
+		if v := s[from+1 : end]; v != "" && !IsMask(v) && strings.IndexByte(v, ' ') < 0 && (linked || rule == "password" || secretWord(v, 4)) {
 			f.add(from+1, end, rule)
 		}
 		return
