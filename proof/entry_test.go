@@ -207,6 +207,7 @@ func TestEntryRefusesBadParts(t *testing.T) {
 		"a stub's stream in upper case":  func(e *Entry) { e.Stub.Stream = strings.ToUpper(testStream) },
 		"a stub's stream cut":            func(e *Entry) { e.Stub.Stream = testStream[:35] },
 		"a stub's reason not UTF-8":      func(e *Entry) { e.Stub.Reason = "\xff" },
+		"a stub's reason of one half":    func(e *Entry) { e.Stub.Reason = "\x80" },
 		"a stub's reason with DEL":       func(e *Entry) { e.Stub.Reason = "\x7f" },
 		"a stub's reason with NEL":       func(e *Entry) { e.Stub.Reason = "\u0085" },
 		"a stub's reason with a BOM":     func(e *Entry) { e.Stub.Reason = "\ufeff" },

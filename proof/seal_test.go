@@ -207,3 +207,19 @@ func TestStreamIDs(t *testing.T) {
 		t.Error("an id of another length was accepted")
 	}
 }
+
+// TestWords goes through every byte that an app id, a clock source or a boot id may and may not hold.
+func TestWords(t *testing.T) {
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+	for c := range 256 {
+		want := strings.IndexByte(allowed, byte(c)) >= 0
+		for _, w := range [][]byte{{byte(c)}, {'a', byte(c)}, {byte(c), 'a'}} {
+			if isWord(w, 2) != want {
+				t.Errorf("%q: accepted is %v", w, !want)
+			}
+		}
+	}
+	if isWord("", 2) || isWord("abc", 2) {
+		t.Error("a word of another length was accepted")
+	}
+}
