@@ -11,6 +11,7 @@ const (
 	High                       // 0x80 and above
 	Suspect                    // set by Look alone: worth the patterns
 	letter
+	capital // and letter
 	digit
 	mark   // = : @ < and the like: what joins a key to a value
 	joiner // - _ . /
@@ -34,7 +35,9 @@ var classes = func() (t [256]Bits) {
 			t[i] = Control
 		case c >= 0x80:
 			t[i] = High
-		case c|0x20 >= 'a' && c|0x20 <= 'z':
+		case c >= 'A' && c <= 'Z':
+			t[i] = letter | capital
+		case c >= 'a' && c <= 'z':
 			t[i] = letter
 		case c >= '0' && c <= '9':
 			t[i] = digit
@@ -53,7 +56,7 @@ func Class(c byte) Bits { return classes[c] }
 // The prefilter's thresholds: what is below them cannot be a secret that the
 // patterns know without a mark or a keyword.
 const (
-	longRun   = 18 // letters, digits and joiners in a row, with a digit among them
+	longRun   = 15 // letters, digits and joiners in a row, a digit or a capital among them
 	fewDigits = 9  // an SSN; cards, IBANs and phones have more
 )
 
@@ -62,12 +65,13 @@ const (
 // option, a long run or many digits; it is never missing where Text would mask.
 func Look(s string) Bits {
 	var all Bits
-	run, runDigits, digits := 0, 0, 0
-	var before Bits
+	run, digits := 0, 0
+	var before, seen Bits
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		k := classes[c]
 		all |= k
+		seen |= k
 		switch {
 		case k&letter != 0:
 			if before&letter == 0 && keyword(s[i:]) {
@@ -76,7 +80,6 @@ func Look(s string) Bits {
 			run++
 		case k&digit != 0:
 			digits++
-			runDigits++
 			run++
 		case k&joiner != 0:
 			run++
@@ -84,14 +87,14 @@ func Look(s string) Bits {
 				all |= Suspect // an option: this may be a command line
 			}
 		default:
-			if run >= longRun && runDigits > 0 {
+			if run >= longRun && seen&(digit|capital) != 0 {
 				all |= Suspect
 			}
-			run, runDigits = 0, 0
+			run, seen = 0, 0
 		}
 		before = k
 	}
-	if all&mark != 0 || digits >= fewDigits || run >= longRun && runDigits > 0 {
+	if all&mark != 0 || digits >= fewDigits || run >= longRun && seen&(digit|capital) != 0 {
 		all |= Suspect
 	}
 	return all & (Stop | Suspect)

@@ -76,6 +76,18 @@ func TestArgsDoesNotChangeItsInput(t *testing.T) {
 	}
 }
 
+// TestVendorsPassThePrefilter: a token shorter than the prefilter's run would be
+// caught only beside other suspects.
+func TestVendorsPassThePrefilter(t *testing.T) {
+	for _, list := range vendors {
+		for _, v := range list {
+			if len(v.prefix)+v.least < longRun {
+				t.Errorf("%s: %d characters are fewer than %d", v.prefix, len(v.prefix)+v.least, longRun)
+			}
+		}
+	}
+}
+
 func TestCleanTextIsNotCopied(t *testing.T) {
 	s := "purged one thousand rows of shop.orders in 12 s"
 	if n := testing.AllocsPerRun(100, func() {
