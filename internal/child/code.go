@@ -86,29 +86,24 @@ func digest(ctx context.Context, path string) (sum [32]byte, size int64, err err
 	}
 	defer f.Close() //nolint:errcheck // read only
 	h := sha256.New()
-	// One byte more than allowed: the file may grow while it is read.
-	size, err = io.Copy(h, io.LimitReader(reader{ctx, f}, MaxCode+1))
-	if err != nil {
-		return sum, 0, fmt.Errorf("child: cannot hash %s: %w", path, err)
+	buf := make([]byte, 256<<10)
+	for {
+		if err := ctx.Err(); err != nil {
+			return sum, 0, fmt.Errorf("child: gave up hashing %s after %d bytes: %w", path, size, err)
+		}
+		n, err := f.Read(buf)
+		h.Write(buf[:n])
+		if size += int64(n); size > MaxCode { // it may grow while it is read
+			return sum, 0, fmt.Errorf("child: %s: %w (limit %d bytes)", path, ErrTooLarge, MaxCode)
+		}
+		if errors.Is(err, io.EOF) {
+			h.Sum(sum[:0])
+			return sum, size, nil
+		}
+		if err != nil {
+			return sum, 0, fmt.Errorf("child: cannot hash: %w", err)
+		}
 	}
-	if size > MaxCode {
-		return sum, 0, fmt.Errorf("child: %s: %w (limit %d bytes)", path, ErrTooLarge, MaxCode)
-	}
-	h.Sum(sum[:0])
-	return sum, size, nil
-}
-
-// reader looks at the context before each read.
-type reader struct {
-	ctx context.Context //nolint:containedctx // lives for one call of io.Copy
-	f   *os.File
-}
-
-func (r reader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.f.Read(b)
 }
 
 func openRegular(path string) (*os.File, error) {

@@ -41,11 +41,15 @@ func TestMain(m *testing.M) {
 // wrap runs its arguments, writes the result as JSON to the file named by
 // STET_CHILD_TEST_RESULT, and exits as the child did.
 func wrap() int {
+	grace := bound // a busy machine must not turn every stop into a KILL
+	if os.Getenv("STET_CHILD_TEST_GRACE") == "short" {
+		grace = 200 * time.Millisecond
+	}
 	p, err := Start(context.Background(), Options{
 		Argv: os.Args[1:], Env: Environ(os.Environ(), nil, role),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Capture: os.Getenv("STET_CHILD_TEST_CAPTURE") != "",
-		Grace:   500 * time.Millisecond,
+		Grace:   grace,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -3,6 +3,7 @@
 package child
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"strconv"
@@ -165,15 +166,10 @@ func TestSignalsThroughTheProcess(t *testing.T) {
 func TestErrorsReachTheExitCode(t *testing.T) {
 	for argv0, want := range map[string]int{"no-such-command-anywhere": 127, "/": 126} {
 		cmd, _ := wrapped(t, argv0)
+		_, err := cmd.Output()
 		var exit *exec.ExitError
-		if _, err := cmd.Output(); !asExit(err, &exit) || exit.ExitCode() != want {
+		if !errors.As(err, &exit) || exit.ExitCode() != want {
 			t.Errorf("%s: %v, want exit code %d", argv0, err, want)
 		}
 	}
-}
-
-func asExit(err error, to **exec.ExitError) bool {
-	e, ok := err.(*exec.ExitError) //nolint:errorlint // Output returns it bare
-	*to = e
-	return ok
 }

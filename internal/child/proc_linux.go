@@ -15,10 +15,11 @@ const maxProcFile = 16 << 10
 // missed says whether a process certainly did not get a signal that was sent a
 // moment ago: it neither catches nor ignores it, has not got it pending, and is
 // alive all the same. A process that has it blocked and not pending did not get
-// it either. When in doubt it answers no.
+// it either. One that is dead or dumping its core is dying of something. When in
+// doubt it answers no.
 func missed(pid int, sig syscall.Signal) bool {
 	m, ok := signalMasks(pid)
-	if !ok {
+	if !ok || m.dying {
 		return false
 	}
 	bit := uint64(1) << (sig - 1)
@@ -38,7 +39,10 @@ func ignores(pid int, sig syscall.Signal) bool {
 	return ok && m.ignored&(1<<(sig-1)) != 0
 }
 
-type masks struct{ pending, blocked, ignored, caught uint64 }
+type masks struct {
+	pending, blocked, ignored, caught uint64
+	dying                             bool
+}
 
 // signalMasks reads /proc/PID/status; see proc_pid_status(5).
 func signalMasks(pid int) (m masks, ok bool) {
@@ -49,6 +53,12 @@ func signalMasks(pid int) (m masks, ok bool) {
 	found := 0
 	for line := range strings.Lines(string(b)) {
 		name, value, _ := strings.Cut(line, ":")
+		switch name {
+		case "State":
+			m.dying = m.dying || strings.ContainsAny(value[:min(3, len(value))], "ZX")
+		case "CoreDumping":
+			m.dying = m.dying || strings.TrimSpace(value) == "1"
+		}
 		n, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
 		if err != nil {
 			continue

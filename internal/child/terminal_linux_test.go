@@ -66,7 +66,7 @@ func inTerminal(t *testing.T, argv ...string) (emulator *os.File, out *bufio.Rea
 	}
 }
 
-const ctrlC, ctrlBackslash = "\x03", "\x1c"
+const ctrlC, ctrlBackslash, ctrlZ = "\x03", "\x1c", "\x1a"
 
 func TestTerminalSharesOurGroup(t *testing.T) {
 	_, out, us, end := inTerminal(t, "sh", "-c", `cut -d' ' -f5 /proc/$$/stat; test -t 0 && test -t 1 && test -t 2 && echo all three`)
@@ -139,6 +139,7 @@ func TestInterruptForUsAloneIsForwarded(t *testing.T) {
 // TERM in a terminal reaches the child alone; a child that does not obey is
 // killed with what runs below it, and nothing else of our group is.
 func TestTerminalTermThenKill(t *testing.T) {
+	t.Setenv("STET_CHILD_TEST_GRACE", "short")
 	_, out, us, end := inTerminal(t, "sh", "-c", `trap "" TERM; sleep 60 & echo $!; wait; wait`)
 	grandchild := number(t, line(t, out))
 	if err := syscall.Kill(us, syscall.SIGTERM); err != nil {
@@ -149,6 +150,58 @@ func TestTerminalTermThenKill(t *testing.T) {
 		t.Errorf("got %s", brief(r))
 	}
 	until(t, "the grandchild is gone", func() bool { return !alive(grandchild) })
+}
+
+// Ctrl-Z where the child has its own group although there is a terminal (all
+// three descriptors are redirected): the terminal does not reach the child, so
+// we stop it, then ourselves, and go on together.
+func TestJobControlOfAnOwnGroup(t *testing.T) {
+	emulator, programs := terminal(t)
+	r, w := pipe(t)
+	cmd, result := wrapped(t, "sh", "-c", "echo $$; exec sleep 60")
+	cmd.Stdout = w
+	cmd.ExtraFiles = []*os.File{programs}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	child, us := number(t, line(t, bufio.NewReader(r))), cmd.Process.Pid
+	both := func(stopped bool) func() bool {
+		return func() bool { return (state(us) == 'T') == stopped && (state(child) == 'T') == stopped }
+	}
+	// Until the signal is asked for, Ctrl-Z is discarded: we lead the session.
+	until(t, "both are stopped", func() bool {
+		if _, err := emulator.WriteString(ctrlZ); err != nil {
+			t.Fatal(err)
+		}
+		return both(true)()
+	})
+	if err := syscall.Kill(us, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	// A Ctrl-Z too many may still be on its way.
+	until(t, "both go on", func() bool {
+		_ = syscall.Kill(us, syscall.SIGCONT)
+		return both(false)()
+	})
+	if err := syscall.Kill(us, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = syscall.Kill(us, syscall.SIGCONT)
+	_ = cmd.Wait()
+	if got := result(); got.ExitCode != 143 || got.Forwarded != syscall.SIGTERM {
+		t.Errorf("got %s", brief(got))
+	}
+}
+
+// state is the letter of /proc/PID/stat, 0 for no such process.
+func state(pid int) byte {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	p, _ := parseStat(pid, b)
+	return p.state
 }
 
 func TestWhoMissedASignal(t *testing.T) {
@@ -168,11 +221,7 @@ func TestWhoMissedASignal(t *testing.T) {
 			p := start(t, t.Context(), Options{Argv: sh(tc.script), Stdin: in, Stdout: w})
 			line(t, bufio.NewReader(r))
 			if strings.Contains(tc.script, "STOP") {
-				until(t, "it is stopped", func() bool {
-					b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid()))
-					st, ok := parseStat(p.Pid(), b)
-					return err == nil && ok && st.state == 'T'
-				})
+				until(t, "it is stopped", func() bool { return state(p.Pid()) == 'T' })
 				if err := syscall.Kill(p.Pid(), tc.sig); err != nil {
 					t.Fatal(err)
 				}
