@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -84,22 +85,13 @@ func Caller(skip int, own ...string) Code {
 	frames := runtime.CallersFrames(pcs[:n])
 	for {
 		f, more := frames.Next()
-		if pkg := packageOf(f.Function); pkg != "" && pkg != "runtime" && !contains(own, pkg) {
+		if pkg := packageOf(f.Function); pkg != "" && pkg != "runtime" && !slices.Contains(own, pkg) {
 			return place(f, pkg)
 		}
 		if !more {
 			return Code{}
 		}
 	}
-}
-
-func contains(all []string, s string) bool {
-	for _, a := range all {
-		if a == s {
-			return true
-		}
-	}
-	return false
 }
 
 func place(f runtime.Frame, pkg string) Code {

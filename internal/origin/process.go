@@ -65,13 +65,12 @@ func (p process) terminal() Value {
 
 // ancestors calls visit for each process above p, nearest first, until it says
 // stop. At most 32, and never the first process: it is everybody's ancestor.
-func (d detector) ancestors(p process, visit func(pid int, a process) (stop bool)) {
+func (d detector) ancestors(p process, visit func(a process) (stop bool)) {
 	for range 32 {
 		if !p.ok || p.ppid <= 1 {
 			return
 		}
-		pid := p.ppid
-		if p = d.stat(strconv.Itoa(pid)); !p.ok || visit(pid, p) {
+		if p = d.stat(strconv.Itoa(p.ppid)); !p.ok || visit(p) {
 			return
 		}
 	}

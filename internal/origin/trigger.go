@@ -177,7 +177,7 @@ func (c CI) trigger() Trigger {
 // scheduler looks for a cron or at daemon above us. The kernel's word for it: a
 // program's own name can be anything, but its place above us cannot be chosen.
 func (d detector) scheduler(self process) (t Trigger, ok bool) {
-	d.ancestors(self, func(_ int, a process) bool {
+	d.ancestors(self, func(a process) bool {
 		switch strings.ToLower(a.name) {
 		case "cron", "crond", "fcron", "anacron", "cronie", "atd", "supercronic":
 			name := strings.ToLower(a.name)
