@@ -6,9 +6,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"io"
-	"math/big"
 	"strings"
 	"testing"
 
@@ -90,8 +90,11 @@ func TestNewSignerRefuses(t *testing.T) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
-	p256 := &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}
-	if _, _, err := NewSigner("log", sick{pub: p256}); !errors.Is(err, ErrMalformed) {
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := NewSigner("log", p256); !errors.Is(err, ErrMalformed) {
 		t.Errorf("an ECDSA key: %v", err)
 	}
 }
