@@ -291,7 +291,11 @@ func (w *encoder) object(o *object, parent any) *Error {
 		}
 		set := isSet(f, parent)
 		null := !set && f.need == always
-		if !set && !null && (f.need != core || o.id == 0) {
+		if !set && f.need == core {
+			w.path = append(w.path, step{name: f.name})
+			return w.fail(ErrMissing, "is not there", "this member is what makes its object mean something")
+		}
+		if !set && !null {
 			continue
 		}
 		if comma {

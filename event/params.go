@@ -87,7 +87,7 @@ func (w *encoder) texts(m map[string]string, secretKeys bool) *Error {
 // underKey masks a text under a secret-looking key.
 func (w *encoder) underKey(k, v string) string {
 	rule, hit := redact.Key(k)
-	if !hit || v == "" || redact.IsMask(v) {
+	if !hit || v == "" || redact.IsMask(v) || redact.Personal(rule) && w.typ.keeps(w.where()) {
 		return v
 	}
 	w.masked(rule, "masked")
@@ -185,7 +185,7 @@ func namedSecret(m map[string]any) string {
 // anyValue writes one value of job.params. Under a secret-looking key everything
 // is masked whole: numbers, objects and arrays too.
 func (w *encoder) anyValue(v any, depth int, rule string, secret bool) *Error {
-	if secret {
+	if secret && !(redact.Personal(rule) && w.typ.keeps(w.where())) {
 		switch x := v.(type) {
 		case nil, bool:
 		case string:

@@ -46,7 +46,8 @@ func (fa *facts) excused(path string) bool {
 
 // demand is one conditional requirement of the table.
 type demand struct {
-	when   func(*facts, *Type) bool
+	class  class     // of the type; 0: any
+	when   condition // beside the class
 	fields []*field
 	// hard: there is no excuse.
 	hard bool
@@ -54,34 +55,64 @@ type demand struct {
 	soft bool
 }
 
-// demands are the conditions of the table's column "required".
-var demands = []demand{
-	{when: is(classJob), fields: paths("job"), hard: true},
-	{when: is(classJob), fields: paths("why", "job.id", "job.name")},
-	{when: is(classJob), fields: paths("why.reason"), soft: true},
-	{when: is(classSubmission), fields: paths("job.params")},
-	{when: is(classRun), fields: paths("job.run_id")},
-	{when: is(classStart), fields: paths("job.code_digest", "job.env_digest")},
-	{when: is(classAuthorization), fields: paths("authorization")},
-	{when: is(classStatus), fields: paths("status"), hard: true},
-	{when: is(classHeartbeat), fields: paths("heartbeat")},
-	{when: is(classOutcome), fields: paths("timing", "impact")},
-	{when: is(classOutcome), fields: paths("before", "after"), soft: true},
-	{when: is(classCorrection), fields: paths("corrects"), hard: true},
-	{when: is(classSession), fields: paths("session_hash")},
-	{when: func(_ *facts, t *Type) bool { return t.Modifies }, fields: paths("before", "after")},
-	{when: func(fa *facts, _ *Type) bool { return fa.security }, fields: paths("action", "object")},
-	{when: func(fa *facts, _ *Type) bool {
-		return fa.has(field1("principal")) && !fa.slots[slotPrincipalType].is("unauthenticated")
-	}, fields: paths("principal.id")},
-	{when: func(fa *facts, _ *Type) bool { return fa.slots[slotTrigger].is("event") },
-		fields: paths("principal.upstream.system", "principal.upstream.event_ref")},
-	{when: func(fa *facts, _ *Type) bool { return fa.has(field1("job.parent_id")) }, fields: paths("job.root_id")},
-	{when: func(fa *facts, _ *Type) bool { return fa.has(field1("span_id")) }, fields: paths("trace_id"), hard: true},
+// condition is a fact that a demand hangs on. It is a number and not a function,
+// because facts handed to a function value would move to the heap.
+type condition uint8
+
+const (
+	whenever condition = iota
+	whenModifies
+	whenSecurity
+	whenKnownPrincipal
+	whenTriggeredByEvent
+	whenChild
+	whenSpan
+)
+
+func (fa *facts) holds(d *demand, t *Type) bool {
+	if d.class != 0 && t.class&d.class == 0 {
+		return false
+	}
+	switch d.when {
+	case whenModifies:
+		return t.Modifies
+	case whenSecurity:
+		return fa.security
+	case whenKnownPrincipal:
+		return fa.has(principalRow) && !fa.slots[slotPrincipalType].is("unauthenticated")
+	case whenTriggeredByEvent:
+		return fa.slots[slotTrigger].is("event")
+	case whenChild:
+		return fa.has(parentRow)
+	case whenSpan:
+		return fa.has(spanRow)
+	}
+	return true
 }
 
-func is(c class) func(*facts, *Type) bool {
-	return func(_ *facts, t *Type) bool { return t.class&c != 0 }
+var principalRow, parentRow, spanRow = lookup("principal"), lookup("job.parent_id"), lookup("span_id")
+
+// demands are the conditions of the table's column "required".
+var demands = []demand{
+	{class: classJob, fields: paths("job"), hard: true},
+	{class: classJob, fields: paths("why", "job.id", "job.name")},
+	{class: classJob, fields: paths("why.reason"), soft: true},
+	{class: classSubmission, fields: paths("job.params")},
+	{class: classRun, fields: paths("job.run_id")},
+	{class: classStart, fields: paths("job.code_digest", "job.env_digest")},
+	{class: classAuthorization, fields: paths("authorization")},
+	{class: classStatus, fields: paths("status"), hard: true},
+	{class: classHeartbeat, fields: paths("heartbeat")},
+	{class: classOutcome, fields: paths("timing", "impact")},
+	{class: classOutcome, fields: paths("before", "after"), soft: true},
+	{class: classCorrection, fields: paths("corrects"), hard: true},
+	{class: classSession, fields: paths("session_hash")},
+	{when: whenModifies, fields: paths("before", "after")},
+	{when: whenSecurity, fields: paths("action", "object")},
+	{when: whenKnownPrincipal, fields: paths("principal.id")},
+	{when: whenTriggeredByEvent, fields: paths("principal.upstream.system", "principal.upstream.event_ref")},
+	{when: whenChild, fields: paths("job.root_id")},
+	{when: whenSpan, fields: paths("trace_id"), hard: true},
 }
 
 // paths finds rows by their dotted path.
@@ -108,8 +139,6 @@ var byPath = func() map[string]*field {
 
 func lookup(path string) *field { return byPath[path] }
 
-func field1(path string) *field { return byPath[path] }
-
 // missing calls miss for every field that should be there and is not, until it
 // returns an error.
 func (fa *facts) missing(t *Type, miss func(f *field, path string, hard, soft bool) *Error) *Error {
@@ -122,7 +151,7 @@ func (fa *facts) missing(t *Type, miss func(f *field, path string, hard, soft bo
 	}
 	for i := range demands {
 		d := &demands[i]
-		if !d.when(fa, t) {
+		if !fa.holds(d, t) {
 			continue
 		}
 		for _, f := range d.fields {

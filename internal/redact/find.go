@@ -27,6 +27,10 @@ func (f *finder) add(from, to int, rule string) {
 	f.spans = append(f.spans, span{from, to, rule})
 }
 
+// Personal tells whether a rule is about a person rather than a secret, so that
+// what it finds may lawfully stay in some places.
+func Personal(rule string) bool { return personalRule(rule) }
+
 // personalRule tells rules about persons from rules about secrets.
 func personalRule(rule string) bool {
 	switch rule {
