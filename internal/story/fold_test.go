@@ -123,6 +123,30 @@ func TestOpenRuns(t *testing.T) {
 	}
 }
 
+// What Lost leaves open is what every emitter fills in, and then it is an event.
+func TestLostCanBeRecorded(t *testing.T) {
+	tape := newTape()
+	s := tape.process("backup", "web1")
+	s.begins("backup")
+	lost := Lost(OpenRuns(s.stream, tape.items)[0], Evidence{PID: 4711})
+	like := tape.theStore().say("job_lost", nil)
+	lost.Timestamp, lost.AppID, lost.AppVersion, lost.CodeLocation, lost.EntryPoint = like.Timestamp, like.AppID, like.AppVersion, like.CodeLocation, like.EntryPoint
+	lost.Host, lost.Environment, lost.Principal, lost.StreamID, lost.StreamSeq, lost.Clock = like.Host, like.Environment, like.Principal, like.StreamID, like.StreamSeq, like.Clock
+	lost.Absent["user_id"], lost.Absent["source_ip"] = event.AbsentNotApplicable, event.AbsentNotApplicable
+	var codec event.Codec
+	b, err := codec.Append(nil, lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := event.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := Sentence(Item{Event: back, StoreKey: true}), "The store recorded backup as lost: process 4711 is gone and never reported an outcome."; got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
 // What the store writes for a dead run is the same event each time, counts, and closes the run.
 func TestLost(t *testing.T) {
 	tape := newTape()

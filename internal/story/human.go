@@ -67,11 +67,11 @@ func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.00
 
 // shortDigest keeps a digest's algorithm and its first twelve digits: enough to recognise, not to prove.
 func shortDigest(s string) string {
-	alg, hex, ok := strings.Cut(s, ":")
-	if !ok || len(hex) <= 12 || strings.ContainsFunc(hex, func(r rune) bool { return r > 0x7e }) {
+	i := strings.LastIndexByte(s, ':') + 1
+	if i == 0 || len(s)-i <= 12 || strings.Trim(s[i:], "0123456789abcdef") != "" {
 		return s
 	}
-	return alg + ":" + hex[:12] + "…"
+	return s[:i+12] + "…"
 }
 
 // shortKey is the short form of a key ID.

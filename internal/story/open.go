@@ -57,7 +57,8 @@ type Evidence struct {
 
 // Lost makes the job_lost of a run that started and whose process is gone. Its id is derived from the run, so that
 // closing it twice makes the same event. What is not the run's stays for the emitter to fill in: time, application,
-// host, environment, principal, stream. r must have an Execution.Event.
+// host, environment, principal, stream. Its references name the dead stream, the application and when the run was last
+// seen alive, as far as the items went that r was made of. r must have an Execution.Event.
 func Lost(r *Run, why Evidence) *event.Event {
 	started := r.Execution.Event.Event
 	reason := why.Reason

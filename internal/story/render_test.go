@@ -143,6 +143,31 @@ func TestRenderOfNothing(t *testing.T) {
 	}
 }
 
+func TestLine(t *testing.T) {
+	lines := make(map[string]string)
+	for _, tale := range tales {
+		tape := newTape()
+		tale.tell(tape)
+		lines[tale.name] = Line(tape.story())
+		checkPrintable(t, lines[tale.name])
+		if strings.Contains(lines[tale.name], "\n") {
+			t.Errorf("%s: more than one line", tale.name)
+		}
+	}
+	for name, want := range map[string]string{
+		"failure":     "2026-03-01 03:00:00Z  backup: failed after 1 h 10 min with exit code 3  7f3c",
+		"children":    "2026-03-01 03:00:00Z  nightly: succeeded after 100 ms, with 4 other jobs  7f3c",
+		"application": "2026-03-01 03:00:00Z  User alice logged in.  7f3c",
+	} {
+		if lines[name] != want {
+			t.Errorf("got  %s\nwant %s", lines[name], want)
+		}
+	}
+	if got := Line(Story{InteractionID: "x"}); got != "no events  x" {
+		t.Error(got)
+	}
+}
+
 func TestWrap(t *testing.T) {
 	text := "one two three four five six seven eight"
 	for _, width := range []int{-5, 0, 1, 24, 30, 100} {

@@ -54,7 +54,7 @@ func founders(entries []*Entry) (starter, asker *Item) {
 func (r *Run) place(e *Entry, starter, asker *Item) {
 	t := e.Event.EventType
 	p, what := placeOf(t, e.Event.Job.Phase)
-	if !mayspeak(e.Item, p, starter, asker) {
+	if !maySpeak(e.Item, p, starter, asker) {
 		e.Standing = Foreign
 		r.Claims = append(r.Claims, e)
 		return
@@ -79,9 +79,9 @@ func (r *Run) place(e *Entry, starter, asker *Item) {
 	}
 }
 
-// mayspeak decides whether an event counts for a run. The store's own findings count from its key alone. Who asked for
+// maySpeak decides whether an event counts for a run. The store's own findings count from its key alone. Who asked for
 // a run, and who started it, may both report what led up to it; from then on only who started it may speak.
-func mayspeak(it Item, p phase, starter, asker *Item) bool {
+func maySpeak(it Item, p phase, starter, asker *Item) bool {
 	t := it.Event.EventType
 	switch {
 	case reserved(t):

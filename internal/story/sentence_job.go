@@ -17,7 +17,7 @@ func jobSentence(e *event.Event) string {
 	case "job_deduplicated":
 		return capitalised(who(e)) + " asked for " + job + " to run, but the request was dropped as a duplicate" + w.because(e.StatusReason)
 	case "job_authorized":
-		return authorized(e, subject)
+		return authorized(e, job)
 	case "job_authorization_unchecked":
 		return "Nobody was asked whether " + job + " may run" + unchecked(e)
 	case "job_denied":
@@ -90,14 +90,14 @@ func whyTail(e *event.Event) string {
 	return ": " + w.phrase(e.Why.Reason) + brackets
 }
 
-func authorized(e *event.Event, subject string) string {
+func authorized(e *event.Event, job string) string {
 	w, a := wordsOf(e), e.Authorization
 	if a == nil {
-		return subject + " was allowed to run; on what ground was not recorded"
+		a = &event.Authorization{}
 	}
-	s := subject + " was allowed to run"
+	s := capitalised(job) + " was allowed to run"
 	if a.DecidedBy != "" {
-		s += " by " + w.name(a.DecidedBy)
+		s = w.name(a.DecidedBy) + " allowed " + job + " to run"
 	}
 	switch a.Basis {
 	case "policy":
@@ -140,7 +140,7 @@ func denied(e *event.Event, job string) string {
 	w, a := wordsOf(e), e.Authorization
 	s := capitalised(job) + " was not allowed to run"
 	if a != nil && a.DecidedBy != "" {
-		s += ", as " + w.name(a.DecidedBy) + " decided"
+		s = w.name(a.DecidedBy) + " did not allow " + job + " to run"
 	}
 	if a != nil && a.PolicyID != "" {
 		s += " under " + policy(e)

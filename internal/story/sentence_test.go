@@ -34,7 +34,7 @@ func TestEveryTypeHasASentence(t *testing.T) {
 func full(eventType string) *event.Event {
 	tape := newTape()
 	seq, us, n := uint64(12), int64(2_100_000), int64(1000)
-	return tape.process("backup", "web1").say(eventType, job("backup", "submission", code1, func(e *event.Event) {
+	return tape.process("backup", "web1").say(eventType, job("backup", "submission", withCode, func(e *event.Event) {
 		e.UserID, e.Description, e.StatusReason, e.StatusCode, e.Status = "alice", "", "it had to be", "3", event.StatusFailure
 		e.Object = &event.Object{Type: "thing", ID: "thing-1"}
 		e.Authorization = &event.Authorization{Basis: "policy", Decision: "allowed", DecidedBy: "bob", PolicyID: "p", PolicyVersion: "1"}
@@ -83,7 +83,7 @@ func TestSentences(t *testing.T) {
 		{"nobody was asked", "job_authorization_unchecked", false, nil, "Nobody was asked whether backup may run: no authoriser is configured."},
 		{"by approval", "job_authorized", false, (func(e *event.Event) {
 			e.Authorization = &event.Authorization{Basis: "approval", DecidedBy: "bob"}
-		}), "backup was allowed to run by bob by approval."},
+		}), "bob allowed backup to run by approval."},
 		{"a start", "job_started", false, (func(e *event.Event) {
 			e.Host, e.AppVersion = &event.Host{Name: "web1"}, "1.4.2"
 			e.Principal = &event.Principal{Type: "service_account", ID: "uid:0@web1"}

@@ -129,9 +129,9 @@ func attemptNo(n int64) func(*event.Event) {
 	}
 }
 
-func code1(e *event.Event) {
+func withCode(e *event.Event) {
 	e.Job.CodeDigest = "sha256:" + keyID("code")
-	e.Job.EnvDigest = "hmac-sha256:" + keyID("env")
+	e.Job.EnvDigest = "hmac-sha256:0a1b2c3d:" + keyID("env")
 }
 
 func ends(status, statusCode string, took time.Duration) func(*event.Event) {
@@ -160,7 +160,7 @@ func (s *process) may(name string, more ...func(*event.Event)) *event.Event {
 }
 
 func (s *process) starts(name string, more ...func(*event.Event)) *event.Event {
-	return s.say("job_started", job(name, "execution", append([]func(*event.Event){code1}, more...)...))
+	return s.say("job_started", job(name, "execution", append([]func(*event.Event){withCode}, more...)...))
 }
 
 func (s *process) begins(name string, more ...func(*event.Event)) {

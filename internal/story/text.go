@@ -50,10 +50,15 @@ func (w words) text(s string) string { return plain(s, w.escaped) }
 // name is s for the middle of a sentence: bare where it is one word, quoted where it could be taken for ours.
 func (w words) name(s string) string {
 	s = w.text(s)
-	if isName(s) {
+	if isName(s) && !ours(s) {
 		return s
 	}
 	return quote(s)
+}
+
+// ours reports whether a word is one that stet itself says of people it cannot name.
+func ours(s string) bool {
+	return strings.EqualFold(s, "somebody") || strings.EqualFold(s, "nobody")
 }
 
 // phrase is s for the end of a sentence: bare where it is plain words, quoted where it could be taken for another
