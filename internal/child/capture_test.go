@@ -23,7 +23,7 @@ import (
 func TestCapturePassesOnCountsAndHashes(t *testing.T) {
 	ro, wo := pipe(t)
 	re, we := pipe(t)
-	p := start(t, t.Context(), Options{Argv: sh(`printf 'a\0b\n'; printf 'oops' >&2`), Stdout: wo, Stderr: we, Capture: true})
+	p := start(t.Context(), t, Options{Argv: sh(`printf 'a\0b\n'; printf 'oops' >&2`), Stdout: wo, Stderr: we, Capture: true})
 	res := wait(t, p)
 	_, _ = wo.Close(), we.Close()
 	for _, tc := range []struct {
@@ -46,7 +46,7 @@ func TestCapturePassesOnCountsAndHashes(t *testing.T) {
 
 func TestWithoutCaptureNothingIsHashed(t *testing.T) {
 	r, w := pipe(t)
-	res := wait(t, start(t, t.Context(), Options{Argv: sh(`echo hi`), Stdout: w}))
+	res := wait(t, start(t.Context(), t, Options{Argv: sh(`echo hi`), Stdout: w}))
 	_ = w.Close()
 	if s := readAll(t, r); s != "hi\n" {
 		t.Errorf("got %q", s)
@@ -68,7 +68,7 @@ func TestFiftyMegabytesInBoundedMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	// A pattern that does not repeat with the size of any buffer.
-	p := start(t, t.Context(), Options{Argv: sh(`yes 'a line that is 31 bytes long..' | head -c 52428800`), Stdout: w, Capture: true})
+	p := start(t.Context(), t, Options{Argv: sh(`yes 'a line that is 31 bytes long..' | head -c 52428800`), Stdout: w, Capture: true})
 	res := wait(t, p)
 	runtime.ReadMemStats(&after)
 	_ = w.Close()
@@ -92,7 +92,7 @@ func TestGrandchildWithThePipeCannotHang(t *testing.T) {
 	if _, err := exec.LookPath("setsid"); err != nil {
 		t.Skip("setsid (util-linux) is not installed")
 	}
-	p := start(t, t.Context(), Options{Argv: sh(`setsid sleep 60 & echo $!`), Capture: true, Drain: 100 * time.Millisecond})
+	p := start(t.Context(), t, Options{Argv: sh(`setsid sleep 60 & echo $!`), Capture: true, Drain: 100 * time.Millisecond})
 	began := time.Now()
 	res := wait(t, p)
 	t.Cleanup(func() { _ = syscall.Kill(number(t, strings.TrimSpace(string(res.Stdout.Tail))), syscall.SIGKILL) })
@@ -106,7 +106,7 @@ func TestGrandchildWithThePipeCannotHang(t *testing.T) {
 
 // One that never stops writing is not waited for either.
 func TestGrandchildThatKeepsWritingCannotHang(t *testing.T) {
-	p := start(t, t.Context(), Options{Argv: sh(`yes & exit 4`), Capture: true, Drain: 50 * time.Millisecond})
+	p := start(t.Context(), t, Options{Argv: sh(`yes & exit 4`), Capture: true, Drain: 50 * time.Millisecond})
 	res := wait(t, p)
 	if !res.Leftover || res.ExitCode != 4 {
 		t.Errorf("leftover %v, code %d", res.Leftover, res.ExitCode)
@@ -120,7 +120,7 @@ func TestGrandchildThatKeepsWritingCannotHang(t *testing.T) {
 func TestSlowReaderLosesNothing(t *testing.T) {
 	const size = 100 << 10 // more than the pipe to the reader holds, less than that and ours
 	r, w := pipe(t)
-	p := start(t, t.Context(), Options{Argv: sh(`yes | head -c 102400`), Stdout: w, Capture: true, Drain: time.Millisecond})
+	p := start(t.Context(), t, Options{Argv: sh(`yes | head -c 102400`), Stdout: w, Capture: true, Drain: time.Millisecond})
 	// head has written everything and ended; only then does anybody read.
 	until(t, "the child has ended", func() bool { return !alive(p.Pid()) })
 	got := make(chan string, 1)
@@ -151,7 +151,7 @@ func TestStuckReaderIsGivenUpOnRequest(t *testing.T) {
 			if how == "timeout" {
 				o.Timeout = time.Second
 			}
-			p := start(t, ctx, o)
+			p := start(ctx, t, o)
 			reaped := func() bool { _, err := os.Stat("/proc/" + itoa(p.Pid())); return err != nil }
 			until(t, "the child has ended and was reaped", reaped)
 			switch how {
@@ -173,7 +173,7 @@ func TestStuckReaderIsGivenUpOnRequest(t *testing.T) {
 // The reader has gone: the child learns of it as it would have without us.
 func TestClosedReaderEndsTheChildWithSIGPIPE(t *testing.T) {
 	r, w := pipe(t)
-	p := start(t, t.Context(), Options{Argv: []string{"yes"}, Stdout: w, Capture: true})
+	p := start(t.Context(), t, Options{Argv: []string{"yes"}, Stdout: w, Capture: true})
 	if _, err := bufio.NewReader(r).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func TestExitCodeIsTheChildsOwn(t *testing.T) {
 		{"kill -PIPE $$", 141, syscall.SIGPIPE, CauseSignal, false},
 	} {
 		t.Run(tc.script, func(t *testing.T) {
-			r := wait(t, start(t, t.Context(), Options{Argv: sh(tc.script)}))
+			r := wait(t, start(t.Context(), t, Options{Argv: sh(tc.script)}))
 			if r.ExitCode != tc.code || r.Signal != tc.signal || r.Cause != tc.cause || r.Aborted() != tc.aborted {
 				t.Errorf("got code %d, signal %v, cause %q, aborted %v; want %+v", r.ExitCode, r.Signal, r.Cause, r.Aborted(), tc)
 			}
@@ -100,7 +100,7 @@ func TestStartErrors(t *testing.T) {
 
 func TestTermDuringSleep(t *testing.T) {
 	signals := make(chan os.Signal, 1)
-	p := start(t, t.Context(), Options{Argv: []string{"sleep", "60"}, Signals: signals})
+	p := start(t.Context(), t, Options{Argv: []string{"sleep", "60"}, Signals: signals})
 	signals <- syscall.SIGTERM
 	r := wait(t, p)
 	if r.ExitCode != 143 || r.Forwarded != syscall.SIGTERM || r.Cause != CauseForwarded || !r.Aborted() || r.Killed {
@@ -124,7 +124,7 @@ func TestEverySignalIsForwarded(t *testing.T) {
 		t.Run(tc.signal.String(), func(t *testing.T) {
 			r, w := pipe(t)
 			signals := make(chan os.Signal, 1)
-			p := start(t, t.Context(), Options{
+			p := start(t.Context(), t, Options{
 				Argv: sh(`trap "exit 7" TERM INT HUP QUIT USR1 USR2; echo ready; while :; do sleep 0.02; done`), Stdout: w, Signals: signals,
 			})
 			line(t, bufio.NewReader(r))
@@ -160,7 +160,7 @@ func TestGraceThenKill(t *testing.T) {
 			signals := make(chan os.Signal, 1)
 			o := Options{Argv: sh(`trap "" TERM; sleep 60 & echo $!; wait`), Stdout: w, Signals: signals, Grace: 150 * time.Millisecond}
 			after := tc.stop(&o, signals, cancel)
-			p := start(t, ctx, o)
+			p := start(ctx, t, o)
 			grandchild := number(t, line(t, bufio.NewReader(r)))
 			after()
 			res := wait(t, p)
@@ -181,7 +181,7 @@ func TestGraceThenKill(t *testing.T) {
 func TestNoOrphanIsLeftInTheGroup(t *testing.T) {
 	r, w := pipe(t)
 	signals := make(chan os.Signal, 1)
-	p := start(t, t.Context(), Options{
+	p := start(t.Context(), t, Options{
 		Argv: sh(`(trap "" TERM; sh -c 'echo $PPID'; while :; do sleep 0.02; done) & wait`), Stdout: w, Signals: signals, Grace: 150 * time.Millisecond,
 	})
 	grandchild := number(t, line(t, bufio.NewReader(r)))
@@ -195,7 +195,7 @@ func TestNoOrphanIsLeftInTheGroup(t *testing.T) {
 // A child that ends on its own may leave a daemon behind, as without stet.
 func TestDaemonOfAFinishedChildLives(t *testing.T) {
 	r, w := pipe(t)
-	p := start(t, t.Context(), Options{Argv: sh(`sleep 60 >/dev/null & echo $!`), Stdout: w})
+	p := start(t.Context(), t, Options{Argv: sh(`sleep 60 >/dev/null & echo $!`), Stdout: w})
 	daemon := number(t, line(t, bufio.NewReader(r)))
 	t.Cleanup(func() { _ = syscall.Kill(daemon, syscall.SIGKILL) })
 	if res := wait(t, p); res.ExitCode != 0 || res.Cause != CauseExit {
@@ -210,7 +210,7 @@ func TestDaemonOfAFinishedChildLives(t *testing.T) {
 func TestHangUpSparesWhoIgnoresIt(t *testing.T) {
 	r, w := pipe(t)
 	signals := make(chan os.Signal) // unbuffered: taken means acted upon in order
-	p := start(t, t.Context(), Options{
+	p := start(t.Context(), t, Options{
 		Argv: sh(`trap "" HUP; trap "exit 9" USR1; echo ready; while :; do sleep 0.02; done`), Stdout: w, Signals: signals, Grace: time.Millisecond,
 	})
 	out := bufio.NewReader(r)
@@ -228,7 +228,7 @@ func TestHangUpSparesWhoIgnoresIt(t *testing.T) {
 func TestSecondTermIsForwardedToo(t *testing.T) {
 	r, w := pipe(t)
 	signals := make(chan os.Signal, 2)
-	p := start(t, t.Context(), Options{
+	p := start(t.Context(), t, Options{
 		Argv: sh(`n=0; trap 'n=$((n+1)); echo $n; test $n = 2 && exit 5' TERM; echo ready; while :; do sleep 0.02; done`), Stdout: w, Signals: signals, Grace: bound,
 	})
 	out := bufio.NewReader(r)
@@ -244,7 +244,7 @@ func TestSecondTermIsForwardedToo(t *testing.T) {
 func TestClosedSignalChannelIsHarmless(t *testing.T) {
 	signals := make(chan os.Signal)
 	close(signals)
-	p := start(t, t.Context(), Options{Argv: sh("exit 3"), Signals: signals, Capture: true})
+	p := start(t.Context(), t, Options{Argv: sh("exit 3"), Signals: signals, Capture: true})
 	if res := wait(t, p); res.ExitCode != 3 {
 		t.Errorf("got %s", brief(res))
 	}
@@ -255,7 +255,7 @@ func TestUsageAndWorkingDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, t.Context(), Options{Argv: sh("pwd; :"), Dir: dir, Capture: true})
+	p := start(t.Context(), t, Options{Argv: sh("pwd; :"), Dir: dir, Capture: true})
 	res := wait(t, p)
 	if got := strings.TrimSpace(string(res.Stdout.Tail)); got != dir {
 		t.Errorf("ran in %q, want %q", got, dir)

@@ -125,7 +125,7 @@ func wrapped(t *testing.T, argv ...string) (*exec.Cmd, func() Result) {
 }
 
 // start starts a child and sees to it that it is gone when the test ends.
-func start(t *testing.T, ctx context.Context, o Options) *Process {
+func start(ctx context.Context, t *testing.T, o Options) *Process {
 	t.Helper()
 	if o.Signals == nil {
 		o.Signals = make(chan os.Signal)

@@ -218,7 +218,7 @@ func TestWhoMissedASignal(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r, w := pipe(t)
 			in, keep := pipe(t)
-			p := start(t, t.Context(), Options{Argv: sh(tc.script), Stdin: in, Stdout: w})
+			p := start(t.Context(), t, Options{Argv: sh(tc.script), Stdin: in, Stdout: w})
 			line(t, bufio.NewReader(r))
 			if strings.Contains(tc.script, "STOP") {
 				until(t, "it is stopped", func() bool { return state(p.Pid()) == 'T' })
