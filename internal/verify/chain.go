@@ -20,18 +20,20 @@ type chain struct {
 
 	batch   batch
 	streams map[streamID]*stream
-	keys    map[string]*key // by vkey
+	keys    map[string]*key // by proof.KeyID
 	gaps    int             // how often entries were missing
 	unread  bool            // one of these gaps was for want of reading, not for damage
 
 	foreignAt uint64 // seq of the first foreign claim
+
+	// Batches that are in spools, too: their seals are noted here as they come by.
+	watch map[streamID]map[numbers]proof.Hash
 }
 
 type streamID [16]byte
 
 // key is an emitter's key from its enrolment on.
 type key struct {
-	vkey      string
 	enrolled  uint64 // seq of its enrolment
 	revoked   bool
 	revokedAt uint64
@@ -50,7 +52,9 @@ type stream struct {
 	sealGaps int        // chain.gaps when its last seal was seen
 	sealed   bool       // there is a last seal
 	final    bool
-	lossy    bool // a loss was declared since the last seal
+	lossy    bool   // a loss was declared since the last seal
+	lost     bool   // a loss was ever declared
+	lostSeq  uint64 // ledger seq of the last one
 }
 
 // batch is the batch that is being read: entries since the last seal.
@@ -76,12 +80,12 @@ type batch struct {
 // act is something that an event does to the keys, once its batch's seal has proven to be the store's.
 type act struct {
 	seq    uint64
-	vkey   string // enrol this
-	revoke string // or revoke the key with this id
+	enrol  string // id of the key to enrol
+	revoke string // or of the one to revoke
 }
 
 func newChain(rep *Report) *chain {
-	return &chain{rep: rep, streams: make(map[streamID]*stream), keys: make(map[string]*key), intern: make(map[string]string)}
+	return &chain{rep: rep, streams: make(map[streamID]*stream), keys: make(map[string]*key), intern: make(map[string]string), watch: make(map[streamID]map[numbers]proof.Hash)}
 }
 
 // gap says that the entries up to next cannot be had. unread tells why: not readable, rather than damaged.
@@ -102,6 +106,7 @@ func (b *batch) reset() {
 
 // add takes the next entry. r.seq is c.next.
 func (c *chain) add(r *record) {
+	c.rep.Entries++
 	c.next = r.seq + 1
 	if r.at < c.lastAt {
 		c.rep.failSeq(r.seq, "", "received_at is %s, before the %s of the entry before it: time in a ledger never runs backwards.", r.at, c.lastAt)
@@ -186,6 +191,7 @@ func (c *chain) loss(r *record) {
 	st := c.stream(r.stream, r.seq)
 	c.continues(r.seq, r.stream, st, r.stub.First)
 	st.next, st.lossy, st.gaps = r.stub.Last+1, true, c.gaps
+	st.lost, st.lostSeq = true, r.seq
 }
 
 // closeUnsealed reports a batch that ends without its seal.
@@ -239,6 +245,10 @@ func (c *chain) seal(r *record) {
 	c.owner(r, s, st)
 	c.checkPrev(r, s, st)
 	c.checkKey(r, s)
+	at := numbers{s.First, s.Next()}
+	if _, ok := c.watch[r.stream][at]; ok {
+		c.watch[r.stream][at] = r.sealHash
+	}
 	st.next, st.seal, st.sealSeq, st.sealed = s.Next(), r.sealHash, r.seq, true
 	st.final, st.lossy, st.gaps, st.sealGaps = s.Final, false, c.gaps, c.gaps
 }
@@ -324,10 +334,18 @@ func (c *chain) checkPrev(r *record, s *proof.Seal, st *stream) {
 
 func shortKey(vkey string) string { return proof.KeyID(vkey)[:16] }
 
-// end is called at the end of what is to be checked: a ledger only ever grows by whole batches.
+// boundary is called at every size that a head or checkpoint states: a ledger only ever grows by whole batches.
+func (c *chain) boundary(size uint64) {
+	if c.next == size && c.batch.open && !c.batch.broken {
+		c.rep.failSeq(c.batch.seq, "", "the batch of stream %s that begins here is cut: the log ends at entry %d, before its seal.", c.batch.stream, size)
+		c.batch.broken = true
+	}
+}
+
+// end counts what there was.
 func (c *chain) end() {
 	if c.batch.open && !c.batch.broken {
-		c.rep.failSeq(c.batch.seq, "", "the batch of stream %s that begins here is cut: the log ends before its seal.", c.batch.stream)
+		c.rep.failSeq(c.batch.seq, "", "the batch of stream %s that begins here is cut: no seal follows it.", c.batch.stream)
 	}
 	if c.rep.Foreign > 0 {
 		c.rep.add(Finding{State: Verified, Seq: c.foreignAt, HasSeq: true, What: "this and maybe further events claim what only the store itself may say; they count for nothing and are shown as foreign claims."})

@@ -10,7 +10,6 @@ const (
 	typeEnrolled = "emitter_enrolled"
 	typeRevoked  = "key_revoked"
 	objectKey    = "emitter_key" // object.type of an event about a key; object.id is its proof.KeyID
-	referenceKey = "vkey"        // kind of the reference that carries the verifier key itself
 )
 
 // reserved takes an event whose type only the store may use. It counts when its batch's seal is the store's; until
@@ -30,11 +29,7 @@ func (c *chain) reserved(r *record) {
 			a.revoke = e.Object.ID
 			break
 		}
-		for _, ref := range e.References {
-			if ref.Kind == referenceKey && proof.KeyID(ref.Value) == e.Object.ID && proof.CheckVKey(ref.Value) == nil {
-				a.vkey = ref.Value
-			}
-		}
+		a.enrol = e.Object.ID // the key itself stands in every seal that it makes
 	}
 	c.batch.acts = append(c.batch.acts, a)
 }
@@ -45,7 +40,7 @@ func (c *chain) checkKey(r *record, s *proof.Seal) {
 	if b.open && b.seq == 0 {
 		c.enrolStore(s)
 	}
-	k := c.keys[s.Key]
+	k := c.keys[proof.KeyID(s.Key)]
 	switch {
 	case k == nil && c.unread:
 		c.rep.add(Finding{State: NotChecked, Seq: r.seq, HasSeq: true, What: "the sealing key " + shortKey(s.Key) + " is not enrolled by any entry that could be read.", Next: nextSkipped})
@@ -64,16 +59,11 @@ func (c *chain) checkKey(r *record, s *proof.Seal) {
 		return
 	}
 	for _, a := range b.acts {
-		if a.vkey != "" && c.keys[a.vkey] == nil {
-			c.keys[a.vkey] = &key{vkey: a.vkey, enrolled: a.seq}
+		if a.enrol != "" && c.keys[a.enrol] == nil {
+			c.keys[a.enrol] = &key{enrolled: a.seq}
 		}
-		if a.revoke == "" {
-			continue
-		}
-		for _, k := range c.keys {
-			if proof.KeyID(k.vkey) == a.revoke {
-				k.revoked, k.revokedAt = true, a.seq
-			}
+		if k := c.keys[a.revoke]; k != nil {
+			k.revoked, k.revokedAt = true, a.seq
 		}
 	}
 }
@@ -84,10 +74,10 @@ func (c *chain) enrolStore(s *proof.Seal) {
 	if c.batch.broken {
 		return
 	}
-	if acts := c.batch.acts; len(acts) == 0 || acts[0].seq != 0 || acts[0].vkey != s.Key {
+	if acts := c.batch.acts; len(acts) == 0 || acts[0].seq != 0 || acts[0].enrol != proof.KeyID(s.Key) {
 		c.rep.failSeq(0, "", "the first entry does not enrol the key that seals it, as the first entry of every log does.")
 		return
 	}
 	c.rep.StoreKey = s.Key
-	c.keys[s.Key] = &key{vkey: s.Key}
+	c.keys[proof.KeyID(s.Key)] = &key{}
 }

@@ -1,0 +1,180 @@
+// Command stet records what jobs do in a log that nobody can alter unnoticed, tells their stories, and proves that they
+// are what was recorded.
+//
+// A command a file: each parses its flags, calls one package that does the work, and prints. Data goes to standard
+// output, all else to standard error.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/stetlog/stet"
+	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/store"
+)
+
+// Exit codes, the same for every command; run passes the child's own through.
+const (
+	exitOK         = 0
+	exitError      = 1
+	exitUsage      = 2
+	exitIntegrity  = 3
+	exitNotChecked = 4
+	exitNotAllowed = 12
+)
+
+type cli struct {
+	Run     runCmd     `cmd:"" group:"Record" help:"Record a command: stet run --why \"nightly\" -- ./purge.sh"`
+	Story   storyCmd   `cmd:"" group:"Read" help:"One job, from request to outcome."`
+	Show    showCmd    `cmd:"" group:"Read" help:"One entry of the log."`
+	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store or an exported log."`
+	Export  exportCmd  `cmd:"" group:"Prove" help:"Write the log in other tools' formats."`
+	Demo    demoCmd    `cmd:"" group:"Operate" help:"See a tamper caught."`
+	Version versionCmd `cmd:"" group:"Operate" help:"Print the version."`
+}
+
+// env is what a command gets beside its own flags.
+type env struct {
+	ctx    context.Context // ends with SIGINT and SIGTERM; run has its own way with signals
+	stdin  *os.File
+	stdout *os.File
+	stderr *os.File
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is main without the exit.
+func run(args []string, stdin, stdout, stderr *os.File) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("stet"),
+		kong.Description("An audit log for background jobs: who ran what, when, where and why, and how it ended.\n\n"+
+			"The store is --store or STET_STORE, a directory; without either /var/lib/stet/store for root, and store in the state directory of other users.\n\n"+
+			"Exit codes: 0 ok, 1 error, 2 usage, 3 integrity failure, 4 could not check, 12 not allowed; run passes the command's own through."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ExplicitGroups([]kong.Group{{Key: "Record", Title: "Record"}, {Key: "Read", Title: "Read"}, {Key: "Prove", Title: "Prove"}, {Key: "Operate", Title: "Operate"}}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		return fail(stderr, err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "stet: %v (see stet --help)\n", err)
+		return exitUsage
+	}
+	ctx, stop := context.Background(), func() {}
+	if k.Command() != runCommand {
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	}
+	defer stop()
+	if err := k.Run(&env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}); err != nil {
+		return fail(stderr, err)
+	}
+	return exitOK
+}
+
+// exit is an error that carries an exit code; a nil err prints nothing.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e exit) Unwrap() error { return e.err }
+
+// fail prints an error and maps it to its exit code.
+func fail(stderr io.Writer, err error) int {
+	var e exit
+	if errors.As(err, &e) {
+		if e.err != nil {
+			_, _ = fmt.Fprintf(stderr, "stet: %v\n", err)
+		}
+		return e.code
+	}
+	_, _ = fmt.Fprintf(stderr, "stet: %v\n", err)
+	var integrity *ledger.IntegrityError
+	var damage *logread.DamageError
+	switch {
+	case errors.As(err, &integrity), errors.As(err, &damage):
+		return exitIntegrity
+	case errors.Is(err, store.ErrNotAllowed), errors.Is(err, stet.ErrNotAllowed):
+		return exitNotAllowed
+	case errors.Is(err, errUsage):
+		return exitUsage
+	}
+	return exitError
+}
+
+var errUsage = errors.New("usage")
+
+// usage is an error in how the command was called that the parser cannot know.
+func usage(format string, args ...any) error {
+	return exit{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// storeFlag chooses a store.
+type storeFlag struct {
+	Store string `help:"The store: a directory." placeholder:"DIR" env:"STET_STORE"`
+}
+
+// open opens the store for reading and brings in what is spooled. What cannot be brought in is said, and does not keep
+// anybody from reading: but damage does.
+func (f storeFlag) open(e *env) (*store.Store, error) {
+	s, err := f.openOnly()
+	if err != nil {
+		return nil, err
+	}
+	if err := drain(e, s); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (f storeFlag) openOnly() (*store.Store, error) {
+	path, err := stet.StorePath(f.Store)
+	if err != nil {
+		return nil, err
+	}
+	state, err := keyfile.StateDir(os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(path, state)
+}
+
+// drain brings in what is spooled and says what was left.
+func drain(e *env, s *store.Store) error {
+	d, err := s.Drain(e.ctx)
+	for _, l := range d.Left {
+		_, _ = fmt.Fprintf(e.stderr, "stet: spool %s is not in the log yet: %s\n", l.Stream, l.Why)
+	}
+	if d.Busy {
+		_, _ = fmt.Fprintln(e.stderr, "stet: another process is writing the log; what it has not brought in yet is not shown")
+	}
+	return err
+}

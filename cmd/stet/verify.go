@@ -1,0 +1,199 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/stetlog/stet"
+	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/known"
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/origin"
+	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/verify"
+	"github.com/stetlog/stet/proof"
+)
+
+type verifyCmd struct {
+	storeFlag
+	What string `arg:"" optional:"" help:"A store or an exported log; otherwise the store." placeholder:"DIR"`
+	Key  string `help:"The log's verifier key, known to you from elsewhere." placeholder:"VKEY"`
+	JSON bool   `help:"Print JSON."`
+}
+
+func (c *verifyCmd) Run(e *env) (err error) {
+	path := c.What
+	if path == "" {
+		if path, err = stet.StorePath(c.Store); err != nil {
+			return err
+		}
+	}
+	dir, err := fsx.OpenDir(path)
+	if err != nil {
+		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", path, err)}
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	r, err := c.verify(e, dir)
+	if err != nil {
+		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", path, err)}
+	}
+	if err := c.print(e, path, r); err != nil {
+		return err
+	}
+	switch r.State() {
+	case verify.Failed:
+		return exit{code: exitIntegrity}
+	case verify.NotChecked:
+		return exit{code: exitNotChecked}
+	}
+	return nil
+}
+
+func (c *verifyCmd) verify(e *env, dir *fsx.Dir) (verify.Report, error) {
+	isStore, err := logread.IsStore(dir)
+	if err != nil {
+		return verify.Report{}, err
+	}
+	o := verify.Options{LogKey: c.Key, Machine: origin.Detect(os.LookupEnv).Machine.Text}
+	last, ok, err := c.known(dir, isStore)
+	if err != nil {
+		return verify.Report{}, err
+	}
+	if ok {
+		o.Known = []verify.Known{{Checkpoint: last.Note, From: "this computer"}}
+		if o.LogKey == "" && !isStore {
+			o.LogKey = last.VKey // pinned when this computer first saw the log
+		}
+	}
+	bar := newProgress(e.stderr, "entries")
+	defer bar.clear()
+	o.Progress = bar.set
+	if isStore {
+		return verify.Store(e.ctx, dir, o)
+	}
+	return verify.Log(e.ctx, logread.NewDir(dir, ".", logread.Plain), o)
+}
+
+// known is what this computer has seen of the log before; ok is false where that is nothing. Verifying never writes, so
+// nothing is remembered here.
+func (c *verifyCmd) known(dir *fsx.Dir, isStore bool) (last known.Checkpoint, ok bool, err error) {
+	name, err := logOrigin(dir, isStore)
+	if err != nil {
+		return last, false, nil //nolint:nilerr // what cannot be read is for the verifier to say
+	}
+	state, err := keyfile.StateDir(os.LookupEnv)
+	if err != nil {
+		return last, false, err
+	}
+	fsys, err := fsx.OpenDir(state)
+	if errors.Is(err, os.ErrNotExist) {
+		return last, false, nil
+	}
+	if err != nil {
+		return last, false, err
+	}
+	last, ok, err = known.Dir{FS: fsys, Name: store.KnownDir}.Last(name)
+	return last, ok, errors.Join(err, fsys.Close())
+}
+
+// logOrigin is the name of the log in dir, as far as it says one.
+func logOrigin(dir *fsx.Dir, isStore bool) (string, error) {
+	name := logread.CheckpointPath
+	if isStore {
+		if m, err := store.ReadMarker(dir); err == nil {
+			return m.Origin, nil
+		}
+		name = logread.StoreLog + "/" + name
+	}
+	msg, err := fsx.ReadFile(dir, name, proof.MaxCheckpoint)
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(msg), "\n")
+	return line, nil
+}
+
+func (c *verifyCmd) print(e *env, path string, r verify.Report) error {
+	if c.JSON {
+		return printJSON(e, reportJSON(r))
+	}
+	var b strings.Builder
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(&b, format, args...) }
+	p("%s: %s\n", path, r.State())
+	for _, f := range r.Findings {
+		p("  %s\n", f)
+	}
+	if r.More > 0 {
+		p("  and %d more findings\n", r.More)
+	}
+	if r.Size > 0 {
+		p("log      %s\n", r.Origin)
+		p("size     %d entries: %d events in %d sealed batches of %d streams (%d still open), %d refused, %d lost\n",
+			r.Size, r.Events, r.Seals, r.Streams, r.Open, r.Refused, r.Lost)
+		p("root     %s\n", r.Root)
+		if r.LogKey != "" {
+			p("key      %s (%s)\n", r.LogKey, r.LogKeyFrom)
+		}
+		p("emitters %d keys, enrolled by the store itself\n", r.Keys)
+	}
+	if r.Pending > 0 || r.Undrained > 0 {
+		p("pending  %d entries in the journal, %d events in %d spools: durable, not yet under a checkpoint\n", r.Pending, r.Undrained, r.Spools)
+	}
+	switch {
+	case r.Known > 0:
+		p("known    consistent with the checkpoint that this computer kept\n")
+	case r.LogKeyFrom == verify.KeyPinned:
+	default:
+		p("known    local only: no checkpoint of this log was kept elsewhere on this computer, so whoever owns its key could have rewritten it\n")
+	}
+	_, err := e.stdout.WriteString(b.String())
+	return err
+}
+
+// verifyReport is what --json prints: stet.verify/1.
+type verifyReport struct {
+	Format   string          `json:"format"`
+	State    string          `json:"state"`
+	Origin   string          `json:"origin"`
+	Size     uint64          `json:"size"`
+	Root     string          `json:"root"`
+	Key      string          `json:"key,omitempty"`
+	KeyFrom  string          `json:"key_from,omitempty"`
+	Events   uint64          `json:"events"`
+	Seals    uint64          `json:"seals"`
+	Streams  uint64          `json:"streams"`
+	Open     uint64          `json:"open_streams"`
+	Refused  uint64          `json:"refused"`
+	Lost     uint64          `json:"lost"`
+	Foreign  uint64          `json:"foreign"`
+	Keys     uint64          `json:"keys"`
+	Pending  uint64          `json:"pending"`
+	Unsent   uint64          `json:"undrained"`
+	Known    int             `json:"known_checkpoints"`
+	Findings []verifyFinding `json:"findings"`
+	More     int             `json:"more_findings,omitempty"`
+}
+
+type verifyFinding struct {
+	State string  `json:"state"`
+	Seq   *uint64 `json:"seq,omitempty"`
+	File  string  `json:"file,omitempty"`
+	What  string  `json:"what"`
+	Next  string  `json:"next,omitempty"`
+}
+
+func reportJSON(r verify.Report) verifyReport {
+	v := verifyReport{Format: "stet.verify/1", State: r.State().String(), Origin: r.Origin, Size: r.Size, Root: r.Root.String(), Key: r.LogKey, KeyFrom: r.LogKeyFrom,
+		Events: r.Events, Seals: r.Seals, Streams: r.Streams, Open: r.Open, Refused: r.Refused, Lost: r.Lost, Foreign: r.Foreign, Keys: r.Keys,
+		Pending: r.Pending, Unsent: r.Undrained, Known: r.Known, Findings: []verifyFinding{}, More: r.More}
+	for _, f := range r.Findings {
+		v.Findings = append(v.Findings, verifyFinding{State: f.State.String(), File: f.File, What: f.What, Next: f.Next})
+		if f.HasSeq {
+			v.Findings[len(v.Findings)-1].Seq = &f.Seq
+		}
+	}
+	return v
+}

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stetlog/stet"
+	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/child"
+	"github.com/stetlog/stet/internal/redact"
+)
+
+const (
+	// impactVar names the file in which a command hands back what it changed.
+	impactVar = "STET_IMPACT_FILE"
+	// maxImpact bounds that file, in bytes.
+	maxImpact = 64 << 10
+	// tokenVar is stet's own secret; no command gets it.
+	tokenVar = "STET_TOKEN"
+	// maxNames bounds the names of environment variables that are recorded.
+	maxNames = 200
+)
+
+// wrapped is one command under stet run: what is known before it starts.
+type wrapped struct {
+	argv []string
+	code []child.Code
+	job  stet.Job
+}
+
+func (c *runCmd) wrapped(e *env, argv []string) (*wrapped, error) {
+	w := &wrapped{argv: argv}
+	environ := os.Environ()
+	// A command that cannot be found still gets its record: that it did not start is what somebody will want to know.
+	if path, err := child.Look(argv[0], environ, ""); err == nil {
+		w.code = child.Digests(e.ctx, path, argv, environ, "")
+	}
+	j := stet.Job{Name: c.Job, Reason: c.Why, Reference: c.Ref, Trigger: c.Trigger, Derived: map[string]string{}}
+	if j.Name == "" {
+		j.Name = filepath.Base(argv[0])
+		j.Derived["job.name"] = "command"
+	}
+	if c.As != "" {
+		typ, id, ok := strings.Cut(c.As, ":")
+		if !ok || id == "" {
+			return nil, usage("run: --as %q: say TYPE:ID, for example user:alice", c.As)
+		}
+		j.Principal = &event.Principal{Type: typ, ID: id}
+	}
+	if c.CausedBy != "" {
+		system, ref, ok := strings.Cut(c.CausedBy, "/")
+		if !ok || system == "" || ref == "" {
+			return nil, usage("run: --caused-by %q: say SYSTEM/REF, for example orders/evt-17", c.CausedBy)
+		}
+		j.CausedBy = &event.Upstream{System: system, EventRef: ref}
+	}
+	args, _ := redact.Args(argv)
+	names := child.Names(environ)
+	envDigest := sha256.Sum256([]byte(strings.Join(names, "\n")))
+	if len(names) > maxNames {
+		names = append(names[:maxNames:maxNames], fmt.Sprintf("and %d more", len(names)-maxNames))
+	}
+	j.Params = map[string]any{"argv": args, "env": names}
+	j.Code = w.describe()
+	j.Code.EnvDigest = "sha256:" + hex.EncodeToString(envDigest[:])
+	j.Derived["code_location"], j.Derived["job.params"] = "command", "command line"
+	j.Derived["job.env_digest"] = "names of the environment"
+	var err error
+	j.Trace, err = trace(os.Getenv("TRACEPARENT"))
+	w.job = j
+	return w, err
+}
+
+// describe names the code: the script where there is one, else the executable.
+func (w *wrapped) describe() stet.Code {
+	code := stet.Code{Location: w.argv[0]}
+	for _, f := range w.code {
+		text := "not hashed: "
+		if f.Err != nil {
+			text += f.Err.Error()
+		} else {
+			text = "sha256:" + hex.EncodeToString(f.SHA256[:])
+			if f.Kind != child.Interpreter {
+				code.Digest = text
+			}
+		}
+		if f.Kind != child.Interpreter {
+			code.Location = f.Path
+		}
+		code.Files = append(code.Files, event.Reference{Kind: string(f.Kind), Value: text + " " + f.Path})
+	}
+	return code
+}
+
+// version is what the command's version can be said to be, and how that was found.
+func (w *wrapped) version() (version, how string) {
+	for _, f := range w.code {
+		if info, err := buildinfo.ReadFile(f.Path); err == nil && info.Main.Version != "" && info.Main.Version != "(devel)" {
+			return info.Main.Version, "build info of the executable"
+		}
+	}
+	if d, ok := strings.CutPrefix(w.job.Code.Digest, "sha256:"); ok {
+		return "sha256-" + d[:12], "digest of the code"
+	}
+	return "unknown", "the code could not be read"
+}
+
+// run starts the command, waits for it, and records how it ended. The returned code is the command's own; err is set
+// where it did not start.
+func (w *wrapped) run(e *env, c *runCmd, run *stet.Run, signals <-chan os.Signal) (code int, err error) {
+	dir, err := os.MkdirTemp("", "stet-impact-")
+	impact := ""
+	if err == nil {
+		impact = filepath.Join(dir, "impact.json")
+		defer func() { _ = os.RemoveAll(dir) }() // a temporary directory left behind harms nobody
+	}
+	p, err := child.Start(e.ctx, child.Options{
+		Argv: w.argv, Env: w.environ(run, impact), Stdin: e.stdin, Stdout: e.stdout, Stderr: e.stderr,
+		Capture: c.Capture, Grace: c.Grace, Timeout: c.Timeout, Signals: signals,
+	})
+	if err != nil {
+		code = exitError
+		var start *child.StartError
+		if errors.As(err, &start) {
+			code = start.ExitCode
+		}
+		w.lost(e, run.End(e.ctx, stet.Outcome{Status: event.StatusFailure, Code: strconv.Itoa(code), Reason: err.Error()}))
+		return code, err
+	}
+	w.beat(e, c.Heartbeat, run, p)
+	res := p.Wait()
+	if impact != "" {
+		w.impact(e, run, impact)
+	}
+	o := outcome(res)
+	if c.Capture {
+		o.Labels, o.References = captured(res)
+	}
+	w.lost(e, run.End(e.ctx, o))
+	return res.ExitCode, nil
+}
+
+func (w *wrapped) lost(e *env, err error) {
+	if err != nil {
+		_, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err)
+	}
+}
+
+// environ is what the command gets: its place in the tree, and where to say what it changed.
+func (w *wrapped) environ(run *stet.Run, impact string) []string {
+	set := map[string]string{
+		stet.EnvInteractionID: run.InteractionID(),
+		stet.EnvParentJobID:   run.JobID(),
+		stet.EnvRootJobID:     run.RootID(),
+		"TRACEPARENT":         "00-" + w.job.Trace.ID + "-" + w.job.Trace.Span + "-" + w.job.Trace.Flags,
+	}
+	if impact != "" {
+		set[impactVar] = impact
+	}
+	return child.Environ(os.Environ(), set, tokenVar)
+}
+
+// beat records heartbeats until the command has ended.
+func (w *wrapped) beat(e *env, every time.Duration, run *stet.Run, p *child.Process) {
+	if every <= 0 {
+		<-p.Done()
+		return
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.Done():
+			return
+		case now := <-tick.C:
+			w.lost(e, run.Heartbeat(e.ctx, "process "+strconv.Itoa(p.Pid())+" is running", now.Add(every)))
+		}
+	}
+}
+
+// impact reads what the command handed back: {"summary": "…", "counts": {"rows": 3}}, or plain text.
+func (w *wrapped) impact(e *env, run *stet.Run, path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return // the command had nothing to say
+	}
+	defer func() { _ = f.Close() }() // read only
+	b, err := io.ReadAll(io.LimitReader(f, maxImpact+1))
+	if err != nil || len(b) > maxImpact {
+		_, _ = fmt.Fprintf(e.stderr, "stet: the impact in %s was not read: it may have at most %d bytes (%v)\n", impactVar, maxImpact, err)
+		return
+	}
+	b = bytes.TrimSpace(b)
+	if len(b) == 0 {
+		return
+	}
+	var said struct {
+		Summary string           `json:"summary"`
+		Counts  map[string]int64 `json:"counts"`
+	}
+	if b[0] != '{' {
+		said.Summary = string(b)
+	} else if err := json.Unmarshal(b, &said); err != nil {
+		said.Summary = "the command's impact could not be read: " + err.Error()
+	}
+	run.Impact(said.Summary, said.Counts)
+}
+
+// outcome is how a process's end reads as a job's.
+func outcome(res child.Result) stet.Outcome {
+	o := stet.Outcome{Status: event.StatusSuccess, Code: strconv.Itoa(res.ExitCode)}
+	switch {
+	case res.Aborted():
+		o.Status = event.StatusAborted
+	case res.ExitCode != 0:
+		o.Status = event.StatusFailure
+		o.Reason = fmt.Sprintf("exit code %d", res.ExitCode)
+	}
+	if res.Signal != 0 {
+		o.Reason = fmt.Sprintf("signal %d (%v)", int(res.Signal), res.Signal)
+	}
+	switch res.Cause {
+	case child.CauseTimeout:
+		o.Reason = "timed out; " + o.Reason
+	case child.CauseForwarded:
+		o.Reason = fmt.Sprintf("stet was sent %v and passed it on; %s", res.Forwarded, o.Reason)
+	case child.CauseTerminal:
+		o.Reason = "interrupted at the terminal; " + o.Reason
+	case child.CauseCancelled, child.CauseExit, child.CauseSignal:
+	}
+	if res.Killed {
+		o.Reason += "; killed after the grace period"
+	}
+	o.Reason = strings.TrimSuffix(o.Reason, "; ")
+	return o
+}
+
+// captured says what the command wrote: size and hash of each output, and the end of it.
+func captured(res child.Result) (labels map[string]string, refs []event.Reference) {
+	labels = map[string]string{}
+	for _, out := range []struct {
+		name string
+		child.Output
+	}{{"stdout", res.Stdout}, {"stderr", res.Stderr}} {
+		refs = append(refs, event.Reference{Kind: out.name, Value: fmt.Sprintf("sha256:%s %d bytes", hex.EncodeToString(out.SHA256[:]), out.Bytes)})
+		if tail, _ := redact.Text(lastLines(out.Tail)); tail != "" {
+			labels[out.name+"_tail"] = tail
+		}
+	}
+	if res.Leftover {
+		labels["output"] = "another process still held the output open; what it wrote later is not counted"
+	}
+	return labels, refs
+}
+
+// lastLines is the end of an output, cut at the start of a line so that no half of a secret is left that no pattern
+// knows.
+func lastLines(tail []byte) string {
+	const most = 1024
+	if len(tail) <= most {
+		return string(tail)
+	}
+	tail = tail[len(tail)-most:]
+	if i := bytes.IndexByte(tail, '\n'); i >= 0 {
+		return string(tail[i+1:])
+	}
+	return ""
+}
+
+// trace continues a W3C trace with a span of its own, or begins one.
+func trace(parent string) (stet.Trace, error) {
+	var random [24]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return stet.Trace{}, err
+	}
+	t := stet.Trace{ID: hex.EncodeToString(random[:16]), Span: hex.EncodeToString(random[16:]), Flags: "00"}
+	part := strings.Split(parent, "-")
+	if len(part) == 4 && part[0] == "00" && isHex(part[1], 32) && isHex(part[2], 16) && isHex(part[3], 2) {
+		t.ID, t.Flags = part[1], part[3]
+	}
+	return t, nil
+}
+
+func isHex(s string, n int) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(s) == n && strings.ToLower(s) == s && (n < 16 || !bytes.Equal(b, make([]byte, n/2)))
+}

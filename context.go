@@ -1,0 +1,42 @@
+package stet
+
+import "context"
+
+type (
+	runKey         struct{}
+	interactionKey struct{}
+	userKey        struct{}
+	sourceIPKey    struct{}
+)
+
+// FromContext returns the run whose function was called with ctx, or with a context made from it. The job that Do or
+// Submit records under such a context becomes its child: it inherits interaction, root and principal.
+func FromContext(ctx context.Context) (*Run, bool) {
+	r, ok := ctx.Value(runKey{}).(*Run)
+	return r, ok
+}
+
+// WithRun returns a context under which new jobs are children of r. Do has done it for its function; it is for those who
+// start runs with Authorized.Start.
+func WithRun(ctx context.Context, r *Run) context.Context { return context.WithValue(ctx, runKey{}, r) }
+
+// WithInteraction sets the interaction_id of what is recorded under ctx outside any run: one id for all events of a
+// request or transaction, at most 128 bytes.
+func WithInteraction(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, interactionKey{}, id)
+}
+
+// WithUser sets the user_id of what is recorded under ctx: who is logged in, at most 256 bytes.
+func WithUser(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, userKey{}, id)
+}
+
+// WithSourceIP sets the source_ip of what is recorded under ctx: the address that the user came from.
+func WithSourceIP(ctx context.Context, ip string) context.Context {
+	return context.WithValue(ctx, sourceIPKey{}, ip)
+}
+
+func text(ctx context.Context, key any) string {
+	s, _ := ctx.Value(key).(string)
+	return s
+}

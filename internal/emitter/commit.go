@@ -1,0 +1,147 @@
+package emitter
+
+import (
+	"fmt"
+
+	"github.com/stetlog/stet/internal/spool"
+	"github.com/stetlog/stet/proof"
+)
+
+// committer is the state of the stream. Only the goroutine in commitLoop touches it.
+type committer struct {
+	e       *Emitter
+	w       *spool.Writer
+	next    uint64 // stream_seq of the next event, from 1
+	prev    proof.Hash
+	hasPrev bool
+	failed  error
+
+	arena   []byte // the batch's events, one behind the other
+	ends    []int  // where each event ends in arena
+	leaves  []proof.Hash
+	waiting []*request
+}
+
+func (e *Emitter) commitLoop(w *spool.Writer) {
+	defer close(e.done)
+	c := &committer{e: e, w: w, next: 1}
+	var carry *request // what did not fit into the last batch
+	for {
+		r := carry
+		carry = nil
+		if r == nil {
+			var ok bool
+			if r, ok = <-e.queue; !ok {
+				break
+			}
+		}
+		c.take(r)
+	gather:
+		for len(c.ends) < proof.MaxBatch {
+			select {
+			case r, ok := <-e.queue:
+				if !ok {
+					break gather
+				}
+				if !c.take(r) {
+					carry = r
+					break gather
+				}
+			default:
+				break gather
+			}
+		}
+		c.commit(false)
+	}
+	c.commit(true)
+	e.closeErr = c.failed
+	if err := w.Close(); err != nil && e.closeErr == nil {
+		e.closeErr = fmt.Errorf("close the spool: %w", err)
+	}
+}
+
+// take encodes a request's events into the batch. It returns false where the batch is full; the request then starts the
+// next one. A request that the schema refuses is answered at once and leaves no trace.
+func (c *committer) take(r *request) bool {
+	if c.failed != nil {
+		r.result <- c.failed
+		return true
+	}
+	n, size := len(c.ends), len(c.arena)
+	if n > 0 && n+len(r.events) > proof.MaxBatch {
+		return false
+	}
+	undo := func() { c.ends, c.arena = c.ends[:n], c.arena[:size] }
+	for _, ev := range r.events {
+		ev.StreamSeq = c.next + uint64(len(c.ends))
+		b, err := c.e.o.Codec.Append(c.arena, ev)
+		if err != nil {
+			undo()
+			r.result <- err
+			return true
+		}
+		c.arena = b
+		c.ends = append(c.ends, len(b))
+	}
+	if len(c.arena) > proof.MaxBatchBytes {
+		undo()
+		if n > 0 {
+			return false
+		}
+		r.result <- fmt.Errorf("emit %d events at once: they exceed the batch limit of %d bytes", len(r.events), proof.MaxBatchBytes)
+		return true
+	}
+	c.waiting = append(c.waiting, r)
+	return true
+}
+
+// commit seals and writes the batch and answers everybody in it. A final seal may be empty.
+func (c *committer) commit(final bool) {
+	if len(c.ends) == 0 && !final {
+		return
+	}
+	err := c.failed
+	if err == nil {
+		if err = c.write(final); err != nil {
+			err = fmt.Errorf("%w: %w", ErrFailed, err)
+			c.failed = err
+		}
+	}
+	for _, r := range c.waiting {
+		r.result <- err
+	}
+	c.next += uint64(len(c.ends))
+	c.waiting, c.ends, c.arena = c.waiting[:0], c.ends[:0], c.arena[:0]
+}
+
+func (c *committer) write(final bool) error {
+	b := spool.Batch{First: c.next, Events: make([][]byte, len(c.ends))}
+	c.leaves = c.leaves[:0]
+	start := 0
+	for i, end := range c.ends {
+		b.Events[i] = c.arena[start:end]
+		c.leaves = append(c.leaves, proof.LeafHash(b.Events[i]))
+		start = end
+	}
+	m, ev := c.e.o.Meta, c.e.o.Clock.Evidence()
+	seal := proof.Seal{
+		App: m.AppID, Environment: m.Environment, Key: m.Key, Stream: m.StreamID,
+		First: c.next, Count: len(c.ends), Root: proof.RootOf(c.leaves),
+		Prev: c.prev, HasPrev: c.hasPrev, Final: final,
+		Clock: proof.Clock{State: string(ev.State), OffsetUS: ev.OffsetUS, MaxErrorUS: ev.MaxErrorUS,
+			MonotonicUS: ev.MonotonicUS, Source: ev.Source, BootID: ev.BootID},
+	}
+	note, err := proof.SignSeal(seal, c.e.o.Signer)
+	if err != nil {
+		return err
+	}
+	b.Seal = note
+	if err := c.w.Add(b); err != nil {
+		return err
+	}
+	if err := c.w.Commit(); err != nil {
+		return err
+	}
+	c.prev, c.hasPrev = proof.SealHash(note), true
+	return nil
+}

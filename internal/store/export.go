@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/stetlog/stet/proof"
+)
+
+// ExportTlog writes the log into dir as C2SP tlog-tiles has it: bundles plain, each file readable by everybody, so that
+// any tool for such logs, and any web server, can take it from there. dir must not exist, or be empty. progress is told
+// of files written out of all.
+func (s *Store) ExportTlog(ctx context.Context, dir string, progress func(done, total int)) (proof.Checkpoint, error) {
+	cp, msg, err := s.Checkpoint()
+	if err != nil {
+		return cp, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return cp, err
+	}
+	if there, err := os.ReadDir(dir); err != nil {
+		return cp, err
+	} else if len(there) > 0 {
+		return cp, fmt.Errorf("export to %s: the directory is not empty; name a new one", dir)
+	}
+	tiles := tilesOf(cp.Size)
+	src := s.Source()
+	for i, t := range tiles {
+		if err := ctx.Err(); err != nil {
+			return cp, err
+		}
+		data, err := src.Fetch(ctx, t.Path())
+		if err != nil {
+			return cp, fmt.Errorf("export: %w", err)
+		}
+		if err := write(dir, t.Path(), data); err != nil {
+			return cp, err
+		}
+		if progress != nil {
+			progress(i+1, len(tiles))
+		}
+	}
+	// The checkpoint comes last: a directory without it is an export that was cut short.
+	return cp, write(dir, "checkpoint", msg)
+}
+
+// tilesOf lists the tiles and bundles of a log of size entries, partial ones of the right edge included.
+func tilesOf(size uint64) []proof.Tile {
+	var all []proof.Tile
+	row := func(t proof.Tile, full uint64, width int) {
+		for t.Index = 0; t.Index < full; t.Index++ {
+			t.Width = proof.TileWidth
+			all = append(all, t)
+		}
+		if width > 0 {
+			t.Width = width
+			all = append(all, t)
+		}
+	}
+	full, width := proof.TilesFor(size, 0)
+	row(proof.Tile{Entries: true}, full, width)
+	for level := uint8(0); full > 0 || width > 0; {
+		row(proof.Tile{Level: level}, full, width)
+		level++
+		full, width = proof.TilesFor(size, level)
+	}
+	return all
+}
+
+func write(dir, name string, data []byte) error {
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o644)
+}
