@@ -62,6 +62,7 @@ type bundle struct {
 // checker does the part that needs no order. Its methods are safe for concurrent use.
 type checker struct {
 	src   logread.Source
+	dir   string // where the log lies, for the names of files in findings; "" or ending in a slash
 	seals proof.SealVerifier
 	event eventCheck
 }
@@ -96,13 +97,13 @@ func (k *checker) run(ctx context.Context, b *bundle) {
 	tile := proof.Tile{Index: b.first / proof.TileWidth, Width: b.n}
 	hashes, terr := k.src.Fetch(ctx, tile.Path())
 	if terr != nil {
-		b.finds = append(b.finds, lack(terr, tile.Path(), b.first, rangeOf("the tile of hashes", b.first, last)))
+		b.finds = append(b.finds, lack(terr, k.dir+tile.Path(), b.first, rangeOf("the tile of hashes", b.first, last)))
 	} else {
 		b.tiles++
 	}
 	tile.Entries = true
-	path := tile.Path()
-	data, err := k.src.Fetch(ctx, path)
+	path := k.dir + tile.Path()
+	data, err := k.src.Fetch(ctx, tile.Path())
 	if err != nil {
 		b.finds = append(b.finds, lack(err, path, b.first, rangeOf("the bundle", b.first, last)))
 		b.missing, b.unread = b.n, classify(err) == NotChecked
@@ -120,7 +121,7 @@ func (k *checker) run(ctx context.Context, b *bundle) {
 			seq := b.first + uint64(i)
 			tile.Entries = false
 			b.finds = append(b.finds, Finding{State: Failed, Seq: seq, HasSeq: true, File: path, Next: nextFailed,
-				What: "the entry is not the one whose hash is in " + tile.Path() + "; one of the two was changed."})
+				What: "the entry is not the one whose hash is in " + k.dir + tile.Path() + "; one of the two was changed."})
 			have = b.n // one finding a bundle: the rest is the same story
 			i = b.n
 		}
@@ -132,6 +133,9 @@ func (k *checker) run(ctx context.Context, b *bundle) {
 
 // entries takes a bundle's bytes apart.
 func (k *checker) entries(b *bundle, path string, data []byte) {
+	if b.records == nil {
+		b.records, b.leaves = make([]record, 0, proof.TileWidth), make([]proof.Hash, 0, proof.TileWidth)
+	}
 	for i := range b.n {
 		seq := b.first + uint64(i)
 		entry, rest, err := proof.NextBundleEntry(data)

@@ -21,58 +21,58 @@ func Log(ctx context.Context, src logread.Source, o Options) (Report, error) {
 		}
 		rep.LogKey, rep.LogKeyFrom = o.LogKey, KeyPinned
 	}
-	if err := s.log(ctx, o); err != nil {
+	if cp, ok := s.checkpoint(ctx); ok {
+		s.remember(cp, o.Known)
+		s.addKnown(knownRoot{Checkpoint: cp, file: logread.CheckpointPath})
+		if cp.Size == 0 {
+			rep.note(logread.CheckpointPath, "the log is empty.")
+		}
+		if err := s.to(ctx, cp.Size); err != nil {
+			return Report{}, err
+		}
+		s.finish(ctx)
+		s.chain.boundary(cp.Size)
+		if l, ok := src.(Lister); ok {
+			if err := s.stored(ctx, l, nil); err != nil {
+				return Report{}, err
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil {
 		return Report{}, err
 	}
 	s.chain.end()
-	if l, ok := src.(Lister); ok {
-		if err := s.stored(ctx, l, nil); err != nil {
-			return Report{}, err
-		}
-	}
 	return *rep, nil
-}
-
-// log reads the checkpoint and everything under it.
-func (s *scan) log(ctx context.Context, o Options) error {
-	cp, ok := s.checkpoint(ctx)
-	if !ok {
-		return ctx.Err()
-	}
-	s.remember(cp, o.Known)
-	s.addKnown(knownRoot{Checkpoint: cp})
-	if cp.Size == 0 {
-		s.rep.fail(logread.CheckpointPath, "the checkpoint is of an empty log: every log begins with the enrolment of its store's key.")
-	}
-	if err := s.to(ctx, cp.Size); err != nil {
-		return err
-	}
-	s.finish(ctx)
-	return nil
 }
 
 // checkpoint reads and checks the signed checkpoint; ok is false where there is none to work with.
 func (s *scan) checkpoint(ctx context.Context) (cp proof.Checkpoint, ok bool) {
-	rep := s.rep
 	msg, err := s.src.Fetch(ctx, logread.CheckpointPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		rep.fail(logread.CheckpointPath, "the checkpoint is missing: nothing says what this log is.")
-		return cp, false
+		s.rep.fail(s.checkpointFile(), "the checkpoint is missing: nothing says what this log is.")
 	case err != nil:
 		f := lack(err, logread.CheckpointPath, 0, "the checkpoint")
 		f.HasSeq = false
-		rep.add(f)
-		return cp, false
+		s.rep.add(f)
+	default:
+		return s.opened(msg)
 	}
+	return cp, false
+}
+
+// opened checks a checkpoint and takes it as what is being verified.
+func (s *scan) opened(msg []byte) (cp proof.Checkpoint, ok bool) {
+	rep := s.rep
 	rep.Checkpoint = msg
-	if cp, err = proof.ParseCheckpointText(msg); err != nil {
-		rep.fail(logread.CheckpointPath, "this is not a checkpoint: %v.", err)
+	cp, err := proof.ParseCheckpointText(msg)
+	if err != nil {
+		rep.fail(s.checkpointFile(), "this is not a checkpoint: %v.", err)
 		return cp, false
 	}
 	rep.Origin, rep.Size, rep.Root = cp.Origin, cp.Size, cp.Root
 	if rep.LogKey == "" {
-		rep.add(Finding{State: NotChecked, File: logread.CheckpointPath, What: "no key is known to check the checkpoint's signature with.", Next: "Give the log's verifier key."})
+		rep.add(Finding{State: NotChecked, File: s.checkpointFile(), What: "no key is known to check the checkpoint's signature with.", Next: "Give the log's verifier key."})
 		return cp, true
 	}
 	key, err := openLogKey(rep.LogKey)
@@ -80,7 +80,7 @@ func (s *scan) checkpoint(ctx context.Context) (cp proof.Checkpoint, ok bool) {
 		_, err = proof.OpenCheckpoint(msg, key.Name(), key)
 	}
 	if err != nil {
-		rep.fail(logread.CheckpointPath, "it is not signed by %s (%s): %v.", rep.LogKey, rep.LogKeyFrom, err)
+		rep.fail(s.checkpointFile(), "it is not signed by %s (%s): %v.", rep.LogKey, rep.LogKeyFrom, err)
 	}
 	return cp, true
 }
@@ -110,6 +110,8 @@ func (s *scan) remember(now proof.Checkpoint, known []Known) {
 			s.rep.failSeq(now.Size, "", "%s saw %d entries of this log signed; it ends at %d: entries from %d on were cut off, or the log was restored from an older copy.", k.From, old.Size, now.Size, now.Size)
 			continue
 		}
-		s.addKnown(knownRoot{old, k.From})
+		s.addKnown(knownRoot{Checkpoint: old, from: k.From})
 	}
 }
+
+func (s *scan) checkpointFile() string { return s.check.dir + logread.CheckpointPath }

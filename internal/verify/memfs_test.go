@@ -27,6 +27,9 @@ func newMemFS(t testing.TB, files map[string][]byte) *memFS {
 	return &memFS{t: t, files: maps.Clone(files), bad: map[string]bool{}, modes: map[string]fs.FileMode{}}
 }
 
+// keep is the name of a file that only stands for its directory.
+const keep = ".keep"
+
 func (m *memFS) names() []string { return slices.Sorted(maps.Keys(m.files)) }
 
 var errUnreadable = errors.New("input/output error")
@@ -81,6 +84,9 @@ func (m *memFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	}
 	var out []fs.DirEntry
 	for _, child := range slices.Sorted(maps.Keys(children)) {
+		if child == keep {
+			continue
+		}
 		fi, err := m.Stat(prefix + child)
 		if err != nil {
 			return nil, err

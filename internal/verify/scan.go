@@ -21,12 +21,18 @@ type scan struct {
 	workers int
 	report  func(done, total uint64)
 	total   uint64
+
+	// Entries that were read from a journal before they were under a head: their hashes, from entry aheadFrom on.
+	aheadFrom uint64
+	ahead     []proof.Hash
 }
 
-// knownRoot is a root that the tree must have at a size, because somebody saw it signed.
+// knownRoot is a root that the tree must have at a size, because somebody saw it signed or because one of the store's
+// own files says so.
 type knownRoot struct {
 	proof.Checkpoint
-	from string
+	from string // who kept it; "" for the store itself
+	file string // which of the store's files says it
 }
 
 func newScan(src logread.Source, rep *Report, o Options) *scan {
@@ -48,6 +54,9 @@ func (s *scan) addKnown(k knownRoot) {
 // to reads entries up to size. The bundle that was cut by an earlier size is read again, and what was seen of it must
 // still be the same.
 func (s *scan) to(ctx context.Context, size uint64) error {
+	if size <= s.tree.size {
+		return ctx.Err()
+	}
 	s.total = size
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -121,10 +130,12 @@ func (s *scan) take(ctx context.Context, b *bundle) {
 	s.leaves(ctx, b)
 	for i := range b.records {
 		r := &b.records[i]
-		if r.seq < s.chain.next { // read before, at a smaller size
+		if at := r.seq - s.aheadFrom; r.seq >= s.aheadFrom && at < uint64(len(s.ahead)) && s.ahead[at] != b.leaves[i] {
+			s.rep.failSeq(r.seq, "", "the entry in the log is not the one that stood in the journal a moment ago.")
+		}
+		if r.seq < s.chain.next { // read before, at a smaller size or in the journal
 			continue
 		}
-		s.rep.Entries++
 		if r.kind == kindBad {
 			s.chain.gap(r.seq+1, false)
 			continue
@@ -161,7 +172,7 @@ func (s *scan) leaves(ctx context.Context, b *bundle) {
 		t.tail, t.size = append(t.tail[:0], b.leaves...), b.first+uint64(b.n)
 		return
 	}
-	t.full(b.root, func(tile proof.Tile, want []byte) { compareTile(ctx, s.src, s.rep, tile, want) })
+	t.full(b.root, func(tile proof.Tile, want []byte) { s.compareTile(ctx, tile, want) })
 	for len(s.known) > 0 && s.known[0].Size == t.size {
 		s.compareKnown(s.known[0], t.upper.Root(), nil)
 		s.known = s.known[1:]
@@ -173,13 +184,16 @@ func (s *scan) compareKnown(k knownRoot, root proof.Hash, err error) {
 	case err != nil:
 		s.rep.skip("", "the root at size %d could not be computed: %v.", k.Size, err)
 	case root != k.Root && k.from == "":
-		s.rep.failSeq(0, logread.CheckpointPath, "the tree of all %d entries has root %s, the checkpoint says %s: some entry is not the one that was there when the checkpoint was signed.", k.Size, root, k.Root)
+		s.rep.fail(k.file, "the tree of the first %d entries has root %s, this file says %s: some entry is not the one that was there when it was written.", k.Size, root, k.Root)
 	case root != k.Root:
-		s.rep.failSeq(0, "", "%s saw the first %d entries of this log signed with root %s, here they have root %s: the log was rewritten or forked.", k.from, k.Size, k.Root, root)
+		s.rep.fail("", "%s saw the first %d entries of this log signed with root %s, here they have root %s: the log was rewritten or forked.", k.from, k.Size, k.Root, root)
 	case k.from != "":
 		s.rep.Known++
 	}
 }
+
+// root returns the root of what was read so far.
+func (s *scan) root() (proof.Hash, error) { return rootAt(&s.tree.upper, s.tree.tail) }
 
 // finish checks what is only there at the end: the unfinished tiles of the levels above the leaves.
 func (s *scan) finish(ctx context.Context) {
@@ -189,7 +203,7 @@ func (s *scan) finish(ctx context.Context) {
 	for i := range s.tree.rows {
 		r := &s.tree.rows[i]
 		if n := len(r.hashes) / proof.HashSize; n > 0 {
-			compareTile(ctx, s.src, s.rep, proof.Tile{Level: uint8(i + 1), Index: r.index, Width: n}, r.hashes)
+			s.compareTile(ctx, proof.Tile{Level: uint8(i + 1), Index: r.index, Width: n}, r.hashes)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/proof"
 )
@@ -29,16 +30,19 @@ type beyond interface {
 // stored checks every file that the main pass had no reason to read. It is called after that pass has found what is
 // true; pending may be nil.
 func (s *scan) stored(ctx context.Context, l Lister, pending beyond) error {
-	size := s.rep.Size
+	size := s.tree.size
 	return l.List(ctx, func(path string, ok bool, err error) error {
 		switch {
 		case err != nil && errors.Is(err, fs.ErrNotExist): // removed by its owner since it was listed
 			return nil
 		case err != nil:
-			s.rep.skip(path, "this directory could not be listed: %v.", err)
+			s.rep.skip(s.check.dir+path, "this directory could not be listed: %v.", err)
+			return nil
+		case !ok && fsx.IsTemp(path):
+			s.rep.note(s.check.dir+path, "a crash left this unfinished file; nothing refers to it.")
 			return nil
 		case !ok:
-			s.unexpected(path)
+			s.rep.add(unexpected(s.check.dir + path))
 			return nil
 		case path == logread.CheckpointPath:
 			return nil
@@ -58,7 +62,7 @@ func (s *scan) stored(ctx context.Context, l Lister, pending beyond) error {
 		}
 		shift := uint(t.Level) * proof.TileHeight
 		if err != nil {
-			s.rep.add(lack(err, path, min(t.Index*proof.TileWidth<<shift, max(size, 1)-1), "this file"))
+			s.rep.add(lack(err, s.check.dir+path, min(t.Index*proof.TileWidth<<shift, max(size, 1)-1), "this file"))
 			return ctx.Err()
 		}
 		s.rep.Tiles++
@@ -66,22 +70,22 @@ func (s *scan) stored(ctx context.Context, l Lister, pending beyond) error {
 			s.prefix(ctx, l, t, got, int(have-t.Index*proof.TileWidth))
 		}
 		if end > full*proof.TileWidth+uint64(width) {
-			s.ahead(t, got, full*proof.TileWidth+uint64(width), pending)
+			s.further(t, got, full*proof.TileWidth+uint64(width), pending)
 		}
 		return ctx.Err()
 	})
 }
 
-// unexpected reports a file that no log has. It is no part of anything that was signed, so it cannot make the log
-// wrong; but nobody can say that it was looked at either.
-func (s *scan) unexpected(path string) {
-	s.rep.add(Finding{State: NotChecked, File: path, What: "this does not belong to a log, and was not looked at.", Next: "Find out where it comes from, and move it away."})
+// unexpected is the finding for a file that no store or log has. It is no part of anything that was signed, so it
+// cannot make the log wrong; but nobody can say that it was looked at either.
+func unexpected(file string) Finding {
+	return Finding{State: NotChecked, File: file, What: "this does not belong here, and was not looked at.", Next: "Find out where it comes from, and move it away."}
 }
 
 // prefix compares the first n hashes or entries of a stored partial (or of a tile ahead of the checkpoint) with the
 // tile of the checkpoint's own size, which was checked.
 func (s *scan) prefix(ctx context.Context, l Lister, t proof.Tile, got []byte, n int) {
-	full, width := proof.TilesFor(s.rep.Size, t.Level)
+	full, width := proof.TilesFor(s.tree.size, t.Level)
 	own := t
 	if own.Width = proof.TileWidth; t.Index == full {
 		own.Width = width
@@ -100,8 +104,8 @@ func (s *scan) prefix(ctx context.Context, l Lister, t proof.Tile, got []byte, n
 		} else {
 			i = firstEntryDifference(got, want)
 		}
-		s.rep.failSeq((t.Index*proof.TileWidth+uint64(i))<<(uint(t.Level)*proof.TileHeight), t.Path(),
-			"this file does not agree with %s, of which it is an earlier or later version.", own.Path())
+		s.rep.failSeq((t.Index*proof.TileWidth+uint64(i))<<(uint(t.Level)*proof.TileHeight), s.check.dir+t.Path(),
+			"this file does not agree with %s, of which it is an earlier or later version.", s.check.dir+own.Path())
 	}
 }
 
@@ -116,16 +120,16 @@ func firstEntryDifference(got, want []byte) (i int) {
 	}
 }
 
-// ahead checks what a tile or bundle holds beyond the checkpoint, from hash index from on: a crash leaves such files,
+// further checks what a tile or bundle holds beyond the checkpoint, from hash index from on: a crash leaves such files,
 // and a writer at work makes them; they must be what the journal gives.
-func (s *scan) ahead(t proof.Tile, got []byte, from uint64, pending beyond) {
+func (s *scan) further(t proof.Tile, got []byte, from uint64, pending beyond) {
 	start := t.Index * proof.TileWidth
 	for i := range uint64(t.Width) {
 		var h proof.Hash
 		if t.Entries {
 			entry, rest, err := proof.NextBundleEntry(got)
 			if err != nil {
-				s.rep.failSeq(start+i, t.Path(), "the bundle breaks off: %v.", err)
+				s.rep.failSeq(start+i, s.check.dir+t.Path(), "the bundle breaks off: %v.", err)
 				return
 			}
 			h, got = proof.LeafHash(entry), rest
@@ -136,20 +140,20 @@ func (s *scan) ahead(t proof.Tile, got []byte, from uint64, pending beyond) {
 			continue
 		}
 		if pending == nil {
-			s.rep.note(t.Path(), "this file goes beyond the checkpoint; that part of it is not under any signature here, and was not looked at.")
+			s.rep.note(s.check.dir+t.Path(), "this file goes beyond what is signed; that part of it is not under any signature here, and was not looked at.")
 			return
 		}
 		want, ok := pending.hash(t.Level, start+i)
 		if !ok {
-			s.rep.fail(t.Path(), "this file holds more than the checkpoint and the journal account for, from entry %d on.", (start+i)<<(uint(t.Level)*proof.TileHeight))
+			s.rep.fail(s.check.dir+t.Path(), "this file holds more than the checkpoint and the journal account for, from entry %d on.", (start+i)<<(uint(t.Level)*proof.TileHeight))
 			return
 		}
 		if want != h {
-			s.rep.failSeq((start+i)<<(uint(t.Level)*proof.TileHeight), t.Path(), "this file goes beyond the checkpoint, and is not what the journal gives.")
+			s.rep.failSeq((start+i)<<(uint(t.Level)*proof.TileHeight), s.check.dir+t.Path(), "this file goes beyond the checkpoint, and is not what the journal gives.")
 			return
 		}
 	}
 	if len(got) > 0 && t.Entries {
-		s.rep.failSeq(start, t.Path(), "bytes follow the bundle's last entry.")
+		s.rep.failSeq(start, s.check.dir+t.Path(), "bytes follow the bundle's last entry.")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 
-	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -58,11 +57,11 @@ func (t *tree) full(root proof.Hash, done func(proof.Tile, []byte)) {
 }
 
 // compareTile holds a stored tile of a level above 0 against the hashes that it must have.
-func compareTile(ctx context.Context, src logread.Source, rep *Report, t proof.Tile, want []byte) {
-	path := t.Path()
+func (s *scan) compareTile(ctx context.Context, t proof.Tile, want []byte) {
+	rep, path := s.rep, s.check.dir+t.Path()
 	shift := uint(t.Level) * proof.TileHeight
 	first := t.Index * proof.TileWidth
-	got, err := src.Fetch(ctx, path)
+	got, err := s.src.Fetch(ctx, t.Path())
 	if err != nil {
 		rep.add(lack(err, path, first<<shift, rangeOf("the tile over the hashes", first<<shift, (first+uint64(t.Width))<<shift-1)))
 		return

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -30,12 +32,15 @@ type world struct {
 	streams []*source
 	known   map[string]bool // enrolled vkeys
 	ids     int
+	// take, where set, is given each batch and loss instead: a ledger that makes the entries itself.
+	take func(ledger.Batch, *ledger.Loss)
 }
 
 // identity is a key that signs.
 type identity struct {
 	signer note.Signer
 	vkey   string
+	file   []byte // as package keyfile keeps it
 }
 
 // source is an emitter's stream.
@@ -57,20 +62,28 @@ func newIdentity(t testing.TB, name string, n byte) identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return identity{s, vkey}
+	private := base64.StdEncoding.EncodeToString(append([]byte{1}, seed...))
+	file := fmt.Sprintf("stet/key/v1\nPRIVATE+KEY+%s+%08x+%s\n", name, s.KeyHash(), private)
+	return identity{s, vkey, []byte(file)}
 }
 
 const origin = "stet.local/test/1"
 
 func newWorld(t testing.TB, seed uint64) *world {
 	t.Helper()
-	w := &world{
+	w := newIdleWorld(t, seed)
+	w.enrol(w.store)
+	return w
+}
+
+// newIdleWorld has its keys and has written nothing.
+func newIdleWorld(t testing.TB, seed uint64) *world {
+	t.Helper()
+	return &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), known: map[string]bool{},
 		log: newIdentity(t, origin, 1), store: newIdentity(t, "stet-store/test", 2),
 		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
-	w.enrol(w.store)
-	return w
 }
 
 func (w *world) uuid() event.UUID {
@@ -136,14 +149,20 @@ func (w *world) sealed(s *source, events []event.Event, refused []int, final boo
 	w.now = w.now.Add(time.Duration(w.rng.IntN(1000)) * time.Millisecond)
 	at, via := proof.FormatTime(w.now), proof.Via{Kind: proof.ViaSpool}.Append(nil)
 	leaves := make([]proof.Hash, len(events))
+	items := make([]ledger.Item, len(events))
 	for i, e := range events {
 		n := s.next + uint64(i)
 		raw := w.encode(s, e, n)
 		leaves[i] = proof.LeafHash(raw)
+		items[i].Event = raw
 		entry := proof.Entry{ReceivedAt: at, Via: via, Event: raw}
 		if slices.Contains(refused, i) {
 			entry.Event = nil
 			entry.Stub = &proof.Stub{Stream: s.stream.String(), First: n, Last: n, Code: proof.StubRefused, Leaf: leaves[i], Reason: "too long"}
+			items[i] = ledger.Item{Stub: &ledger.Stub{Leaf: leaves[i], Reason: "too long"}}
+		}
+		if w.take != nil {
+			continue
 		}
 		w.add(entry)
 	}
@@ -155,7 +174,11 @@ func (w *world) sealed(s *source, events []event.Event, refused []int, final boo
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.add(proof.Entry{ReceivedAt: at, Via: via, Seal: &proof.SealEntry{PrevSeq: s.prevSeq, Note: msg}})
+	if w.take != nil {
+		w.take(ledger.Batch{Via: via, Items: items, Seal: msg}, nil)
+	} else {
+		w.add(proof.Entry{ReceivedAt: at, Via: via, Seal: &proof.SealEntry{PrevSeq: s.prevSeq, Note: msg}})
+	}
 	seq := uint64(len(w.entries) - 1)
 	s.prevSeq, s.prev, s.sealed, s.final = &seq, proof.SealHash(msg), true, final
 	s.next += uint64(len(events))
@@ -163,7 +186,13 @@ func (w *world) sealed(s *source, events []event.Event, refused []int, final boo
 
 // lose declares the next n numbers of a stream lost. withSeal says that a seal was among what was lost, too.
 func (w *world) lose(s *source, n uint64, withSeal bool) {
-	w.add(proof.Entry{ReceivedAt: proof.FormatTime(w.now), Via: proof.Via{Kind: proof.ViaStore}.Append(nil),
+	via := proof.Via{Kind: proof.ViaStore}.Append(nil)
+	if w.take != nil {
+		w.take(ledger.Batch{Via: via}, &ledger.Loss{Stream: s.stream.String(), First: s.next, Last: s.next + n - 1, Reason: "spool damaged"})
+		s.next += n
+		return
+	}
+	w.add(proof.Entry{ReceivedAt: proof.FormatTime(w.now), Via: via,
 		Stub: &proof.Stub{Stream: s.stream.String(), First: s.next, Last: s.next + n - 1, Code: proof.StubLost, Reason: "spool damaged"}})
 	s.next += n
 	if withSeal {
@@ -184,7 +213,7 @@ func (w *world) fill(n int) {
 		if len(w.streams) > 0 && w.rng.IntN(4) > 0 {
 			s = w.streams[w.rng.IntN(len(w.streams))]
 		}
-		if s == nil || s.final || s.id == w.store {
+		if s == nil || s.final || s.id.vkey == w.store.vkey {
 			s = w.emitter(byte(10+w.rng.IntN(4)), fmt.Sprint("app", w.rng.IntN(3)), []string{"", "production"}[w.rng.IntN(2)])
 		}
 		switch w.rng.IntN(12) {

@@ -1,0 +1,157 @@
+package verify
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/proof"
+)
+
+const (
+	logKeyFile   = "keys/log.key"
+	storeKeyFile = "keys/store.key"
+
+	maxMarker  = 4096 // bytes
+	maxKeyFile = 1024 // bytes
+)
+
+// marker is what the file "store" says: which log this is, and which keys it has.
+type marker struct{ origin, logKey, storeKey string }
+
+func parseMarker(b []byte) (m marker, ok bool) {
+	lines := strings.Split(string(b), "\n")
+	if len(lines) != 5 || lines[0] != "stet/store/v1" || lines[4] != "" {
+		return m, false
+	}
+	var o, l, s bool
+	m.origin, o = strings.CutPrefix(lines[1], "origin ")
+	m.logKey, l = strings.CutPrefix(lines[2], "log ")
+	m.storeKey, s = strings.CutPrefix(lines[3], "store ")
+	name, _, _ := strings.Cut(m.logKey, "+")
+	return m, o && l && s && name == m.origin && proof.CheckVKey(m.logKey) == nil && proof.CheckVKey(m.storeKey) == nil
+}
+
+// identity reads who the store says it is: the marker, and the two keys, which must be those that the marker names.
+func (v *store) identity() {
+	rep := v.rep
+	b, err := v.readFile(logread.Marker, maxMarker)
+	var ok bool
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		// Keys come before the marker, the ledger after it.
+		if _, err := v.fsys.Stat(logread.StoreLog); err == nil {
+			rep.fail(logread.Marker, "the marker is missing, yet there is a log.")
+		}
+	case errors.Is(err, fsx.ErrTooLarge):
+		rep.fail(logread.Marker, "%v.", err)
+	case err != nil:
+		rep.skip(logread.Marker, "the marker could not be read: %v.", err)
+	default:
+		if v.marker, ok = parseMarker(b); !ok {
+			rep.fail(logread.Marker, "the marker is damaged, or of a version that this stet does not know.")
+			v.marker = marker{}
+		}
+	}
+	logKey, storeKey := v.key(logKeyFile, ok), v.key(storeKeyFile, ok)
+	if ok && logKey != "" && logKey != v.marker.logKey {
+		rep.fail(logKeyFile, "this key is %s, the marker names %s: one of the two was replaced.", logKey, v.marker.logKey)
+	}
+	if ok && storeKey != "" && storeKey != v.marker.storeKey {
+		rep.fail(storeKeyFile, "this key is %s, the marker names %s: one of the two was replaced.", storeKey, v.marker.storeKey)
+	}
+	own := v.marker.logKey
+	if own == "" {
+		own = logKey
+	}
+	switch {
+	case rep.LogKey == "":
+		if own != "" {
+			rep.LogKey, rep.LogKeyFrom = own, KeyOwn
+		}
+	case own != "" && own != rep.LogKey:
+		rep.fail(logread.Marker, "the store's log key is %s, you pinned %s.", own, rep.LogKey)
+	}
+	rep.Origin = v.marker.origin
+	v.storeKey = v.marker.storeKey
+	if v.storeKey == "" {
+		v.storeKey = storeKey
+	}
+}
+
+// firstKey holds the key that the log's first entry enrols against those in the store.
+func (v *store) firstKey() {
+	if key := v.rep.StoreKey; key != "" && v.storeKey != "" && key != v.storeKey {
+		v.rep.failSeq(0, storeKeyFile, "the first entry enrols %s as the store's key, the store has %s.", key, v.storeKey)
+	}
+}
+
+// key reads the public half of a key file. needed says that it must be there.
+func (v *store) key(name string, needed bool) (vkey string) {
+	rep := v.rep
+	fi, err := v.fsys.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if needed {
+			rep.fail(name, "the key is missing.")
+		}
+		return ""
+	}
+	if err == nil && fi.Mode().Perm()&0o077 != 0 {
+		rep.add(Finding{State: NotChecked, File: name, What: "others than the owner can read or write this key (mode " + fi.Mode().Perm().String() + "), so nothing shows who has signed with it.", Next: "If nobody else can have read it: chmod 600 " + name})
+	}
+	b, err := v.readFile(name, maxKeyFile)
+	switch {
+	case errors.Is(err, fsx.ErrTooLarge):
+		rep.fail(name, "this is no key: it is larger than %d bytes.", maxKeyFile)
+	case err != nil:
+		rep.skip(name, "the key could not be read: %v.", err)
+	default:
+		if vkey = publicHalf(b); vkey == "" {
+			rep.fail(name, "the key is damaged, or of a version that this stet does not know.")
+		}
+	}
+	return vkey
+}
+
+// publicHalf returns the verifier key of a key file (see package keyfile), or "" where it is none. The private half
+// goes no further than here.
+func publicHalf(b []byte) string {
+	line, ok := bytes.CutPrefix(b, []byte("stet/key/v1\nPRIVATE+KEY+"))
+	line, end := bytes.CutSuffix(line, []byte("\n"))
+	parts := strings.SplitN(string(line), "+", 3)
+	if !ok || !end || len(parts) != 3 {
+		return ""
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(parts[2])
+	if err != nil || len(raw) != 1+ed25519.SeedSize || raw[0] != 1 || base64.StdEncoding.EncodeToString(raw) != parts[2] {
+		return ""
+	}
+	public, isEd := ed25519.NewKeyFromSeed(raw[1:]).Public().(ed25519.PublicKey)
+	if !isEd {
+		return ""
+	}
+	vkey, err := note.NewEd25519VerifierKey(parts[0], public)
+	if err != nil || !strings.HasPrefix(vkey, parts[0]+"+"+parts[1]+"+") {
+		return ""
+	}
+	return vkey
+}
+
+// readFile reads one whole regular file. It looks before it opens: opening a pipe would wait for ever.
+func (v *store) readFile(name string, limit int64) ([]byte, error) {
+	fi, err := v.fsys.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("it is not a file but a " + fi.Mode().Type().String())}
+	}
+	return fsx.ReadFile(v.fsys, name, limit)
+}
