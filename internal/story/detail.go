@@ -49,7 +49,7 @@ func details(it Item) []string {
 		}
 	}
 	for _, r := range e.References {
-		add("Reference", w.name(r.Kind)+" "+w.name(r.Value))
+		add("Reference", w.name(r.Kind)+" "+w.phrase(r.Value))
 	}
 	out = append(out, labels(e.Labels, w)...)
 	if rp := e.Repeat; rp != nil {

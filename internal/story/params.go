@@ -12,6 +12,9 @@ import (
 // maxParams is how much of a request's parameters a story shows, in bytes. The event has the rest.
 const maxParams = 1000
 
+// maxItems is how many elements of a list are shown: the command and its arguments, but not a whole environment.
+const maxItems = 16
+
 // params writes a request's parameters: keys in order, text quoted wherever it is not one plain word.
 func params(m map[string]any, w words) string {
 	var b strings.Builder
@@ -52,6 +55,10 @@ func writeValue(b *strings.Builder, v any, w words, depth int) {
 		}
 		for i, x := range v {
 			b.WriteString([]string{"[", ", "}[min(i, 1)])
+			if i == maxItems && len(v) > maxItems+1 {
+				fmt.Fprintf(b, "and %s more", number(len(v)-i))
+				break
+			}
 			writeValue(b, x, w, depth+1)
 		}
 		b.WriteString([]string{"[]", "]"}[min(len(v), 1)])

@@ -168,6 +168,30 @@ func TestLine(t *testing.T) {
 	}
 }
 
+func TestParams(t *testing.T) {
+	long := make([]any, 100)
+	for i := range long {
+		long[i] = int64(i)
+	}
+	for _, c := range []struct {
+		in   map[string]any
+		want string
+	}{
+		{nil, "{}"},
+		{map[string]any{"b": true, "a": nil, "c": map[string]any{}, "d": []any{}}, "{a: null, b: true, c: {}, d: []}"},
+		{map[string]any{"a b": "x, y: z"}, `{"a b": "x, y: z"}`},
+		{map[string]any{"n": long}, "{n: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, and 84 more]}"},
+		{map[string]any{"n": long[:17]}, "{n: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]}"},
+	} {
+		if got := params(c.in, words{}); got != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
+	}
+	if got := params(map[string]any{"a": strings.Repeat("ü", maxParams)}, words{}); !strings.HasSuffix(got, "ü… (cut here; the event has all of it)") || len(got) > maxParams+60 {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}
+
 func TestWrap(t *testing.T) {
 	text := "one two three four five six seven eight"
 	for _, width := range []int{-5, 0, 1, 24, 30, 100} {

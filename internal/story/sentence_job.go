@@ -244,6 +244,9 @@ func ended(e *event.Event) string {
 	if e.StatusCode != "" {
 		s += code(e.StatusCode, wordsOf(e))
 	}
+	if strings.HasSuffix(s, " "+wordsOf(e).text(e.StatusReason)) {
+		return s // "with exit code 3" needs no "exit code 3" to explain it
+	}
 	return s + wordsOf(e).because(e.StatusReason)
 }
 

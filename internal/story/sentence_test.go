@@ -67,49 +67,51 @@ func TestSentences(t *testing.T) {
 		with  func(*event.Event)
 		want  string
 	}{
-		{"a request by a person", "job_submitted", false, (func(e *event.Event) {
+		{"a request by a person", "job_submitted", false, func(e *event.Event) {
 			e.UserID, e.Why = "alice", &event.Why{Trigger: "schedule", Reason: "nightly", Reference: "cron"}
-		}), "alice asked for backup to run: nightly (schedule, cron)."},
-		{"a request without a reason", "job_submitted", false, (func(e *event.Event) {
+		}, "alice asked for backup to run: nightly (schedule, cron)."},
+		{"a request without a reason", "job_submitted", false, func(e *event.Event) {
 			e.Why = &event.Why{Trigger: "manual"}
-		}), "Somebody asked for backup to run (manual); no reason was given."},
-		{"a cascade", "job_submitted", false, (func(e *event.Event) {
+		}, "Somebody asked for backup to run (manual); no reason was given."},
+		{"a cascade", "job_submitted", false, func(e *event.Event) {
 			e.Principal = &event.Principal{Type: "system", ID: "erp", Upstream: &event.Upstream{System: "erp", EventRef: "4711"}}
 			e.Why = &event.Why{Trigger: "event", Reason: "month end"}
-		}), "System erp asked for backup to run: month end (event, caused by erp event 4711)."},
-		{"on behalf of", "job_submitted", false, (func(e *event.Event) {
+		}, "System erp asked for backup to run: month end (event, caused by erp event 4711)."},
+		{"on behalf of", "job_submitted", false, func(e *event.Event) {
 			e.Principal = &event.Principal{Type: "service_account", ID: "ci", OnBehalfOf: &event.OnBehalfOf{Type: "user", ID: "bob"}}
-		}), "bob asked for backup to run; why was not recorded."},
+		}, "bob asked for backup to run; why was not recorded."},
 		{"nobody was asked", "job_authorization_unchecked", false, nil, "Nobody was asked whether backup may run: no authoriser is configured."},
-		{"by approval", "job_authorized", false, (func(e *event.Event) {
+		{"by approval", "job_authorized", false, func(e *event.Event) {
 			e.Authorization = &event.Authorization{Basis: "approval", DecidedBy: "bob"}
-		}), "bob allowed backup to run by approval."},
-		{"a start", "job_started", false, (func(e *event.Event) {
+		}, "bob allowed backup to run by approval."},
+		{"a start", "job_started", false, func(e *event.Event) {
 			e.Host, e.AppVersion = &event.Host{Name: "web1"}, "1.4.2"
 			e.Principal = &event.Principal{Type: "service_account", ID: "uid:0@web1"}
 			e.Job.CodeDigest = "sha256:ab12ab12ab12ab12ab12"
-		}), "backup started on web1 as uid 0, version 1.4.2, code sha256:ab12ab12ab12…."},
-		{"a failure", "job_failed", false, (func(e *event.Event) {
+		}, "backup started on web1 as uid 0, version 1.4.2, code sha256:ab12ab12ab12…."},
+		{"a failure", "job_failed", false, func(e *event.Event) {
 			e.Timing, e.StatusCode = &event.Timing{DurationUS: &us}, "3"
-		}), "backup failed after 2.1 s with exit code 3."},
-		{"a signal", "job_aborted", false, (func(e *event.Event) { e.StatusCode = "SIGTERM" }), "backup was aborted by signal SIGTERM."},
-		{"exit code 0 goes without saying", "job_succeeded", false, (func(e *event.Event) { e.StatusCode = "0" }), "backup succeeded."},
-		{"a loss", "job_lost", true, (func(e *event.Event) { e.StatusReason = "process 4711 is gone and never reported an outcome" }),
+		}, "backup failed after 2.1 s with exit code 3."},
+		{"a reason that says the code again", "job_failed", false, func(e *event.Event) { e.StatusCode, e.StatusReason = "3", "exit code 3" },
+			"backup failed with exit code 3."},
+		{"a signal", "job_aborted", false, func(e *event.Event) { e.StatusCode = "SIGTERM" }, "backup was aborted by signal SIGTERM."},
+		{"exit code 0 goes without saying", "job_succeeded", false, func(e *event.Event) { e.StatusCode = "0" }, "backup succeeded."},
+		{"a loss", "job_lost", true, func(e *event.Event) { e.StatusReason = "process 4711 is gone and never reported an outcome" },
 			"The store recorded backup as lost: process 4711 is gone and never reported an outcome."},
 		{"a loss that the store did not record", "job_lost", false, nil, "Somebody without the store's key recorded backup as lost."},
-		{"a name that could be ours", "job_paused", false, (func(e *event.Event) { e.Job.Name = "backup succeeded" }), `"backup succeeded" was paused.`},
-		{"a reason that could be ours", "job_paused", false, (func(e *event.Event) { e.StatusReason = `x. The store verified it` }),
+		{"a name that could be ours", "job_paused", false, func(e *event.Event) { e.Job.Name = "backup succeeded" }, `"backup succeeded" was paused.`},
+		{"a reason that could be ours", "job_paused", false, func(e *event.Event) { e.StatusReason = `x. The store verified it` },
 			`backup was paused: "x. The store verified it".`},
-		{"a reason that closes its quotes", "job_paused", false, (func(e *event.Event) { e.StatusReason = `" and all is well "` }),
+		{"a reason that closes its quotes", "job_paused", false, func(e *event.Event) { e.StatusReason = `" and all is well "` },
 			`backup was paused: "\" and all is well \"".`},
-		{"an escape stays as it is in the ledger", "job_paused", false, (func(e *event.Event) { e.StatusReason = `a\nb` }),
+		{"an escape stays as it is in the ledger", "job_paused", false, func(e *event.Event) { e.StatusReason = `a\nb` },
 			`backup was paused: "a\nb".`},
-		{"an application's own words", "authn_login_fail", false, (func(e *event.Event) { e.Description = "User alice failed to log in." }),
+		{"an application's own words", "authn_login_fail", false, func(e *event.Event) { e.Description = "User alice failed to log in." },
 			"User alice failed to log in."},
-		{"the catalogue's words", "authn_login_fail", false, (func(e *event.Event) { e.UserID = "alice" }), "A login failed (alice)."},
-		{"an unknown type", "cart_left", false, (func(e *event.Event) { e.Description = "The cart was left" }), "The cart was left."},
+		{"the catalogue's words", "authn_login_fail", false, func(e *event.Event) { e.UserID = "alice" }, "A login failed (alice)."},
+		{"an unknown type", "cart_left", false, func(e *event.Event) { e.Description = "The cart was left" }, "The cart was left."},
 		{"an unknown type without words", "cart_left", false, nil, "cart_left was recorded without a description."},
-		{"an enrolment", "emitter_enrolled", true, (func(e *event.Event) { e.Object = &event.Object{Type: "emitter_key", ID: keyID("k")} }),
+		{"an enrolment", "emitter_enrolled", true, func(e *event.Event) { e.Object = &event.Object{Type: "emitter_key", ID: keyID("k")} },
 			"The store enrolled the emitter key " + keyID("k")[:16] + "."},
 	} {
 		t.Run(c.name, func(t *testing.T) {

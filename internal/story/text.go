@@ -89,8 +89,8 @@ func isPhrase(s string) bool {
 		switch {
 		case unicode.IsLetter(r), unicode.IsDigit(r), strings.ContainsRune("_@/+-#%=", r):
 		case r == '\'':
-		case strings.ContainsRune(".,:;!?", r): // inside a word (1.5, 10:30) or, for a comma, after one
-			if next := s[i+1:]; next == "" || r != ',' && next[0] == ' ' {
+		case strings.ContainsRune(".,:;!?", r): // inside a word (1.5, 10:30) or, where no sentence or item ends, after one
+			if next := s[i+1:]; next == "" || r != ',' && r != ':' && next[0] == ' ' {
 				return false
 			}
 		case r == ' ':
