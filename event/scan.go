@@ -250,7 +250,7 @@ func (s *scanner) value(f *field, parent any) *Error {
 			case *bool:
 				*p = v
 			case **bool:
-				*p = &v
+				*p = new(v)
 			}
 		}
 		return nil
