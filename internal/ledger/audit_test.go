@@ -121,6 +121,14 @@ func (w *worker) close() {
 	}
 }
 
+// carry takes over what was claimed before.
+func (w *worker) carry(c claim) {
+	w.acked = slices.Clone(c.acked)
+	w.notary.mu.Lock()
+	defer w.notary.mu.Unlock()
+	w.notary.signed = slices.Concat(c.signed, w.notary.signed)
+}
+
 // done releases what is left of the ledger and returns the claim.
 func (w *worker) done() any {
 	if w.l != nil {
@@ -271,7 +279,7 @@ func auditStreams(fsys fsx.FS, head ledger.Head, entries [][]byte) error {
 		at = e.ReceivedAt
 		switch {
 		case e.Seal != nil:
-			seal, err := proof.OpenSeal(e.Seal.Note)
+			seal, err := proof.ParseSeal(e.Seal.Note)
 			if err != nil {
 				return err
 			}
