@@ -68,6 +68,8 @@ type Options struct {
 	// Environment is production, staging, development, test or your own, at most 32 bytes; "": STET_ENV, else the
 	// events say not_configured. It is never guessed.
 	Environment string
+	// EntryPoint is how the process was entered; nil: found (cron, systemd, CI, terminal), else a function.
+	EntryPoint *event.EntryPoint
 	// Derived names which of the above were found rather than given: path → how.
 	Derived map[string]string
 	Policy  Policy
@@ -144,6 +146,11 @@ func Open(ctx context.Context, store string, o Options) (*Recorder, error) {
 		runs:  map[*Run]struct{}{},
 	}
 	r.base = emitter.Base(r.where, os.LookupEnv, o.App, o.AppVersion, o.Environment)
+	if o.EntryPoint != nil {
+		r.base.EntryPoint = o.EntryPoint
+		given(&r.base, "entry_point")
+		given(&r.base, "entry_point.name")
+	}
 	maps.Copy(r.base.Derived, o.Derived)
 	if err := r.open(path); err != nil {
 		if r.dir != nil {

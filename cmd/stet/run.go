@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet"
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/child"
 	"github.com/stetlog/stet/internal/emitter"
 )
@@ -95,7 +96,8 @@ func (c *runCmd) drain(e *env) {
 
 func (c *runCmd) options(e *env, w *wrapped) stet.Options {
 	o := stet.Options{App: c.App, AppVersion: c.AppVersion, Environment: c.Env, Policy: stet.BestEffort, Derived: map[string]string{},
-		OnLoss: func(err error) { _, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err) }}
+		EntryPoint: &event.EntryPoint{Kind: "cli", Name: "stet run"},
+		OnLoss:     func(err error) { _, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err) }}
 	if c.RequireRecord {
 		o.Policy = stet.RequireRecord
 	}

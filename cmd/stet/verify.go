@@ -36,11 +36,11 @@ func (c *verifyCmd) Run(e *env) (err error) {
 		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", path, err)}
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	r, err := c.verify(e, dir)
+	r, remembered, err := c.verify(e, dir)
 	if err != nil {
 		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", path, err)}
 	}
-	if err := c.print(e, path, r); err != nil {
+	if err := c.print(e, path, r, remembered); err != nil {
 		return err
 	}
 	switch r.State() {
@@ -52,17 +52,18 @@ func (c *verifyCmd) Run(e *env) (err error) {
 	return nil
 }
 
-func (c *verifyCmd) verify(e *env, dir *fsx.Dir) (verify.Report, error) {
+// verify says also whether this computer remembers the log.
+func (c *verifyCmd) verify(e *env, dir *fsx.Dir) (r verify.Report, remembered bool, err error) {
 	isStore, err := logread.IsStore(dir)
 	if err != nil {
-		return verify.Report{}, err
+		return r, false, err
 	}
 	o := verify.Options{LogKey: c.Key, Machine: origin.Detect(os.LookupEnv).Machine.Text}
-	last, ok, err := c.known(dir, isStore)
+	last, remembered, err := c.known(dir, isStore)
 	if err != nil {
-		return verify.Report{}, err
+		return r, false, err
 	}
-	if ok {
+	if remembered {
 		o.Known = []verify.Known{{Checkpoint: last.Note, From: "this computer"}}
 		if o.LogKey == "" && !isStore {
 			o.LogKey = last.VKey // pinned when this computer first saw the log
@@ -72,9 +73,11 @@ func (c *verifyCmd) verify(e *env, dir *fsx.Dir) (verify.Report, error) {
 	defer bar.clear()
 	o.Progress = bar.set
 	if isStore {
-		return verify.Store(e.ctx, dir, o)
+		r, err = verify.Store(e.ctx, dir, o)
+	} else {
+		r, err = verify.Log(e.ctx, logread.NewDir(dir, ".", logread.Plain), o)
 	}
-	return verify.Log(e.ctx, logread.NewDir(dir, ".", logread.Plain), o)
+	return r, remembered, err
 }
 
 // known is what this computer has seen of the log before; ok is false where that is nothing. Verifying never writes, so
@@ -116,7 +119,7 @@ func logOrigin(dir *fsx.Dir, isStore bool) (string, error) {
 	return line, nil
 }
 
-func (c *verifyCmd) print(e *env, path string, r verify.Report) error {
+func (c *verifyCmd) print(e *env, path string, r verify.Report, remembered bool) error {
 	if c.JSON {
 		return printJSON(e, reportJSON(r))
 	}
@@ -145,7 +148,7 @@ func (c *verifyCmd) print(e *env, path string, r verify.Report) error {
 	switch {
 	case r.Known > 0:
 		p("known    consistent with the checkpoint that this computer kept\n")
-	case r.LogKeyFrom == verify.KeyPinned:
+	case remembered, r.LogKeyFrom == verify.KeyPinned:
 	default:
 		p("known    local only: no checkpoint of this log was kept elsewhere on this computer, so whoever owns its key could have rewritten it\n")
 	}
