@@ -154,6 +154,12 @@ func commandLine(words []arg) {
 		if !hit {
 			rule, hit = longOption(name)
 		}
+		if name == "from-literal" && eq >= 0 {
+			if v := strings.IndexByte(t, '='); strings.IndexByte(t[v+1:], '=') > 0 {
+				w.mask(v+2+strings.IndexByte(t[v+1:], '='), "secret")
+			}
+			continue
+		}
 		switch {
 		case rule == "pair":
 			pair(words, i, eq, len(t))
@@ -198,8 +204,6 @@ func longOption(name string) (string, bool) {
 		return "pair", false
 	case "passin", "passout", "pass", "oauth2-bearer", "storepass", "keypass", "srcstorepass", "deststorepass", "passwd", "askpass", "requirepass", "masterauth":
 		return "password", true
-	case "from-literal":
-		return "secret", false
 	}
 	return "", false
 }
@@ -252,6 +256,10 @@ var shorts = map[string][]string{
 func short(words []arg, i int, program string) bool {
 	w := &words[i]
 	t := w.text
+	if program == "curl" && len(t) > 2 && len(t) < 6 && t[len(t)-1] == 'u' && i+1 < len(words) { // -sSu user:password
+		words[i+1].pairOnly(0, "password")
+		return true
+	}
 	for _, o := range shorts[program] {
 		kind := o[len(o)-1]
 		name := strings.TrimRight(o, "+:%,")

@@ -41,7 +41,7 @@ var classes = func() (t [256]Bits) {
 			t[i] = letter
 		case c >= '0' && c <= '9':
 			t[i] = digit
-		case c == '=' || c == ':' || c == '@' || c == '<':
+		case c == '=' || c == ':' || c == '@' || c == '<' || c == '%':
 			t[i] = mark
 		case c == '-' || c == '_' || c == '.' || c == '/':
 			t[i] = joiner
@@ -117,6 +117,8 @@ func keyword(s string) bool {
 		'c'<<16 | 'v'<<8 | 'v', 'c'<<16 | 'v'<<8 | 'c', 's'<<16 | 's'<<8 | 'n',
 		'b'<<16 | 'e'<<8 | 'g',                         // BEGIN
 		'k'<<16 | 'e'<<8 | 'y',                         // key
+		'i'<<16 | 'd'<<8 | 'e',                         // identified by
+		's'<<16 | 'e'<<8 | 's',                         // session
 		'm'<<16 | 'y'<<8 | 's', 'm'<<16 | 'a'<<8 | 'r', // mysql, mariadb
 		'c'<<16 | 'u'<<8 | 'r', // curl
 		's'<<16 | 's'<<8 | 'h': // sshpass

@@ -68,10 +68,15 @@ func (f *finder) run() {
 			if c == ':' && strings.HasPrefix(s[i:], "://") {
 				f.url(i)
 			}
+		case c == '%' && hasFold(s[i:], "%3d"):
+			if i >= value {
+				value = max(value, f.pair(i))
+			}
 		case c == '<':
 			f.element(i)
 		case c == '@':
 			f.email(i)
+			f.login(i)
 		case c == '-' && strings.HasPrefix(s[i:], "-----BEGIN"):
 			if end := f.pem(i); end > i {
 				masked = end
@@ -141,6 +146,12 @@ func (f *finder) pair(i int) int {
 	if !hit || chained(s, b) {
 		return 0
 	}
+	if inQuery && strings.EqualFold(s[b:e], "code") && f.bare(i+1, rule, true)-i < 8 {
+		return 0 // ?code=200
+	}
+	if s[i] == '%' {
+		i += 2 // %3D
+	}
 	return f.value(i+1, rule, s[i], inQuery || b > 0 && (s[b-1] == '?' || s[b-1] == '&'))
 }
 
@@ -158,7 +169,7 @@ func chained(s string, b int) bool {
 // queryKey knows keys that are secret in a URL's query alone.
 func queryKey(k string) (string, bool) {
 	switch strings.ToLower(k) {
-	case "sig", "signature", "x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "code", "auth", "sas", "hash", "apikey", "state", "assertion", "ticket":
+	case "sig", "signature", "x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "code", "auth", "sas", "apikey", "assertion", "ticket":
 		return "url", true
 	}
 	return "", false
@@ -213,6 +224,10 @@ func (f *finder) value(i int, rule string, sep byte, query bool) int {
 		return end
 	}
 	switch strings.ToLower(s[i:end]) {
+	case "changed", "unchanged", "updated", "expired", "reset", "rotated", "accepted", "rejected", "invalid", "missing", "kept", "required",
+		"correct", "incorrect", "wrong", "hidden", "masked", "unset", "present", "absent", "empty", "enabled", "disabled", "verified",
+		"revoked", "created", "deleted", "refreshed":
+		return end // what happened to it, not what it is
 	case "", "true", "false", "null", "none", "nil", "yes", "no", "***", "****", "*****", "******", "********", "<nil>", "<redacted>", "[redacted]", "redacted", "undefined", "~", "-":
 		return end
 	}
@@ -465,6 +480,30 @@ done:
 	}
 	if at-from >= 16 && (looksRandom(s[from:at])) {
 		f.add(from, at, "url")
+	}
+}
+
+// login masks the password of user:password@host:port and of Go's
+// user:password@tcp(host), which have no scheme, with the @ at i.
+func (f *finder) login(i int) {
+	s := f.s
+	b := i
+	for b > 0 && i-b < 128 && strings.IndexByte(" \t\n\"'`<>=,;/[]", s[b-1]) < 0 {
+		b--
+	}
+	colon := strings.IndexByte(s[b:i], ':')
+	if colon < 1 || colon+1 == i-b || classes[s[b]]&letter == 0 {
+		return
+	}
+	e := i + 1
+	for e < len(s) && e-i < 254 && (classes[s[e]]&(letter|digit) != 0 || s[e] == '-' || s[e] == '.') {
+		e++
+	}
+	if e == i+1 || e == len(s) || s[i+1:e] == "sha256" {
+		return
+	}
+	if s[e] == '(' || s[e] == ':' && e+1 < len(s) && classes[s[e+1]]&digit != 0 {
+		f.add(b+colon+1, i, "url")
 	}
 }
 

@@ -1,11 +1,16 @@
 package redact
 
+import "strings"
+
 // Key tells whether a key's name promises a secret, or a number that identifies
 // a person, and by which rule. Names are split on case, "_", "-", "." and space,
 // so that DB_PASSWORD, dbPassword and db.password are one name, and tokenizer,
 // secretary and keyboard none.
 func Key(name string) (rule string, hit bool) {
 	if len(name) < 3 {
+		if strings.EqualFold(name, "pw") {
+			return "password", true
+		}
 		return "", false
 	}
 	if len(name) > maxKey {

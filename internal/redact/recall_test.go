@@ -209,6 +209,15 @@ var texts = []leak{
 	{"curl -u bob:hunter2 https://x", "hunter2"},
 	{"sshpass -p hunter2 ssh bob@h", "hunter2"},
 	{"docker login -u bob -p hunter2 reg", "hunter2"},
+	{"pw: hunter2", "hunter2"},
+	{"Password for alice is Summer2024!", "Summer2024!"},
+	{"keys wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY", "bPxRfiCYEXAMPLEKEY"},
+	{"bob:hunter2@tcp(db:3306)/shop", "hunter2"},
+	{"CREATE USER x IDENTIFIED BY 'hunter2'", "hunter2"},
+	{"sessionid " + hex32, hex32},
+	{"Bearer eyJhbGciOi", "eyJhbGciOi"},
+	{"password%3Dhunter2", "hunter2"},
+	{"AUTH hunter2", "hunter2"},
 	{"sudo mysql -u root -p'hunter2' x", "hunter2"},
 }
 
@@ -287,6 +296,10 @@ var arguments = []leak{
 	{"tool|--encryption-key|abc", "abc"},
 	{"tool|--cookie|a=b", "a=b"},
 	{"tool|/password:pw1", "pw1"},
+	{"curl|-sSu|a:pw1|x", "pw1"},
+	{"kubectl|create|secret|generic|x|--from-literal=foo=bar1", "bar1"},
+	{"htpasswd|-b|f|bob|hunter2", "hunter2"},
+	{"net|user|alice|P4ss!", "P4ss!"},
 	{"net|use|x|/user:bob|password=pw1", "pw1"},
 }
 
@@ -324,6 +337,8 @@ var innocents = []string{
 	"main.go:42", "purge.purgeOld", "github.com/stetlog/stet/event.(*Codec).Append", "uid:1000@host", "backup-2026-01-02.tar.gz", "x=1;y=2", "a:b:c", "note: fine", "1970-01-01",
 	"123-45-678", "000-12-3456", "666-12-3456", "912-12-3456", "123-00-4567", "12-34-56", "4111-1111", "555-1234",
 	"<b>bold</b>", "<name>bob</name>", `{"name":"bob","id":17}`, `{"tokens_used":512,"model":"x"}`, `{"password_reset":true}`, `{"password":null}`, `{"secret":""}`, "password=${DB_PASSWORD}",
+	"password: changed", "secret: kept", "cookie: accepted", "https://x/y?state=open&code=200", "session 42 closed", "token 5 of 10", "pin 7 set high",
+	"auth: ldap", "pass: 10 fail: 2", "session: nightly", "image app:1.2@sha256:abc", "Total: 12, passed: 10, failed: 2", "otp verified", "author: bob",
 }
 
 // TestRecall measures what is caught and what is caught wrongly.

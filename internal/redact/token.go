@@ -95,7 +95,41 @@ func (f *finder) token(i int) int {
 			}
 		}
 	}
+	if n := f.awsSecret(i); n > 0 {
+		return n
+	}
 	return f.azure(i)
+}
+
+// awsSecret knows secret access keys without their name: exactly 40 characters
+// of base64 with all kinds of them, so that neither digests nor paths match.
+func (f *finder) awsSecret(i int) int {
+	s := f.s
+	if len(s)-i < 40 || i > 0 && (s[i-1] == '/' || s[i-1] == '.' || s[i-1] == '+') {
+		return 0
+	}
+	var lower, upper, digits, signs int
+	end := i
+	for ; end < len(s) && end-i <= 40; end++ {
+		switch c := s[end]; {
+		case classes[c]&capital != 0:
+			upper++
+		case classes[c]&letter != 0:
+			lower++
+		case classes[c]&digit != 0:
+			digits++
+		case c == '/' || c == '+':
+			signs++
+		default:
+			goto done
+		}
+	}
+done:
+	if end-i != 40 || upper < 6 || lower < 6 || digits < 1 || signs > 5 || end < len(s) && (s[end] == '.' || s[end] == '-' || s[end] == '_') {
+		return 0
+	}
+	f.add(i, end, "aws")
+	return 40
 }
 
 // jwt returns the length of a JWT, or of a piece of one, that s begins with:
@@ -168,6 +202,13 @@ func (f *finder) word(i int) {
 	if !keyword(s[i:]) {
 		return
 	}
+	if clause := "identified by "; hasFold(s[i:], clause) { // SQL
+		from := skipSpace(s, i+len(clause))
+		if from < len(s) && (s[from] == '\'' || s[from] == '"') {
+			f.add(from+1, closing(s, from+1, s[from:from+1]), "password")
+		}
+		return
+	}
 	e := i
 	for e < len(s) && e-i < 64 && (classes[s[e]]&(letter|digit) != 0 || s[e] == '_' || s[e] == '-' || s[e] == '.') {
 		e++
@@ -186,7 +227,7 @@ func (f *finder) word(i int) {
 			end--
 		}
 		v := s[from:end]
-		if secretWord(v, 6) && (w == "bearer" || base64Pair(v)) || w == "bearer" && len(v) >= 16 {
+		if secretWord(v, 6) && (w == "bearer" || base64Pair(v)) || w == "bearer" && (len(v) >= 16 || strings.HasPrefix(v, "eyJ")) {
 			f.add(from, end, w)
 		}
 		return
@@ -204,6 +245,12 @@ func (f *finder) word(i int) {
 	}
 	from := skipSpace(s, e)
 	linked := false
+	if hasFold(s[from:], "for ") || hasFold(s[from:], "of ") { // "password for alice is …"
+		whom := skipSpace(s, from+strings.IndexByte(s[from:], ' '))
+		if sp := strings.IndexByte(s[whom:min(len(s), whom+64)], ' '); sp > 0 && linkWord(s[whom+sp+1:]) > 0 {
+			from = whom + sp + 1
+		}
+	}
 	for range 3 {
 		n := linkWord(s[from:])
 		if n == 0 {
@@ -241,7 +288,8 @@ func (f *finder) word(i int) {
 			return
 		}
 	}
-	if secretWord(v, least) {
+	// A long hex number behind such a word is the secret, not a digest.
+	if secretWord(v, least) || len(v) >= 24 && isHex(v) && rule != "credential" {
 		f.add(from, end, rule)
 	}
 }
