@@ -9,7 +9,7 @@ import (
 // zeros or a torn tail; see the package comment for the rule. It reads every byte once, in windows that overlap by a
 // marker, and what looks like a frame once more.
 func (r *Reader) behind() (string, error) {
-	r.torn, r.spent = false, 0
+	r.torn, r.spent, r.resume = false, 0, 0
 	sibling := int64(-1) // where the first whole frame stands that was written together with the bad one
 	b := make([]byte, min(window, max(0, r.size-r.off)))
 	for at := r.off; at < r.size; {
@@ -40,9 +40,14 @@ func (r *Reader) behind() (string, error) {
 				}
 				i++
 				continue
-			case group > r.off:
+			}
+			if r.resume == 0 {
+				r.resume = fr.Offset
+			}
+			if group > r.off {
 				return fmt.Sprintf("a whole frame (key %d) stands behind it at byte %d, written when this one was durable", fr.Key, fr.Offset), nil
-			case sibling < 0:
+			}
+			if sibling < 0 {
 				sibling = fr.Offset
 			}
 			if i = fr.end() - at; i >= n {

@@ -28,6 +28,7 @@ type Reader struct {
 	buf    []byte
 	torn   bool
 	spent  int64 // bytes checksummed, to bound a search
+	resume int64 // the first whole frame behind the bad one; 0: none
 }
 
 // NewReader checks the header and stands before the first frame. The caller keeps and closes f.
@@ -79,6 +80,16 @@ func (r *Reader) Next() (Frame, error) {
 	r.off = fr.end()
 	r.last = fr.Key
 	return fr, nil
+}
+
+// Skip goes on behind the damage that Next reported, at the first whole frame there, and says whether there is one.
+// Whoever skips owes an account of what is missing: the keys on both sides tell which.
+func (r *Reader) Skip() bool {
+	if r.resume <= r.off {
+		return false
+	}
+	r.off = r.resume
+	return true
 }
 
 func (fr Frame) end() int64 { return fr.Offset + frameSize + int64(len(fr.Payload)) }
