@@ -172,6 +172,33 @@ func TestNothingAcknowledgedIsLostByAFault(t *testing.T) {
 	}
 }
 
+// TestNothingAcknowledgedIsLostWhenTheNextProcessCrashesToo kills a process at every operation and crashes the machine
+// during the recovery of the next one: what that finds is readable and not durable, and it must not build on it.
+func TestNothingAcknowledgedIsLostWhenTheNextProcessCrashesToo(t *testing.T) {
+	step := 6
+	if os.Getenv("STET_LONG") != "" {
+		step = 1
+	}
+	p := program{start: func(w *worker) {
+		w.append(newStream("emitter", 1).next(1, 60))
+		w.close()
+	}, run: func(w *worker) {
+		w.append(newStream("emitter", 2).next(1, 60))
+		w.publish()
+	}}
+	for after := 2; after < 80; after += step {
+		t.Run(strconv.Itoa(after), func(t *testing.T) {
+			plan := p.plan(t, 1000)
+			next := plan.Again
+			plan.Again = func(m *fsxtest.Mem, was any) any {
+				m.CrashAt(len(m.Ops()) + after)
+				return next(m, was)
+			}
+			fsxtest.Explore(t, plan)
+		})
+	}
+}
+
 // TestNothingAcknowledgedIsLostByChance explores programs made by chance, as many as there is time for: they find the
 // orders of things that nobody thought of.
 func TestNothingAcknowledgedIsLostByChance(t *testing.T) {

@@ -26,6 +26,20 @@ func readAt(f fsx.File, name string, b []byte, off int64) error {
 	return fmt.Errorf("read %s at byte %d: %w", name, off, err)
 }
 
+const tempSuffix = ".tmp" // what fsx.IsTemp knows
+
+// removeTemp removes what an interrupted replacement of name left.
+func removeTemp(fsys fsx.FS, name string) error {
+	_, err := fsys.Stat(name + tempSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fsys.Remove(name + tempSuffix)
+}
+
 // missing makes an IntegrityError of a file that must be there and is not.
 func missing(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +64,7 @@ func createOver(fsys fsx.FS, name string, perm fs.FileMode) (fsx.File, error) {
 // the name is so only after SyncDir of its directory, which the caller does once for many files. A file of that name that a
 // crash left is replaced even where its bytes are right, because whether they are durable cannot be known.
 func put(fsys fsx.FS, name string, data []byte) error {
-	tmp := name + ".tmp"
+	tmp := name + tempSuffix
 	f, err := createOver(fsys, tmp, 0o444)
 	if err != nil {
 		return err

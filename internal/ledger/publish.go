@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strconv"
 	"time"
 
@@ -22,7 +21,7 @@ type publisher struct {
 	bytes []byte // the same, as it must be in the file when the next one replaces it
 	epoch uint64 // of this run
 	dirs  dirs
-	stale []string // directories from which partial tiles went since the last commit; synced before the next one
+	stale []string // directories from which something went since the last commit; synced before the next one
 }
 
 // run publishes when somebody waits, at the latest one idle interval after an append, never twice within one busy
@@ -243,7 +242,6 @@ func (p *publisher) narrow(files []*artefact) error {
 		if err := p.l.fsys.Remove(name); err != nil {
 			return err
 		}
-		p.stale = append(p.stale, path.Dir(name))
 		if f.tile.Width == proof.TileWidth {
 			if err := p.removePartials(path.Dir(name)); err != nil {
 				return err
@@ -253,10 +251,10 @@ func (p *publisher) narrow(files []*artefact) error {
 	return nil
 }
 
-// removePartials removes the empty directory of a tile's partial versions.
+// removePartials removes the empty directory of a tile's partial versions. The next commit makes that durable: after it
+// tidy looks at other tiles.
 func (p *publisher) removePartials(dir string) error {
 	delete(p.dirs.known, dir)
-	p.stale = slices.DeleteFunc(p.stale, func(s string) bool { return s == dir })
 	p.stale = append(p.stale, path.Dir(dir))
 	return p.l.fsys.Remove(dir)
 }
@@ -291,7 +289,6 @@ func (p *publisher) tidy(at uint64) error {
 			if err := p.l.fsys.Remove(name); err != nil {
 				return err
 			}
-			p.stale = append(p.stale, dir)
 		}
 		if keep == 0 {
 			if err := p.removePartials(dir); err != nil {

@@ -62,6 +62,11 @@ func (l *Ledger) recover(ctx context.Context) error {
 	if err := l.streams.tidy(); err != nil {
 		return err
 	}
+	for _, name := range [...]string{HeadFile, checkpointFile} {
+		if err := removeTemp(l.fsys, name); err != nil {
+			return err
+		}
+	}
 	return l.replay(ctx)
 }
 

@@ -233,7 +233,7 @@ func merge(sources []recordSource, fn func(record) error) error {
 // last, and hashed over again: two passes would read the sources twice.
 func writeStreamFile(fsys fsx.FS, number uint64, sources []recordSource) (StreamFile, error) {
 	name := streamPath(number)
-	tmp := name + ".tmp"
+	tmp := name + tempSuffix
 	f, err := createOver(fsys, tmp, 0o444)
 	if err != nil {
 		return StreamFile{}, err
