@@ -3,7 +3,7 @@
 // Everything that stet must not lose goes through FS and File, which offer only what a durable log needs: whole writes
 // at an offset, an explicit flush of data, an explicit flush of a directory. There is no buffered Write and no
 // convenience that hides a missing sync, so that the order of operations stands in the caller's code, where a reader
-// can check it against the rules in docs/threat-model.md.
+// can check it against the invariants in ARCHITECTURE.md.
 //
 // Three implementations exist: Dir is the real thing, confined to one directory by os.Root. Mem (in package fsxtest)
 // keeps apart what was written and what was synced, can crash at any operation with any subset of the unsynced writes
