@@ -160,7 +160,7 @@ func (d *demo) tamper() error {
 	err = cmd.Run()
 	var ended *exec.ExitError
 	if !errors.As(err, &ended) || ended.ExitCode() != exitIntegrity || !strings.Contains(out.String(), fmt.Sprintf("seq %d", seq)) {
-		return fmt.Errorf("the tampering of entry %d was not caught (%v)", seq, err)
+		return fmt.Errorf("the tampering of entry %d was not caught: %w", seq, errors.Join(err, errors.New("verify did not name it")))
 	}
 	d.say("\nCaught: entry %d is not the one that was signed. (exit code %d)\n", seq, exitIntegrity)
 	return nil
