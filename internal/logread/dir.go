@@ -201,13 +201,13 @@ func (d *Dir) list(ctx context.Context, dir string, depth int, fn func(string, b
 	}
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())
-		if e.IsDir() && depth < maxDepth {
+		_, perr := proof.ParseTilePath(name)
+		if e.IsDir() && perr != nil && depth < maxDepth {
 			if err := d.list(ctx, name, depth+1, fn); err != nil {
 				return err
 			}
 			continue
 		}
-		_, perr := proof.ParseTilePath(name)
 		if err := fn(name, e.Type().IsRegular() && (perr == nil || name == CheckpointPath), nil); err != nil {
 			return err
 		}

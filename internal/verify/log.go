@@ -27,12 +27,18 @@ func Log(ctx context.Context, src logread.Source, o Options) (Report, error) {
 		if cp.Size == 0 {
 			rep.note(logread.CheckpointPath, "the log is empty.")
 		}
+		l, lists := src.(Lister)
+		if lists {
+			if err := s.list(ctx, l, cp.Size); err != nil {
+				return Report{}, err
+			}
+		}
 		if err := s.to(ctx, cp.Size); err != nil {
 			return Report{}, err
 		}
 		s.finish(ctx)
 		s.chain.boundary(cp.Size)
-		if l, ok := src.(Lister); ok {
+		if lists {
 			if err := s.stored(ctx, l, nil); err != nil {
 				return Report{}, err
 			}

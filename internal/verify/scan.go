@@ -22,6 +22,8 @@ type scan struct {
 	report  func(done, total uint64)
 	total   uint64
 
+	files []proof.Tile // stored, and nothing that the main pass reads
+
 	// Entries that were read from a journal before they were under a head: their hashes, from entry aheadFrom on.
 	aheadFrom uint64
 	ahead     []proof.Hash

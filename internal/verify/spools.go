@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
+	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/proof"
 )
@@ -57,6 +59,7 @@ func (v *store) readSpool(ctx context.Context, stream, machine string) error {
 		rep.add(Finding{State: NotChecked, File: s.dir, What: "this spool belongs to another machine, " + m.Host + ": only there can be told whether its writer lives.", Next: "Verify and drain it there."})
 		return nil
 	}
+	v.strays(s.dir)
 	took, err := spool.Read(v.fsys, spool.Dir, stream, 0, func(b spool.Batch) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -95,6 +98,21 @@ func (v *store) readSpool(ctx context.Context, stream, machine string) error {
 	}
 	v.scan.chain.watch[s.id] = watch
 	return nil
+}
+
+// strays looks for what is in a spool's directory and is neither a segment nor the lock.
+func (v *store) strays(dir string) {
+	entries, err := v.fsys.ReadDir(dir)
+	if err != nil {
+		return // spool.Read says it
+	}
+	for _, e := range entries {
+		digits, segment := strings.CutSuffix(e.Name(), ".seg")
+		if e.Type().IsRegular() && (segment && isNumber(digits) || e.Name() == "lock" || fsx.IsTemp(e.Name())) {
+			continue
+		}
+		v.rep.add(unexpected(dir + "/" + e.Name()))
+	}
 }
 
 // add checks one batch by itself and against the one before it. It returns why it is not good, or "".

@@ -96,6 +96,11 @@ func (v *store) ledger(ctx context.Context, o Options) error {
 		if !ok {
 			return ctx.Err()
 		}
+		if round == 0 {
+			if err := s.list(ctx, v.src, size); err != nil {
+				return err
+			}
+		}
 		if err := s.to(ctx, size); err != nil {
 			return err
 		}

@@ -27,22 +27,25 @@ type beyond interface {
 	hash(level uint8, index uint64) (h proof.Hash, ok bool)
 }
 
-// stored checks every file that the main pass had no reason to read. It is called after that pass has found what is
-// true; pending may be nil.
-func (s *scan) stored(ctx context.Context, l Lister, pending beyond) error {
-	size := s.tree.size
+// maxStored bounds the files that List found and the main pass will not read.
+const maxStored = 1 << 16
+
+// list notes every file that the main pass, which reads up to size, has no reason to look at. It is called before a
+// journal is read: what a writer adds to the log is in its journal first, so whatever is found now is explained then.
+func (s *scan) list(ctx context.Context, l Lister, size uint64) error {
 	return l.List(ctx, func(path string, ok bool, err error) error {
+		file := s.check.dir + path
 		switch {
-		case err != nil && errors.Is(err, fs.ErrNotExist): // removed by its owner since it was listed
+		case errors.Is(err, fs.ErrNotExist): // removed by its owner since it was listed
 			return nil
 		case err != nil:
-			s.rep.skip(s.check.dir+path, "this directory could not be listed: %v.", err)
+			s.rep.skip(file, "this directory could not be listed: %v.", err)
 			return nil
 		case !ok && fsx.IsTemp(path):
-			s.rep.note(s.check.dir+path, "a crash left this unfinished file; nothing refers to it.")
+			s.rep.note(file, "a crash left this unfinished file; nothing refers to it.")
 			return nil
 		case !ok:
-			s.rep.add(unexpected(s.check.dir + path))
+			s.rep.add(unexpected(file))
 			return nil
 		case path == logread.CheckpointPath:
 			return nil
@@ -51,29 +54,50 @@ func (s *scan) stored(ctx context.Context, l Lister, pending beyond) error {
 		if err != nil {
 			return nil // List has said that it is one
 		}
-		full, width := proof.TilesFor(size, t.Level)
-		end := t.Index*proof.TileWidth + uint64(t.Width)
-		if t.Index < full && t.Width == proof.TileWidth || t.Index == full && t.Width == width {
-			return ctx.Err() // the main pass has read this one
+		if full, _ := proof.TilesFor(size, t.Level); t.Index < full && t.Width == proof.TileWidth {
+			return nil
 		}
+		if len(s.files) == maxStored {
+			s.rep.skip(file, "there are more than %d files besides those that the log needs; this and later ones were not looked at.", maxStored)
+		}
+		if len(s.files) <= maxStored {
+			s.files = append(s.files, t)
+		}
+		return nil
+	})
+}
+
+// stored checks the files that list found. It is called after the main pass has found what is true; pending may be nil.
+func (s *scan) stored(ctx context.Context, l Lister, pending beyond) error {
+	for _, t := range s.files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		full, width := proof.TilesFor(s.tree.size, t.Level)
+		if t.Index < full && t.Width == proof.TileWidth || t.Index == full && t.Width == width {
+			continue // the main pass has read this one
+		}
+		path := t.Path()
 		got, err := l.Stored(ctx, path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return ctx.Err() // removed by its owner since it was listed
+			continue // removed by its owner since it was listed
 		}
-		shift := uint(t.Level) * proof.TileHeight
+		start, end := t.Index*proof.TileWidth, t.Index*proof.TileWidth+uint64(t.Width)
 		if err != nil {
-			s.rep.add(lack(err, s.check.dir+path, min(t.Index*proof.TileWidth<<shift, max(size, 1)-1), "this file"))
-			return ctx.Err()
+			shift := uint(t.Level) * proof.TileHeight
+			s.rep.add(lack(err, s.check.dir+path, min(start<<shift, max(s.tree.size, 1)-1), "this file"))
+			continue
 		}
 		s.rep.Tiles++
-		if have := min(end, full*proof.TileWidth+uint64(width)); have > t.Index*proof.TileWidth {
-			s.prefix(ctx, l, t, got, int(have-t.Index*proof.TileWidth))
+		known := full*proof.TileWidth + uint64(width)
+		if have := min(end, known); have > start {
+			s.prefix(ctx, l, t, got, int(have-start))
 		}
-		if end > full*proof.TileWidth+uint64(width) {
-			s.further(t, got, full*proof.TileWidth+uint64(width), pending)
+		if end > known {
+			s.further(t, got, known, pending)
 		}
-		return ctx.Err()
-	})
+	}
+	return ctx.Err()
 }
 
 // unexpected is the finding for a file that no store or log has. It is no part of anything that was signed, so it

@@ -19,7 +19,12 @@ func (v *store) streams(h ledger.Head, rep *Report) {
 	c := v.scan.chain
 	named := map[string]bool{}
 	for _, f := range h.StreamFiles {
-		named[fmt.Sprintf("%s/%06d", streamsDir, f.Number)] = true
+		name := fmt.Sprintf("%s/%06d", streamsDir, f.Number)
+		named[name] = true
+		if fi, err := v.fsys.Stat(name); err == nil && !fi.Mode().IsRegular() {
+			rep.skip(name, "it is not a file but a %s.", fi.Mode().Type())
+			return
+		}
 	}
 	v.leftovers(named, rep)
 	if c.gaps > 0 { // entries are missing, and said to be: nothing can be compared

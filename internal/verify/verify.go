@@ -88,7 +88,7 @@ type Report struct {
 	LogKeyFrom string     // KeyPinned or KeyOwn: who vouches for LogKey; "" when there is no key
 	StoreKey   string     // verifier key that sealed entry 0 and enrolled the others
 
-	Entries   uint64 // under the checkpoint
+	Entries   uint64 // read, pending ones included
 	Pending   uint64 // in the journal and not yet under a checkpoint, checked like the others
 	Events    uint64
 	Seals     uint64

@@ -34,6 +34,7 @@ type world struct {
 	ids     int
 	// take, where set, is given each batch and loss instead: a ledger that makes the entries itself.
 	take func(ledger.Batch, *ledger.Loss)
+	soft bool // the ledger's machine may crash: its errors are expected
 }
 
 // identity is a key that signs.
