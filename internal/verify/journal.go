@@ -2,9 +2,15 @@ package verify
 
 import (
 	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
 
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/segment"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -45,6 +51,7 @@ func (v *store) journal(ctx context.Context, h ledger.Head, rep *Report) (beyond
 	}
 	leaves := leafCache{src: v.src, size: s.tree.size}
 	s.aheadFrom, s.ahead = s.tree.size, s.ahead[:0]
+	v.trimmed(ctx, h, &leaves, rep)
 	took, err := ledger.ScanJournal(v.fsys, h, func(seq uint64, entries [][]byte) error {
 		for i, entry := range entries {
 			n := seq + uint64(i)
@@ -114,4 +121,70 @@ func (c *leafCache) at(ctx context.Context, seq uint64) (h proof.Hash, ok bool) 
 	}
 	at := seq % proof.TileWidth * proof.HashSize
 	return proof.Hash(c.tile[at : at+proof.HashSize]), true
+}
+
+// trimmed checks segments that the head needs no more and that a crash kept from being removed. The next writer removes
+// them unread; but as long as they lie there they must not say something else than the log does.
+func (v *store) trimmed(ctx context.Context, h ledger.Head, leaves *leafCache, rep *Report) {
+	entries, err := v.fsys.ReadDir(journalDir)
+	if err != nil {
+		return // ScanJournal says it
+	}
+	for _, e := range entries {
+		digits, ok := strings.CutSuffix(e.Name(), ".j")
+		number, err := strconv.ParseUint(digits, 10, 64)
+		if !ok || err != nil || number >= h.JournalFirst || ctx.Err() != nil {
+			continue
+		}
+		name := journalDir + "/" + e.Name()
+		err = v.trimmedSegment(ctx, name, leaves, rep)
+		var damage *segment.CorruptError
+		switch {
+		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, segment.ErrNoHeader):
+		case errors.As(err, &damage), errors.Is(err, proof.ErrMalformed):
+			rep.fail(name, "this part of the journal, which the log has taken in, is damaged: %v.", err)
+		default:
+			rep.skip(name, "it could not be read: %v.", err)
+		}
+	}
+}
+
+func (v *store) trimmedSegment(ctx context.Context, name string, leaves *leafCache, rep *Report) (err error) {
+	f, err := v.fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	r, err := segment.NewReader(f, name, ledger.JournalKind)
+	if err != nil {
+		return err
+	}
+	for {
+		fr, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			if r.Torn() {
+				rep.note(name, "it ends in an unfinished write (at byte %d), as a crash leaves it; nothing in it was acknowledged.", r.Offset())
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		n := fr.Key
+		for rest := fr.Payload; len(rest) > 0; n++ {
+			entry, more, err := proof.NextBundleEntry(rest)
+			if err != nil {
+				return err
+			}
+			rest = more
+			if n >= leaves.size {
+				rep.failSeq(n, name, "a part of the journal that the head says is taken in holds an entry beyond the head.")
+				return nil
+			}
+			if stored, ok := leaves.at(ctx, n); ok && stored != proof.LeafHash(entry) {
+				rep.failSeq(n, name, "the journal has another entry here than the log.")
+				return nil
+			}
+		}
+	}
 }

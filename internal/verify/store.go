@@ -14,7 +14,7 @@ import (
 )
 
 // maxRounds bounds how often the moving end of a store in use is read again. Each round reads only what is new.
-const maxRounds = 16
+const maxRounds = 64
 
 // logDir is where a store keeps its log; the log's own paths are below it.
 const logDir = logread.StoreLog + "/"

@@ -90,7 +90,7 @@ func (v *store) leftovers(named map[string]bool, rep *Report) {
 		switch {
 		case named[name]:
 		case fsx.IsTemp(name) || isNumber(e.Name()):
-			rep.note(name, "a crash left this file; nothing refers to it, and the next writer removes it.")
+			rep.note(name, "the head does not refer to this file: a crash left it, or a writer is at work.")
 		default:
 			rep.add(unexpected(name))
 		}

@@ -78,6 +78,41 @@ func TestCrashedStoreEveryByte(t *testing.T) {
 	t.Logf("%d flips in the journal, %d of them like a torn write", flips, torn)
 }
 
+// TestTrimmedJournal: a crash kept the journal's files from being removed after the log had taken them in.
+func TestTrimmedJournal(t *testing.T) {
+	_, clean := storeFiles(t, 11, 8, true)
+	_, crashed := storeFiles(t, 11, 8, false)
+	for name, b := range crashed {
+		if strings.HasSuffix(name, ".j") {
+			clean[name] = b
+		}
+	}
+	mustBe(t, checkStore(t, clean, verify.Options{}), verify.Verified, "the journal is still there")
+	flips, torn := 0, 0
+	for name, was := range clean {
+		if !strings.HasSuffix(name, ".j") {
+			continue
+		}
+		for i := range was {
+			if !long() && i%61 != 0 {
+				continue
+			}
+			bad := maps.Clone(clean)
+			is := bytes.Clone(was)
+			is[i] ^= 1 << (i % 8)
+			bad[name] = is
+			rep := checkStore(t, bad, verify.Options{Workers: 1})
+			flips++
+			if rep.State() == verify.Verified && len(rep.Findings) > 0 {
+				torn++
+				continue
+			}
+			mustFail(t, rep, "a flipped byte in "+name)
+		}
+	}
+	t.Logf("%d flips in the journal, %d of them like a torn write", flips, torn)
+}
+
 // TestStoreEveryFile: a missing file has failed; one that cannot be read was not checked.
 func TestStoreEveryFile(t *testing.T) {
 	for _, clean := range []bool{true, false} {
