@@ -276,6 +276,9 @@ func (l *Ledger) Stream(id string) (StreamState, bool, error) {
 	if err != nil {
 		return StreamState{}, false, err
 	}
+	if err := l.ready(); err != nil {
+		return StreamState{}, false, err
+	}
 	s, ok, err := l.streams.get(sid)
 	if err != nil || !ok {
 		return StreamState{}, false, err
@@ -321,6 +324,17 @@ func (l *Ledger) fail(err error) {
 		l.failure = err
 		close(l.dead)
 	}
+}
+
+// ready says why the ledger cannot be asked any more, or nil.
+func (l *Ledger) ready() error {
+	l.mu.Lock()
+	stopped := l.closed || l.failure != nil
+	l.mu.Unlock()
+	if stopped {
+		return l.failed()
+	}
+	return nil
 }
 
 // failed says why nothing can be appended any more.
