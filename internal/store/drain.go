@@ -119,6 +119,9 @@ func (s *Store) drainLocked(ctx context.Context, d *Drained) (err error) {
 	if err := r.enrol(ctx, keys.Store.VKey); err != nil {
 		return fmt.Errorf("first entry: %w", err)
 	}
+	if err := spool.Clean(s.FS, spool.Dir); err != nil {
+		return err
+	}
 	streams, err := spool.List(s.FS, spool.Dir)
 	if err != nil {
 		return err
