@@ -206,7 +206,7 @@ func (c *chain) closeUnsealed(seq uint64, by string) {
 func (c *chain) stream(id streamID, seq uint64) *stream {
 	st := c.streams[id]
 	if st == nil {
-		// A stream that is new behind a gap may have begun in it: -1 is before any gap.
+		// Its gaps are 0, before any gap: a stream that is new behind one may have begun in it.
 		st = &stream{next: 1, firstSeq: seq}
 		c.streams[id] = st
 	}

@@ -30,8 +30,6 @@ func newMemFS(t testing.TB, files map[string][]byte) *memFS {
 // keep is the name of a file that only stands for its directory.
 const keep = ".keep"
 
-func (m *memFS) names() []string { return slices.Sorted(maps.Keys(m.files)) }
-
 var errUnreadable = errors.New("input/output error")
 
 func (m *memFS) Stat(name string) (fs.FileInfo, error) {

@@ -329,7 +329,7 @@ func TestLogNotBegunByItsStore(t *testing.T) {
 
 // TestRandomTampers changes random bytes, cuts, swaps, duplicates and removes, in logs of many shapes.
 func TestRandomTampers(t *testing.T) {
-	rounds := 700
+	rounds := 750
 	if long() {
 		rounds = 20000
 	}
