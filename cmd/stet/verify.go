@@ -12,6 +12,7 @@ import (
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/origin"
+	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/verify"
 	"github.com/stetlog/stet/proof"
@@ -54,7 +55,7 @@ func (c *verifyCmd) Run(e *env) (err error) {
 
 // verify says also whether this computer remembers the log.
 func (c *verifyCmd) verify(e *env, dir *fsx.Dir) (r verify.Report, remembered bool, err error) {
-	isStore, err := logread.IsStore(dir)
+	isStore, err := isStore(dir)
 	if err != nil {
 		return r, false, err
 	}
@@ -78,6 +79,18 @@ func (c *verifyCmd) verify(e *env, dir *fsx.Dir) (r verify.Report, remembered bo
 		r, err = verify.Log(e.ctx, logread.NewDir(dir, ".", logread.Plain), o)
 	}
 	return r, remembered, err
+}
+
+// isStore tells a store from an exported log. A store that has only been spooled to, because nobody lived to bring that
+// in, is one too.
+func isStore(dir *fsx.Dir) (bool, error) {
+	is, err := logread.IsStore(dir)
+	if errors.Is(err, logread.ErrNoLog) {
+		if _, serr := dir.Stat(spool.Dir); serr == nil {
+			return true, nil
+		}
+	}
+	return is, err
 }
 
 // known is what this computer has seen of the log before; ok is false where that is nothing. Verifying never writes, so
