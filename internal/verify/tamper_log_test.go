@@ -44,7 +44,7 @@ func caughtEvenSigned(t *testing.T, w *world, entries []proof.Entry, what string
 func tampered(t testing.TB) *world {
 	t.Helper()
 	w := newWorld(t, 21)
-	w.fill(12)
+	w.fill(7)
 	s := w.emitter(30, "app", "production")
 	w.batch(s, []event.Event{w.login(0), w.login(1)}, []int{1})
 	w.batch(s, []event.Event{w.login(2)}, nil)
