@@ -22,6 +22,7 @@ type table struct {
 	order  *list.List // of record, least recently used first
 	files  []*streamFile
 	next   uint64 // number of the next stream file
+	closed bool
 }
 
 func newTable(fsys fsx.FS, limit int) *table {
@@ -54,15 +55,17 @@ func (t *table) load(h Head) error {
 func (t *table) close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err := closeStreamFiles(t.files)
-	t.files = nil
-	return err
+	t.closed = true
+	return closeStreamFiles(t.files)
 }
 
 // get finds a stream. It may read a stream file.
 func (t *table) get(id streamID) (StreamState, bool, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	if t.closed {
+		return StreamState{}, false, ErrClosed
+	}
 	if s, ok := t.live[id]; ok {
 		return s, true, nil
 	}
