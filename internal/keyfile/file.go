@@ -43,7 +43,7 @@ func Load(path string) (Key, error) {
 	if len(text) > maxFile {
 		return Key{}, fmt.Errorf("keyfile: %s: %w: larger than %d bytes", path, ErrFormat, maxFile)
 	}
-	k, err := parse(text)
+	k, err := Parse(text)
 	if err != nil {
 		return Key{}, fmt.Errorf("keyfile: %s: %w", path, err)
 	}

@@ -1,6 +1,7 @@
 package keyfile
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -143,9 +144,9 @@ func encode(name string, seed []byte) ([]byte, error) {
 	return []byte(header + "\n" + private + name + "+" + hash + "+" + data + "\n"), nil
 }
 
-// parse is the inverse of encode and accepts nothing else: one form for one key.
-// Its errors say which part is wrong and never what it says.
-func parse(text []byte) (Key, error) {
+// Parse reads a key file's bytes and accepts exactly what was written: one form
+// for one key. Its errors say which part is wrong and never what it says.
+func Parse(text []byte) (Key, error) {
 	first, rest, _ := strings.Cut(string(text), "\n")
 	if first != header {
 		return Key{}, fmt.Errorf("%w: the first line is not %q", ErrFormat, header)
@@ -182,6 +183,10 @@ func parse(text []byte) (Key, error) {
 	}
 	if !strings.HasPrefix(k.VKey, name+"+"+hash+"+") {
 		return Key{}, fmt.Errorf("%w: the private key does not match its own hash", ErrFormat)
+	}
+	// encoding/base64 skips line ends, so a carriage return would pass unseen.
+	if again, err := encode(name, raw[1:]); err != nil || !bytes.Equal(again, text) {
+		return Key{}, fmt.Errorf("%w: the private key is not in its one form", ErrFormat)
 	}
 	return k, nil
 }

@@ -383,7 +383,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("stet/key/v1\nPRIVATE+KEY+n+00000000+AA==\n"))
 	f.Add([]byte("stet/key/v2\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		k, err := parse(text)
+		k, err := Parse(text)
 		if err != nil {
 			if !errors.Is(err, ErrFormat) {
 				t.Errorf("unexpected kind of error: %v", err)

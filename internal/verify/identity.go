@@ -1,16 +1,12 @@
 package verify
 
 import (
-	"bytes"
-	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"io/fs"
 	"strings"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/proof"
 )
@@ -113,33 +109,11 @@ func (v *store) key(name string, needed bool) (vkey string) {
 	case err != nil:
 		rep.skip(name, "the key could not be read: %v.", err)
 	default:
-		if vkey = publicHalf(b); vkey == "" {
-			rep.fail(name, "the key is damaged, or of a version that this stet does not know.")
+		key, err := keyfile.Parse(b) // the private half goes no further than here
+		if err != nil {
+			rep.fail(name, "the key is damaged, or of a version that this stet does not know: %v.", err)
 		}
-	}
-	return vkey
-}
-
-// publicHalf returns the verifier key of a key file (see package keyfile), or "" where it is none. The private half
-// goes no further than here.
-func publicHalf(b []byte) string {
-	line, ok := bytes.CutPrefix(b, []byte("stet/key/v1\nPRIVATE+KEY+"))
-	line, end := bytes.CutSuffix(line, []byte("\n"))
-	parts := strings.SplitN(string(line), "+", 3)
-	if !ok || !end || len(parts) != 3 {
-		return ""
-	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(parts[2])
-	if err != nil || len(raw) != 1+ed25519.SeedSize || raw[0] != 1 || base64.StdEncoding.EncodeToString(raw) != parts[2] {
-		return ""
-	}
-	public, isEd := ed25519.NewKeyFromSeed(raw[1:]).Public().(ed25519.PublicKey)
-	if !isEd {
-		return ""
-	}
-	vkey, err := note.NewEd25519VerifierKey(parts[0], public)
-	if err != nil || !strings.HasPrefix(vkey, parts[0]+"+"+parts[1]+"+") {
-		return ""
+		vkey = key.VKey
 	}
 	return vkey
 }
