@@ -45,6 +45,7 @@ type cli struct {
 
 // env is what a command gets beside its own flags.
 type env struct {
+	args   []string        // as they were given, before the parser touched them
 	ctx    context.Context // ends with SIGINT and SIGTERM; run has its own way with signals
 	stdin  *os.File
 	stdout *os.File
@@ -86,7 +87,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	}
 	defer stop()
-	if err := k.Run(&env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}); err != nil {
+	if err := k.Run(&env{args: args, ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}); err != nil {
 		return fail(stderr, err)
 	}
 	return exitOK

@@ -11,6 +11,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/child"
 	"github.com/stetlog/stet/internal/emitter"
+	"github.com/stetlog/stet/internal/redact"
 )
 
 // runCommand is run's name as the parser says it.
@@ -31,7 +32,7 @@ type runCmd struct {
 	Job           string        `help:"Name of the job, the same for every run; otherwise the command's name." placeholder:"NAME"`
 	Why           string        `help:"The reason, in your words." placeholder:"TEXT"`
 	Ref           string        `help:"What the reason refers to: a ticket, a request." placeholder:"TEXT"`
-	Trigger       string        `help:"What set it off: schedule, event, manual, api, parent or boot; otherwise found." enum:",schedule,event,manual,api,parent,boot" default:"" placeholder:"T"`
+	Trigger       string        `help:"What set it off: schedule, event, manual, api, parent or boot; otherwise found." placeholder:"T"`
 	CausedBy      string        `help:"The upstream system and its event." placeholder:"SYSTEM/REF"`
 	As            string        `help:"Who is responsible, e.g. user:alice; otherwise the effective user." placeholder:"TYPE:ID"`
 	Heartbeat     time.Duration `help:"How often to record that it still runs; 0 never." default:"5m"`
@@ -43,7 +44,8 @@ type runCmd struct {
 }
 
 func (c *runCmd) Run(e *env) error {
-	argv := c.Cmd
+	// The parser has put its own characters in place of bytes that are not UTF-8: the command gets what was given.
+	argv := e.args[len(e.args)-len(c.Cmd):]
 	if len(argv) > 0 && argv[0] == "--" {
 		argv = argv[1:]
 	}
@@ -58,20 +60,69 @@ func (c *runCmd) Run(e *env) error {
 	signals, stop := child.Notify()
 	defer stop()
 
-	rec, err := stet.Open(e.ctx, c.Store, c.options(e, w))
+	rec, err := c.recorder(e, w)
 	if err != nil {
 		return c.refuse(err)
 	}
-	run, err := rec.Begin(e.ctx, w.job)
-	if err != nil {
+	run, err := begin(e, rec, w.job)
+	if err != nil && c.RequireRecord {
 		return c.refuse(errors.Join(err, rec.Close()))
 	}
+	w.lost(e, err)
 	exitCode, err := w.run(e, c, run, signals)
-	if cerr := rec.Close(); cerr != nil && !errors.Is(cerr, stet.ErrClosed) {
-		_, _ = fmt.Fprintf(e.stderr, "stet: closing the record: %v\n", cerr)
+	if rec != nil {
+		if cerr := rec.Close(); cerr != nil && !errors.Is(cerr, stet.ErrClosed) {
+			_, _ = fmt.Fprintf(e.stderr, "stet: closing the record: %v\n", cerr)
+		}
+		c.drain(e)
 	}
-	c.drain(e)
 	return exit{exitCode, err}
+}
+
+// recorder opens the store. Where that fails the command runs all the same, unless the record is required: it is then
+// nil, and standard error has said why.
+func (c *runCmd) recorder(e *env, w *wrapped) (*stet.Recorder, error) {
+	o, failed := c.options(e, w), false
+	loss := o.OnLoss
+	o.OnLoss = func(err error) {
+		failed = true
+		loss(err)
+	}
+	rec, err := stet.Open(e.ctx, c.Store, o)
+	if err != nil && !c.RequireRecord {
+		loss(fmt.Errorf("nothing can be recorded: %w", err))
+		return nil, nil //nolint:nilnil // nil is a recorder that records nothing, and the error was handled
+	}
+	if err == nil && failed {
+		return nil, rec.Close()
+	}
+	return rec, err
+}
+
+// begin records that the job starts. What the schema refuses is recorded again with nothing but what makes it this job,
+// and with the reason: a smaller record is better than none.
+func begin(e *env, rec *stet.Recorder, j stet.Job) (*stet.Run, error) {
+	if rec == nil {
+		return nil, nil //nolint:nilnil // nil is a run of which nothing is recorded
+	}
+	run, err := rec.Begin(e.ctx, j)
+	var refused *event.Error
+	if !errors.As(err, &refused) {
+		return run, err
+	}
+	return rec.Begin(e.ctx, stet.Job{Name: j.Name, Trigger: "manual", Labels: map[string]string{refusedLabel: refused.Error()}})
+}
+
+// refusedLabel says in an event what was left out of it, and why.
+const refusedLabel = "refused"
+
+// maxEnv bounds the name of an environment, in bytes (SCHEMA).
+const maxEnv = 32
+
+// word makes a plain word of any text.
+func word(text string) string {
+	safe, _ := redact.Text(text)
+	return emitter.CleanApp(safe)
 }
 
 // refuse says why the command was not started.
@@ -97,13 +148,23 @@ func (c *runCmd) drain(e *env) {
 func (c *runCmd) options(e *env, w *wrapped) stet.Options {
 	o := stet.Options{App: c.App, AppVersion: c.AppVersion, Environment: c.Env, Policy: stet.BestEffort, Derived: map[string]string{},
 		EntryPoint: &event.EntryPoint{Kind: "cli", Name: "stet run"},
-		OnLoss:     func(err error) { _, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err) }}
+		OnLoss:     func(err error) { w.lost(e, err) }}
 	if c.RequireRecord {
 		o.Policy = stet.RequireRecord
 	}
 	if o.App == "" {
-		o.App = emitter.CleanApp(filepath.Base(w.argv[0]))
+		o.App = filepath.Base(w.argv[0])
 		o.Derived["app_id"] = "command"
+	}
+	// Application and environment stand in every seal, where only plain words can.
+	if app := word(o.App); app != o.App {
+		if o.App = app; c.App != "" {
+			o.Derived["app_id"] = "what was given, made a plain word"
+		}
+	}
+	if name := word(c.Env); c.Env != "" && (name != c.Env || len(name) > maxEnv) {
+		o.Environment = name[:min(len(name), maxEnv)]
+		o.Derived["environment"] = "what was given, made a plain word"
 	}
 	if o.AppVersion == "" {
 		o.AppVersion, o.Derived["app_version"] = w.version()

@@ -10,10 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/stetlog/stet"
@@ -27,10 +30,18 @@ const (
 	impactVar = "STET_IMPACT_FILE"
 	// maxImpact bounds that file, in bytes.
 	maxImpact = 64 << 10
+	// maxCounts bounds the counts in it (SCHEMA).
+	maxCounts = 32
 	// tokenVar is stet's own secret; no command gets it.
 	tokenVar = "STET_TOKEN"
 	// maxNames bounds the names of environment variables that are recorded.
 	maxNames = 200
+)
+
+// What --trigger and the TYPE of --as can be (SCHEMA; for "unauthenticated" there is nothing to name).
+var (
+	triggers   = []string{"schedule", "event", "manual", "api", "parent", "boot"}
+	principals = []string{"user", "service_account", "system", "api_key"}
 )
 
 // wrapped is one command under stet run: what is known before it starts.
@@ -52,10 +63,13 @@ func (c *runCmd) wrapped(e *env, argv []string) (*wrapped, error) {
 		j.Name = filepath.Base(argv[0])
 		j.Derived["job.name"] = "command"
 	}
+	if c.Trigger != "" && !slices.Contains(triggers, c.Trigger) {
+		return nil, usage("run: --trigger %q: say one of %s", c.Trigger, strings.Join(triggers, ", "))
+	}
 	if c.As != "" {
 		typ, id, ok := strings.Cut(c.As, ":")
-		if !ok || id == "" {
-			return nil, usage("run: --as %q: say TYPE:ID, for example user:alice", c.As)
+		if !ok || id == "" || !slices.Contains(principals, typ) {
+			return nil, usage("run: --as %q: say TYPE:ID, for example user:alice; types are %s", c.As, strings.Join(principals, ", "))
 		}
 		j.Principal = &event.Principal{Type: typ, ID: id}
 	}
@@ -117,8 +131,8 @@ func (w *wrapped) version() (version, how string) {
 	return "unknown", "the code could not be read"
 }
 
-// run starts the command, waits for it, and records how it ended. The returned code is the command's own; err is set
-// where it did not start.
+// run starts the command, waits for it, and records how it ended; a nil run records nothing. The returned code is the
+// command's own; err is set where it did not start.
 func (w *wrapped) run(e *env, c *runCmd, run *stet.Run, signals <-chan os.Signal) (code int, err error) {
 	dir, err := os.MkdirTemp("", "stet-impact-")
 	impact := ""
@@ -136,22 +150,37 @@ func (w *wrapped) run(e *env, c *runCmd, run *stet.Run, signals <-chan os.Signal
 		if errors.As(err, &start) {
 			code = start.ExitCode
 		}
-		w.lost(e, run.End(e.ctx, stet.Outcome{Status: event.StatusFailure, Code: strconv.Itoa(code), Reason: err.Error()}))
+		w.end(e, run, stet.Outcome{Status: event.StatusFailure, Code: strconv.Itoa(code), Reason: err.Error()})
 		return code, err
 	}
 	w.beat(e, c.Heartbeat, run, p)
 	res := p.Wait()
-	if impact != "" {
-		w.impact(e, run, impact)
-	}
 	o := outcome(res)
+	if impact != "" {
+		o.Impact = handedBack(impact)
+	}
 	if c.Capture {
 		o.Labels, o.References = captured(res)
 	}
-	w.lost(e, run.End(e.ctx, o))
+	w.end(e, run, o)
 	return res.ExitCode, nil
 }
 
+// end records the outcome. What the schema refuses, because of what the command handed back or wrote, is recorded again
+// without that, and with the reason: how it ended matters more.
+func (w *wrapped) end(e *env, run *stet.Run, o stet.Outcome) {
+	if run == nil {
+		return
+	}
+	err := run.End(e.ctx, o)
+	var refused *event.Error
+	if errors.As(err, &refused) {
+		err = run.End(e.ctx, stet.Outcome{Status: o.Status, Code: o.Code, Reason: o.Reason, Labels: map[string]string{refusedLabel: refused.Error()}})
+	}
+	w.lost(e, err)
+}
+
+// lost says what could not be recorded.
 func (w *wrapped) lost(e *env, err error) {
 	if err != nil {
 		_, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err)
@@ -160,11 +189,9 @@ func (w *wrapped) lost(e *env, err error) {
 
 // environ is what the command gets: its place in the tree, and where to say what it changed.
 func (w *wrapped) environ(run *stet.Run, impact string) []string {
-	set := map[string]string{
-		stet.EnvInteractionID: run.InteractionID(),
-		stet.EnvParentJobID:   run.JobID(),
-		stet.EnvRootJobID:     run.RootID(),
-		"TRACEPARENT":         "00-" + w.job.Trace.ID + "-" + w.job.Trace.Span + "-" + w.job.Trace.Flags,
+	set := map[string]string{"TRACEPARENT": "00-" + w.job.Trace.ID + "-" + w.job.Trace.Span + "-" + w.job.Trace.Flags}
+	if run != nil {
+		set[stet.EnvInteractionID], set[stet.EnvParentJobID], set[stet.EnvRootJobID] = run.InteractionID(), run.JobID(), run.RootID()
 	}
 	if impact != "" {
 		set[impactVar] = impact
@@ -174,7 +201,7 @@ func (w *wrapped) environ(run *stet.Run, impact string) []string {
 
 // beat records heartbeats until the command has ended.
 func (w *wrapped) beat(e *env, every time.Duration, run *stet.Run, p *child.Process) {
-	if every <= 0 {
+	if every <= 0 || run == nil {
 		<-p.Done()
 		return
 	}
@@ -190,32 +217,55 @@ func (w *wrapped) beat(e *env, every time.Duration, run *stet.Run, p *child.Proc
 	}
 }
 
-// impact reads what the command handed back: {"summary": "…", "counts": {"rows": 3}}, or plain text.
-func (w *wrapped) impact(e *env, run *stet.Run, path string) {
-	f, err := os.Open(path)
+// handedBack reads what the command says it changed: {"summary": "…", "counts": {"rows": 3}}, or plain text. It is nil
+// where the command said nothing. The file was the command's to do with as it liked: it may be anything.
+func handedBack(path string) *event.Impact {
+	unread := func(why string) *event.Impact {
+		return &event.Impact{Summary: "not read: what the command handed back " + why}
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0) // a pipe must not make us wait
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return // the command had nothing to say
+		return unread("could not be opened: " + err.Error())
 	}
 	defer func() { _ = f.Close() }() // read only
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		return unread("is no file")
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxImpact+1))
-	if err != nil || len(b) > maxImpact {
-		_, _ = fmt.Fprintf(e.stderr, "stet: the impact in %s was not read: it may have at most %d bytes (%v)\n", impactVar, maxImpact, err)
-		return
+	if err != nil {
+		return unread("broke off: " + err.Error())
+	}
+	if len(b) > maxImpact {
+		return unread(fmt.Sprintf("has more than %d bytes", maxImpact))
 	}
 	b = bytes.TrimSpace(b)
 	if len(b) == 0 {
-		return
+		return nil
+	}
+	if b[0] != '{' {
+		return &event.Impact{Summary: string(b)}
 	}
 	var said struct {
 		Summary string           `json:"summary"`
 		Counts  map[string]int64 `json:"counts"`
 	}
-	if b[0] != '{' {
-		said.Summary = string(b)
-	} else if err := json.Unmarshal(b, &said); err != nil {
-		said.Summary = "the command's impact could not be read: " + err.Error()
+	if err := json.Unmarshal(b, &said); err != nil {
+		return unread("is not the JSON that was expected: " + err.Error())
 	}
-	run.Impact(said.Summary, said.Counts)
+	i := &event.Impact{Summary: said.Summary, Counts: said.Counts}
+	for _, n := range i.Counts {
+		if n > event.MaxInt || n < -event.MaxInt {
+			return unread("counts beyond 2^53")
+		}
+	}
+	if len(i.Counts) > maxCounts {
+		i.Counts = nil
+		i.Summary = fmt.Sprintf("%d counts left out, at most %d are kept; %s", len(said.Counts), maxCounts, i.Summary)
+	}
+	return i
 }
 
 // outcome is how a process's end reads as a job's.
@@ -255,8 +305,8 @@ func captured(res child.Result) (labels map[string]string, refs []event.Referenc
 		child.Output
 	}{{"stdout", res.Stdout}, {"stderr", res.Stderr}} {
 		refs = append(refs, event.Reference{Kind: out.name, Value: fmt.Sprintf("sha256:%s %d bytes", hex.EncodeToString(out.SHA256[:]), out.Bytes)})
-		if tail, _ := redact.Text(lastLines(out.Tail)); tail != "" {
-			labels[out.name+"_tail"] = tail
+		if text := tail(out.Tail); text != "" {
+			labels[out.name+"_tail"] = text
 		}
 	}
 	if res.Leftover {
@@ -265,16 +315,33 @@ func captured(res child.Result) (labels map[string]string, refs []event.Referenc
 	return labels, refs
 }
 
-// lastLines is the end of an output, cut at the start of a line so that no half of a secret is left that no pattern
-// knows.
-func lastLines(tail []byte) string {
-	const most = 1024
-	if len(tail) <= most {
-		return string(tail)
+// The end of an output that is recorded: of the bytes as they came, and of the text that they become, in which a byte can
+// take six. Both outputs must fit an event's labels.
+const (
+	maxTail     = 1024
+	maxTailText = 1900
+)
+
+// tail is the redacted end of an output.
+func tail(b []byte) string {
+	for most := maxTail; most > 0; most /= 2 {
+		text, _ := redact.Text(lastLines(b, most))
+		if len(event.Sanitize(text)) <= maxTailText {
+			return text
+		}
 	}
-	tail = tail[len(tail)-most:]
-	if i := bytes.IndexByte(tail, '\n'); i >= 0 {
-		return string(tail[i+1:])
+	return ""
+}
+
+// lastLines is at most the last bytes of an output, cut at the start of a line so that no half of a secret is left that
+// no pattern knows.
+func lastLines(b []byte, most int) string {
+	if len(b) <= most {
+		return string(b)
+	}
+	b = b[len(b)-most:]
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return string(b[i+1:])
 	}
 	return ""
 }
