@@ -97,18 +97,33 @@ type Ledger struct {
 // could have been under one. Everything durable in the journal is published before it returns. It fails with an
 // *IntegrityError where what is stored cannot have come from a crash.
 func Open(ctx context.Context, o Options) (*Ledger, error) {
+	l, err := prepare(o)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	if err := l.recover(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), l.streams.close())
+	}
+	go l.sequencer.run()
+	go l.flushGroups()
+	go l.publisher.run()
+	return l, nil
+}
+
+// prepare makes a ledger that has not looked at its files.
+func prepare(o Options) (*Ledger, error) {
 	if o.FS == nil || o.Signer == nil || o.Verifier == nil || o.Now == nil {
-		return nil, errors.New("open ledger: FS, Signer, Verifier and Now must be set")
+		return nil, errors.New("FS, Signer, Verifier and Now must be set")
 	}
 	if o.Origin == "" || o.Signer.Name() != o.Origin || o.Verifier.Name() != o.Origin || o.Signer.KeyHash() != o.Verifier.KeyHash() {
-		return nil, fmt.Errorf("open ledger: signer %s and verifier %s must be one key, named as the origin %q", o.Signer.Name(), o.Verifier.Name(), o.Origin)
+		return nil, fmt.Errorf("signer %s and verifier %s must be one key, named as the origin %q", o.Signer.Name(), o.Verifier.Name(), o.Origin)
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
 	headStreams := orDefault(o.HeadStreams, 4096)
 	if headStreams < 2 || headStreams > MaxHeadStreams {
-		return nil, fmt.Errorf("open ledger: HeadStreams is %d, allowed are 2 to %d", o.HeadStreams, MaxHeadStreams)
+		return nil, fmt.Errorf("HeadStreams is %d, allowed are 2 to %d", o.HeadStreams, MaxHeadStreams)
 	}
 	l := &Ledger{
 		fsys: o.FS, origin: o.Origin, signer: o.Signer, verifier: o.Verifier, now: o.Now, rand: o.Rand,
@@ -130,12 +145,6 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}
 	l.journal.l, l.sequencer.l, l.publisher.l = l, l, l
 	l.publisher.dirs = dirs{fsys: o.FS, known: make(map[string]bool)}
-	if err := l.recover(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open ledger: %w", err), l.streams.close())
-	}
-	go l.sequencer.run()
-	go l.flushGroups()
-	go l.publisher.run()
 	return l, nil
 }
 
