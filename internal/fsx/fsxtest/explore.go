@@ -79,22 +79,24 @@ type explorer struct {
 	Result
 }
 
-// check compares up to limit of the disks that m may leave behind.
-func (e *explorer) check(m *Mem, acked any, limit int, where func() string) {
+// check compares up to limit of the disks that m may leave behind. It returns whether there may be more.
+func (e *explorer) check(m *Mem, acked any, limit int, where func() string) bool {
 	e.t.Helper()
 	e.Runs++
+	before := e.Checked
 	for s := range m.States(max(limit, 8), e.plan.Seed+uint64(e.Runs)) {
 		e.Checked++
 		e.seen[s.Hash()] = true
-		before := "(shown with -v)\n"
+		tree := "(shown with -v)\n"
 		if testing.Verbose() {
-			before = s.Tree()
+			tree = s.Tree()
 		}
 		if err := e.plan.Check(s, acked); err != nil {
 			e.t.Fatalf("%s\nclaimed: %v\nfound: %v\nunsynced: %s\ndisk before the check:\n%s\ndisk after it:\n%s(seed %d)",
-				where(), acked, err, s.Origin(), before, s.Tree(), e.plan.Seed)
+				where(), acked, err, s.Origin(), tree, s.Tree(), e.plan.Seed)
 		}
 	}
+	return e.Checked-before >= limit
 }
 
 // share divides what is left of the budget among the runs that are left.
@@ -128,23 +130,46 @@ func Explore(t testing.TB, p Plan) Result {
 	budget := p.states(t)
 	m.Crash()
 	e.check(m, acked, e.share(budget, runs), func() string { return "crash after the last operation" })
-	for _, op := range points {
+	crash := func(op, limit int) bool {
 		m := p.start()
 		m.CrashAt(op)
 		acked := p.Run(m)
-		e.check(m, acked, e.share(budget, runs-e.Runs), func() string { return at("crash", m, op) })
+		return e.check(m, acked, limit, func() string { return at("crash", m, op) })
 	}
-	if p.Again == nil {
-		return e.done("crashes")
-	}
-	for _, op := range append(points, len(ops)+1) {
+	kill := func(op, limit int) bool {
 		m := p.start()
 		m.KillAt(op)
 		acked := p.Run(m)
 		m.Kill()
 		again := p.Again(m.Process(), acked)
 		m.Crash()
-		e.check(m, again, e.share(budget, runs-e.Runs), func() string { return at("kill, next process, crash", m, op) })
+		return e.check(m, again, limit, func() string { return at("kill, next process, crash", m, op) })
+	}
+	type run struct {
+		do func(op, limit int) bool
+		op int
+	}
+	var left []run
+	for _, op := range points {
+		left = append(left, run{crash, op})
+	}
+	if p.Again != nil {
+		for _, op := range append(points, len(ops)+1) {
+			left = append(left, run{kill, op})
+		}
+	}
+	// What the first pass leaves of the budget goes to the points that have more disks than their share.
+	for pass := 0; len(left) > 0 && (pass == 0 || pass < 10 && e.Checked < budget); pass++ {
+		var more []run
+		for i, r := range left {
+			if r.do(r.op, e.share(budget, len(left)-i)) {
+				more = append(more, r)
+			}
+		}
+		left = more
+	}
+	if p.Again == nil {
+		return e.done("crashes")
 	}
 	return e.done("crashes and kills")
 }

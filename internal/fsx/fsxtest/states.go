@@ -164,7 +164,6 @@ func choices(ps []pending, limit int, seed uint64) iter.Seq[[]int] {
 					c[i] = 0
 				}
 			}
-			tries = limit - total
 			if !slices.ContainsFunc(ps, func(p pending) bool { return p.change != nil && p.change.spans() }) {
 				return // that was all
 			}
