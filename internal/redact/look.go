@@ -1,0 +1,129 @@
+package redact
+
+import "strings"
+
+// secretWord tells a made-up word from one of a sentence: letters mixed with
+// digits or with signs that no word has; dates, times, versions, ids and paths
+// are left.
+func secretWord(v string, least int) bool {
+	if len(v) < least || maskLen(v) > 0 {
+		return false
+	}
+	var letters, digits, signs, capitals int
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		switch k := classes[c]; {
+		case k&letter != 0:
+			letters++
+			if c >= 'A' && c <= 'Z' && i > 0 {
+				capitals++
+			}
+		case k&digit != 0:
+			digits++
+		case strings.IndexByte("!#$%^&*+=~@?", c) >= 0:
+			signs++
+		}
+	}
+	switch {
+	case innocent(v):
+		return false
+	case letters > 0 && digits > 0, letters > 0 && signs > 0, digits > 0 && signs > 0:
+		return true
+	}
+	return len(v) >= 20 && capitals >= 4 // long and of mixed case
+}
+
+// base64Pair tells base64 of user:password from a word that follows "basic".
+func base64Pair(v string) bool {
+	if strings.HasSuffix(v, "=") {
+		return true
+	}
+	lower, upper := false, false
+	for i := 1; i < len(v); i++ {
+		lower = lower || v[i] >= 'a' && v[i] <= 'z'
+		upper = upper || v[i] >= 'A' && v[i] <= 'Z'
+	}
+	return len(v) >= 8 && lower && upper
+}
+
+// innocent knows words that look made up and are not secret: ids, digests,
+// dates, versions, paths and addresses.
+func innocent(v string) bool {
+	switch {
+	case isUUID(v), strings.HasPrefix(v, "sha256:"), strings.HasPrefix(v, "/"), strings.HasPrefix(v, "./"), strings.Contains(v, "://"), v[0] == '#':
+		return true
+	case len(v) > 1 && (v[0] == 'v' || v[0] == 'V') && classes[v[1]]&digit != 0 && allOf(v[1:], ".-"):
+		return true
+	}
+	if allOf(v, ".-:TZ_/+") && classes[v[0]]&digit != 0 {
+		return true // 2026-01-02T03:04:05Z, 1.2.3, 10.0.0.1
+	}
+	if len(v) >= 32 && isHex(v) {
+		return true
+	}
+	// 30s, 15min, 2nd, 100MB: a number and its unit.
+	n := 0
+	for n < len(v) && (classes[v[n]]&digit != 0 || v[n] == '.') {
+		n++
+	}
+	return n > 0 && len(v)-n <= 3
+}
+
+// looksRandom tells machine-made words: letters and digits, changing often.
+func looksRandom(s string) bool {
+	letters, digits, turns := 0, 0, 0
+	for i := 0; i < len(s); i++ {
+		k := classes[s[i]] & (letter | digit)
+		switch k {
+		case letter:
+			letters++
+		case digit:
+			digits++
+		}
+		if i > 0 && k != classes[s[i-1]]&(letter|digit) {
+			turns++
+		}
+	}
+	return letters > 0 && digits > 0 && turns >= 3
+}
+
+func countDigits(s string) (n int) {
+	for i := 0; i < len(s); i++ {
+		if classes[s[i]]&digit != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func allDigits(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if classes[s[i]]&digit == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func allOf(s, more string) bool {
+	for i := 0; i < len(s); i++ {
+		if classes[s[i]]&digit == 0 && strings.IndexByte(more, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i] | 0x20; !(s[i] >= '0' && s[i] <= '9' || c >= 'a' && c <= 'f') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isUUID(s string) bool {
+	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' &&
+		isHex(s[:8]) && isHex(s[9:13]) && isHex(s[14:18]) && isHex(s[19:23]) && isHex(s[24:])
+}
