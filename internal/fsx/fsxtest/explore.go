@@ -209,7 +209,7 @@ func Faults(t testing.TB, p Plan, pairs int) Result {
 		m := p.start()
 		where := "fault"
 		for op, persisted := range s {
-			var err error = ErrInjected
+			err := ErrInjected
 			if i%2 == 1 && ops[op-1].Kind.Changes() {
 				err = syscall.ENOSPC
 			}

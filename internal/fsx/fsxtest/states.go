@@ -307,10 +307,10 @@ func account(ps []pending, choice []int) string {
 			b.WriteString("; ")
 		}
 		b.WriteString(p.String())
-		switch {
-		case choice[i] == 0:
+		switch choice[i] {
+		case 0:
 			b.WriteString(" lost")
-		case choice[i] == 1:
+		case 1:
 			b.WriteString(" kept")
 		default:
 			t := p.part(choice[i])
