@@ -11,7 +11,7 @@ const (
 	MaxEvents     = 1000
 	MaxEvent      = 65_535  // bytes of one event
 	MaxEventBytes = 1 << 20 // bytes of all events of a batch
-	MaxSeal       = 8 << 10 // bytes
+	MaxSeal       = 4 << 10 // bytes, as in an entry
 	// MaxSeq is the largest stream_seq: every number in stet is exact as a JSON number.
 	MaxSeq = 1<<53 - 1
 )
