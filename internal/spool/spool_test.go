@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -412,4 +413,31 @@ func TestCreateSurvivesCleanAtEveryOperation(t *testing.T) {
 			t.Errorf("clean before operation %d: %d batches, %+v, %v", at, len(got), r, err)
 		}
 	}
+}
+
+// unlinking is a file system on which the lock of a spool loses its name when the first segment is made, as by a Clean
+// that was killed between two of its steps.
+type unlinking struct {
+	*fsxtest.Mem
+	done bool
+}
+
+func (u *unlinking) Create(name string, perm fs.FileMode) (fsx.File, error) {
+	if !u.done {
+		u.done = true
+		if err := u.Remove(filepath.Dir(name) + "/lock"); err != nil {
+			return nil, err
+		}
+	}
+	return u.Mem.Create(name, perm)
+}
+
+func TestALockWithoutANameIsNoLock(t *testing.T) {
+	m := &unlinking{Mem: fsxtest.New()}
+	w, err := Create(m, Dir, meta(), nil)
+	must(t, err)
+	if _, err := Own(m.Mem, Dir, stream); !errors.Is(err, fsx.ErrLocked) {
+		t.Errorf("the spool is not locked: %v", err)
+	}
+	must(t, w.Close())
 }
