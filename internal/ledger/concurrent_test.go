@@ -23,7 +23,7 @@ func TestManyWriters(t *testing.T) {
 	o := options(fsys)
 	o.Workers, o.HeadStreams, o.SegmentBytes, o.MaxUnpublished = 4, 16, 20_000, 50_000
 	l := open(t, o)
-	const writers, batches = 64, 12
+	const writers, batches = 64, 6
 	var mu sync.Mutex
 	placed := map[uint64]string{} // first seq → whose
 	var signed []proof.Checkpoint
@@ -268,7 +268,7 @@ func TestFullDisk(t *testing.T) {
 	if w.err != nil {
 		t.Fatal(w.err)
 	}
-	step := free.Used()/60 + 1
+	step := free.Used()/25 + 1
 	for limit := int64(0); limit < 2*free.Used(); limit += step {
 		fsys := fsxtest.New()
 		fsys.Limit(limit + 1)

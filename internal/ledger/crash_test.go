@@ -21,6 +21,7 @@ type program struct {
 	name  string
 	start func(*worker) // work that was done and is durable before; nil: an empty disk
 	run   func(*worker)
+	slow  bool // to fail at every operation
 }
 
 var programs = []program{
@@ -33,12 +34,6 @@ var programs = []program{
 		w.publish()
 		w.close()
 	}},
-	{name: "without a publish", run: func(w *worker) {
-		s := newStream("emitter", 1)
-		for range 3 {
-			w.append(s.next(2, 60))
-		}
-	}},
 	{name: "streams spill, segments rotate", start: func(w *worker) {
 		for i := range 4 {
 			w.append(newStream("emitter", i).next(1, 60))
@@ -47,7 +42,7 @@ var programs = []program{
 	}, run: func(w *worker) {
 		old := newStream("emitter", 2)
 		old.next(1, 60)
-		for i := range 3 {
+		for i := range 2 {
 			for j := range 3 {
 				w.append(newStream("emitter", 10+3*i+j).next(1, 60))
 			}
@@ -65,11 +60,9 @@ var programs = []program{
 		w.publish()
 		w.append(s.next(2, 30)) // 256
 		w.publish()
-		w.append(s.next(2, 30))
+		w.append(s.next(257, 30)) // over the next boundary at once
 		w.publish()
-		w.append(s.next(260, 30)) // over the next boundary at once
-		w.publish()
-	}},
+	}, slow: true},
 	{name: "losses, refusals, an end", start: func(w *worker) {
 		w.append(newStream("emitter", 1).next(1, 60))
 		w.close()
@@ -98,7 +91,7 @@ var programs = []program{
 		w.append(newStream("emitter", 5).next(1, 60))
 		w.close()
 		w.open()
-	}},
+	}, slow: true},
 }
 
 // plan makes a Plan of a program. What was claimed before it is part of its claim.
@@ -158,25 +151,32 @@ func (p program) plan(t *testing.T, states int) fsxtest.Plan {
 
 func TestNothingAcknowledgedIsLostInACrash(t *testing.T) {
 	for _, p := range programs {
-		t.Run(p.name, func(t *testing.T) { fsxtest.Explore(t, p.plan(t, 1500)) })
+		t.Run(p.name, func(t *testing.T) { fsxtest.Explore(t, p.plan(t, 500)) })
 	}
 }
 
 func TestNothingAcknowledgedIsLostByAFault(t *testing.T) {
+	pairs := 10
+	if long() {
+		pairs = 2000
+	}
 	for _, p := range programs {
-		t.Run(p.name, func(t *testing.T) {
-			plan := p.plan(t, 1000)
-			plan.Again = nil
-			fsxtest.Faults(t, plan, 50)
-		})
+		if p.slow && !long() {
+			t.Logf("%q is left to STET_LONG=1: it takes several seconds", p.name)
+			continue
+		}
+		t.Run(p.name, func(t *testing.T) { fsxtest.Faults(t, p.plan(t, 1000), pairs) })
 	}
 }
+
+// long asks for what takes minutes.
+func long() bool { return os.Getenv("STET_LONG") != "" }
 
 // TestNothingAcknowledgedIsLostWhenTheNextProcessCrashesToo kills a process at every operation and crashes the machine
 // during the recovery of the next one: what that finds is readable and not durable, and it must not build on it.
 func TestNothingAcknowledgedIsLostWhenTheNextProcessCrashesToo(t *testing.T) {
-	step := 6
-	if os.Getenv("STET_LONG") != "" {
+	step := 22
+	if long() {
 		step = 1
 	}
 	p := program{start: func(w *worker) {
@@ -202,16 +202,17 @@ func TestNothingAcknowledgedIsLostWhenTheNextProcessCrashesToo(t *testing.T) {
 // TestNothingAcknowledgedIsLostByChance explores programs made by chance, as many as there is time for: they find the
 // orders of things that nobody thought of.
 func TestNothingAcknowledgedIsLostByChance(t *testing.T) {
-	seeds, states := 3, 300
-	if os.Getenv("STET_LONG") != "" {
+	seeds, states := 1, 300
+	if long() {
 		seeds, states = 60, 4000
 	}
 	distinct := 0
 	for seed := range seeds {
 		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			distinct += fsxtest.Explore(t, chance(uint64(seed)).plan(t, states)).Distinct
-			plan := chance(uint64(seed)).plan(t, states)
-			distinct += fsxtest.Faults(t, plan, 20).Distinct
+			if seeds > 1 {
+				distinct += fsxtest.Faults(t, chance(uint64(seed)).plan(t, states), 20).Distinct
+			}
 		})
 	}
 	t.Logf("%d distinct states", distinct)
@@ -259,6 +260,6 @@ func chance(seed uint64) program {
 		streams := map[int]*stream{}
 		// The emitters remember what they did.
 		steps(&worker{err: errors.New("in thought only")}, rand.New(rand.NewPCG(seed, 0)), streams, int(seed%20))
-		steps(w, rand.New(rand.NewPCG(seed, 1)), streams, 8)
+		steps(w, rand.New(rand.NewPCG(seed, 1)), streams, 6)
 	}}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -168,8 +167,8 @@ func TestFlippedBits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	most := 150
-	if os.Getenv("STET_LONG") != "" {
+	most := 60
+	if long() {
 		most = 1 << 20
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -224,7 +223,7 @@ func TestEveryFlippedBitOfAJournal(t *testing.T) {
 	data := mustRead(t, s.disk, name)
 	whole, _, _ := s.scanned(t, s.disk)
 	step := 5
-	if os.Getenv("STET_LONG") != "" {
+	if long() {
 		step = 1
 	}
 	for bit := 0; bit < 8*len(data); bit += step {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -25,6 +26,7 @@ type edge struct {
 	tiles  [tileLevels][]byte // hashes of the partial tile, level after level
 	bundle []byte             // entries of the partial bundle
 	count  int                // how many
+	spare  [][]byte           // buffers of bundles that are written
 }
 
 func newEdge() *edge { return &edge{tree: new(proof.Tree)} }
@@ -76,7 +78,7 @@ func (e *edge) grow(groups []*group) []*artefact {
 					tile: proof.Tile{Entries: true, Index: index, Width: proof.TileWidth}, data: e.bundle, leaves: leaves,
 				})
 				index++
-				e.bundle, e.count, leaves = make([]byte, 0, len(e.bundle)), 0, nil
+				e.bundle, e.count, leaves = e.buffer(), 0, make([]proof.Hash, 0, proof.TileWidth)
 			}
 		}
 	}
@@ -93,6 +95,25 @@ func (e *edge) grow(groups []*group) []*artefact {
 		})
 	}
 	return files
+}
+
+// buffer gives an empty buffer for a bundle.
+func (e *edge) buffer() []byte {
+	if n := len(e.spare); n > 0 {
+		b := e.spare[n-1]
+		e.spare = e.spare[:n-1]
+		return b
+	}
+	return make([]byte, 0, len(e.bundle)+len(e.bundle)/8)
+}
+
+// reuse takes back the buffers of the full bundles among files, which nobody reads any more.
+func (e *edge) reuse(files []*artefact) {
+	for _, f := range files {
+		if f.tile.Entries && f.tile.Width == proof.TileWidth && len(e.spare) < 64 {
+			e.spare = append(e.spare, f.data[:0])
+		}
+	}
 }
 
 func hashesOf(b []byte) []proof.Hash {
@@ -158,9 +179,9 @@ func (p *publisher) write(f *artefact) error {
 	if !f.tile.Entries {
 		return put(p.l.fsys, name, f.data)
 	}
-	var b bytes.Buffer
-	b.Grow(len(f.data)/2 + 64)
-	if err := p.l.zip.deflate(&b, f.data); err != nil {
+	b := p.l.zip.buffer()
+	defer p.l.zip.free(b)
+	if err := p.l.zip.deflate(b, f.data); err != nil {
 		return fmt.Errorf("compress %s: %w", name, err)
 	}
 	return put(p.l.fsys, name, b.Bytes())
@@ -168,17 +189,19 @@ func (p *publisher) write(f *artefact) error {
 
 func (p *publisher) readBack(f *artefact) error {
 	name := inLog(f.tile.Path())
-	b, err := readTile(p.l.fsys, &p.l.zip, f.tile)
+	buf := p.l.zip.buffer()
+	defer p.l.zip.free(buf)
+	err := readTile(p.l.fsys, &p.l.zip, f.tile, buf)
 	if err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
 	if !f.tile.Entries {
-		if !bytes.Equal(b, f.data) {
+		if !bytes.Equal(buf.Bytes(), f.data) {
 			return damaged(name, "it reads back as other bytes than were written")
 		}
 		return nil
 	}
-	if f.reread, err = leavesOf(b, f.tile.Width); err != nil {
+	if f.reread, err = leavesOf(buf.Bytes(), f.tile.Width); err != nil {
 		return &IntegrityError{File: name, Reason: "read back", Err: err}
 	}
 	for i, h := range f.reread {
@@ -205,27 +228,36 @@ func leavesOf(bundle []byte, width int) ([]proof.Hash, error) {
 	return leaves, nil
 }
 
-// readTile reads a tile or bundle, which must be stored in exactly this width. Damage is an *IntegrityError.
-func readTile(fsys fsx.FS, z *zipper, t proof.Tile) ([]byte, error) {
+// readTile appends to dst the bytes of a tile or bundle, which must be stored in exactly this width. Damage is an
+// *IntegrityError.
+func readTile(fsys fsx.FS, z *zipper, t proof.Tile, dst *bytes.Buffer) error {
 	name := inLog(t.Path())
 	if !t.Entries {
 		b, err := fsx.ReadFile(fsys, name, proof.TileBytes)
 		if err == nil && len(b) != t.Width*proof.HashSize {
-			return nil, damaged(name, "%d bytes, %d hashes have %d", len(b), t.Width, t.Width*proof.HashSize)
+			return damaged(name, "%d bytes, %d hashes have %d", len(b), t.Width, t.Width*proof.HashSize)
 		}
-		return b, err
+		dst.Write(b) // bytes.Buffer documents that Write never fails
+		return asTooLarge(name, err)
 	}
 	// Deflate adds at most a few bytes a block to what it cannot compress.
 	limit := int64(t.Width) * (2 + proof.MaxEntry)
 	b, err := fsx.ReadFile(fsys, name, limit+limit/1000+64)
 	if err != nil {
-		return nil, err
+		return asTooLarge(name, err)
 	}
-	out, err := z.inflate(b, limit)
-	if err != nil {
-		return nil, &IntegrityError{File: name, Reason: "a bundle", Err: err}
+	if err := z.inflate(dst, b, limit); err != nil {
+		return &IntegrityError{File: name, Reason: "a bundle", Err: err}
 	}
-	return out, nil
+	return nil
+}
+
+// asTooLarge makes an IntegrityError of a file that is longer than its kind can be.
+func asTooLarge(name string, err error) error {
+	if errors.Is(err, fsx.ErrTooLarge) {
+		return &IntegrityError{File: name, Reason: "it cannot be what it must be", Err: err}
+	}
+	return err
 }
 
 // load reads the right edge of a tree of size leaves and checks it against the root that the head states: the tiles must
@@ -237,11 +269,11 @@ func (e *edge) load(fsys fsx.FS, z *zipper, h Head) error {
 			continue
 		}
 		t := proof.Tile{Level: level, Index: index, Width: width}
-		b, err := readTile(fsys, z, t)
-		if err != nil {
+		b := bytes.NewBuffer(make([]byte, 0, proof.TileBytes))
+		if err := readTile(fsys, z, t, b); err != nil {
 			return missing(inLog(t.Path()), err)
 		}
-		e.tiles[level] = append(make([]byte, 0, proof.TileBytes), b...)
+		e.tiles[level] = b.Bytes()
 	}
 	tree, err := proof.NewTreeFrom(h.Size, e.hashes(h.Size))
 	if err != nil {
@@ -256,9 +288,11 @@ func (e *edge) load(fsys fsx.FS, z *zipper, h Head) error {
 	}
 	t := proof.Tile{Entries: true, Index: index, Width: width}
 	name := inLog(t.Path())
-	if e.bundle, err = readTile(fsys, z, t); err != nil {
+	var b bytes.Buffer
+	if err := readTile(fsys, z, t, &b); err != nil {
 		return missing(name, err)
 	}
+	e.bundle = b.Bytes()
 	leaves, err := leavesOf(e.bundle, width)
 	if err != nil {
 		return &IntegrityError{File: name, Reason: "a bundle", Err: err}

@@ -82,12 +82,24 @@ func put(fsys fsx.FS, name string, data []byte) error {
 	return fsys.Rename(tmp, name)
 }
 
-// A zipper compresses and inflates bundles. It is safe for concurrent use; its buffers are reused.
+// A zipper compresses and inflates bundles. It is safe for concurrent use; what it works with is reused.
 type zipper struct {
-	writers, readers sync.Pool
+	writers, readers, buffers sync.Pool
 }
 
-// deflate returns b in the gzip format: level 1, no name, no time, so that the header is the same ten bytes always.
+// buffer gives an empty buffer, which free takes back.
+func (z *zipper) buffer() *bytes.Buffer {
+	b, ok := z.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		b = new(bytes.Buffer)
+	}
+	b.Reset()
+	return b
+}
+
+func (z *zipper) free(b *bytes.Buffer) { z.buffers.Put(b) }
+
+// deflate writes b to dst in the gzip format: level 1, no name, no time, so that the header is the same ten bytes always.
 func (z *zipper) deflate(dst *bytes.Buffer, b []byte) error {
 	w, ok := z.writers.Get().(*gzip.Writer)
 	if !ok {
@@ -107,8 +119,8 @@ func (z *zipper) deflate(dst *bytes.Buffer, b []byte) error {
 
 var errInflate = errors.New("it does not inflate to a bundle")
 
-// inflate returns the bytes of one gzip member and nothing behind it, at most limit of them.
-func (z *zipper) inflate(b []byte, limit int64) ([]byte, error) {
+// inflate appends to dst the bytes of b, which must be one gzip member with nothing behind it and at most limit bytes in it.
+func (z *zipper) inflate(dst *bytes.Buffer, b []byte, limit int64) error {
 	src := bytes.NewReader(b)
 	r, ok := z.readers.Get().(*gzip.Reader)
 	var err error
@@ -118,21 +130,20 @@ func (z *zipper) inflate(b []byte, limit int64) ([]byte, error) {
 		r, err = gzip.NewReader(src)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errInflate, err)
+		return fmt.Errorf("%w: %w", errInflate, err)
 	}
 	defer z.readers.Put(r)
 	r.Multistream(false)
-	out := bytes.NewBuffer(make([]byte, 0, min(limit, int64(5*len(b)))))
-	n, err := io.Copy(out, io.LimitReader(r, limit+1))
+	n, err := io.Copy(dst, io.LimitReader(r, limit+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errInflate, err)
+		return fmt.Errorf("%w: %w", errInflate, err)
 	case n > limit:
-		return nil, fmt.Errorf("%w: more than %d bytes", errInflate, limit)
+		return fmt.Errorf("%w: more than %d bytes", errInflate, limit)
 	case src.Len() != 0:
-		return nil, fmt.Errorf("%w: %d bytes stand behind it", errInflate, src.Len())
+		return fmt.Errorf("%w: %d bytes stand behind it", errInflate, src.Len())
 	}
-	return out.Bytes(), nil
+	return nil
 }
 
 // A dirs makes directories and remembers which are durable. It is not safe for concurrent use.

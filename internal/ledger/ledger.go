@@ -37,7 +37,7 @@ type Options struct {
 
 	HeadStreams    int   // stream records kept in the head before half of them spill to a file; 0 for 4096
 	MaxUnpublished int64 // bytes of entries in memory, waiting to be published, before Append waits; 0 for 256 MiB
-	Workers        int   // goroutines that compress and write bundles at a publish; 0 for one a processor
+	Workers        int   // goroutines that write files at a publish, most of them waiting for the disk; 0 for eight a processor
 }
 
 // The limits of one group, and of what may wait to get into one.
@@ -131,7 +131,7 @@ func prepare(o Options) (*Ledger, error) {
 		maxUnpublished: orDefault(o.MaxUnpublished, 256<<20),
 		busy:           orDefault(o.PublishBusy, 100*time.Millisecond),
 		idle:           orDefault(o.PublishIdle, time.Second),
-		workers:        orDefault(o.Workers, runtime.GOMAXPROCS(0)),
+		workers:        orDefault(o.Workers, 8*runtime.GOMAXPROCS(0)),
 		streams:        newTable(o.FS, headStreams),
 		slots:          make(chan struct{}, maxQueued),
 		work:           make(chan struct{}, 1),

@@ -1,11 +1,13 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -233,11 +235,12 @@ func (l *Ledger) entry(seq uint64) ([]byte, error) {
 		return append([]byte(nil), l.pending[i].entry(seq)...), nil
 	}
 	l.mu.Unlock()
-	b, err := l.bundle(seq / proof.TileWidth)
+	i := int(seq % proof.TileWidth)
+	b, err := l.bundle(seq/proof.TileWidth, i)
 	if err != nil {
 		return nil, err
 	}
-	return b.entry(int(seq % proof.TileWidth))
+	return b.entry(i)
 }
 
 // An openBundle is a bundle in memory.
@@ -259,8 +262,8 @@ func (b *openBundle) entry(i int) ([]byte, error) {
 	return b.data[from+2 : b.ends[i]], nil
 }
 
-// A bundleCache keeps the full bundles read last, because receipts and repeated batches come in runs. The zero value is
-// ready; it is safe for concurrent use.
+// A bundleCache keeps the bundles read last, because receipts and repeated batches come in runs. What a partial one holds
+// stays right when it grows. The zero value is ready; it is safe for concurrent use.
 type bundleCache struct {
 	mu    sync.Mutex
 	order []*openBundle // most recently used last
@@ -270,13 +273,13 @@ type bundleCache struct {
 // maxCached bounds the cache in bytes.
 const maxCached = 16 << 20
 
-func (c *bundleCache) get(index uint64) *openBundle {
+// get returns a bundle that holds its i-th entry, or nil.
+func (c *bundleCache) get(index uint64, i int) *openBundle {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, b := range c.order {
-		if b.index == index {
-			copy(c.order[i:], c.order[i+1:])
-			c.order[len(c.order)-1] = b
+	for at, b := range c.order {
+		if b.index == index && i < len(b.ends) {
+			c.order = append(slices.Delete(c.order, at, at+1), b)
 			return b
 		}
 	}
@@ -286,6 +289,13 @@ func (c *bundleCache) get(index uint64) *openBundle {
 func (c *bundleCache) put(b *openBundle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for i, old := range c.order {
+		if old.index == b.index {
+			c.order = slices.Delete(c.order, i, i+1)
+			c.bytes -= len(old.data)
+			break
+		}
+	}
 	c.order = append(c.order, b)
 	c.bytes += len(b.data)
 	for c.bytes > maxCached && len(c.order) > 1 {
@@ -295,9 +305,9 @@ func (c *bundleCache) put(b *openBundle) {
 	}
 }
 
-// bundle reads the bundle of this index as wide as it is committed.
-func (l *Ledger) bundle(index uint64) (*openBundle, error) {
-	if b := l.bundles.get(index); b != nil {
+// bundle reads the bundle of this index, which must hold its i-th entry, as wide as it is committed.
+func (l *Ledger) bundle(index uint64, i int) (*openBundle, error) {
+	if b := l.bundles.get(index, i); b != nil {
 		return b, nil
 	}
 	data, t, err := l.readCommitted(proof.Tile{Entries: true, Index: index})
@@ -315,9 +325,7 @@ func (l *Ledger) bundle(index uint64) (*openBundle, error) {
 	if len(b.ends) != t.Width {
 		return nil, damaged(b.name, "it has %d entries", len(b.ends))
 	}
-	if t.Width == proof.TileWidth {
-		l.bundles.put(b)
-	}
+	l.bundles.put(b)
 	return b, nil
 }
 
@@ -327,9 +335,10 @@ func (l *Ledger) readCommitted(t proof.Tile) ([]byte, proof.Tile, error) {
 	size, _ := l.Head()
 	for {
 		t = tileAt(t, size)
-		b, err := readTile(l.fsys, &l.zip, t)
+		var b bytes.Buffer
+		err := readTile(l.fsys, &l.zip, t, &b)
 		if !errors.Is(err, fs.ErrNotExist) {
-			return b, t, err
+			return b.Bytes(), t, err
 		}
 		now, _ := l.Head()
 		if now == size {
