@@ -30,39 +30,61 @@ func (e *Emitter) commitLoop(w *spool.Writer) {
 		r := carry
 		carry = nil
 		if r == nil {
-			var ok bool
-			if r, ok = <-e.queue; !ok {
-				break
-			}
+			r = e.receive()
+		}
+		if r == nil {
+			break
 		}
 		c.take(r)
-	gather:
-		for len(c.ends) < proof.MaxBatch {
-			select {
-			case r, ok := <-e.queue:
-				if !ok {
-					break gather
-				}
-				if !c.take(r) {
-					carry = r
-					break gather
-				}
-			default:
-				break gather
+		for carry == nil && len(c.ends) < proof.MaxBatch {
+			if r = e.queued(); r == nil {
+				break
+			}
+			if !c.take(r) {
+				carry = r
 			}
 		}
 		c.commit(false)
 	}
-	c.commit(true)
+	if c.next > 1 { // a stream in which nothing was said needs no end
+		c.commit(true)
+	}
 	e.closeErr = c.failed
 	if err := w.Close(); err != nil && e.closeErr == nil {
 		e.closeErr = fmt.Errorf("close the spool: %w", err)
 	}
 }
 
+// receive waits for a request; nil when the emitter is closed and the queue empty.
+func (e *Emitter) receive() *request {
+	select {
+	case r := <-e.queue:
+		return r
+	case <-e.closing:
+		return e.queued()
+	}
+}
+
+// queued returns a request that waits already, or nil.
+func (e *Emitter) queued() *request {
+	select {
+	case r := <-e.queue:
+		return r
+	default:
+		return nil
+	}
+}
+
 // take encodes a request's events into the batch. It returns false where the batch is full; the request then starts the
-// next one. A request that the schema refuses is answered at once and leaves no trace.
-func (c *committer) take(r *request) bool {
+// next one. A request that the schema refuses is answered at once and leaves no trace; one that its caller has taken back
+// leaves none either.
+func (c *committer) take(r *request) (fits bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.taken {
+		return true
+	}
+	defer func() { r.taken = fits }()
 	if c.failed != nil {
 		r.result <- c.failed
 		return true
@@ -128,8 +150,7 @@ func (c *committer) write(final bool) error {
 		App: m.AppID, Environment: m.Environment, Key: m.Key, Stream: m.StreamID,
 		First: c.next, Count: len(c.ends), Root: proof.RootOf(c.leaves),
 		Prev: c.prev, HasPrev: c.hasPrev, Final: final,
-		Clock: proof.Clock{State: string(ev.State), OffsetUS: ev.OffsetUS, MaxErrorUS: ev.MaxErrorUS,
-			MonotonicUS: ev.MonotonicUS, Source: ev.Source, BootID: ev.BootID},
+		Clock: SealClock(ev),
 	}
 	note, err := proof.SignSeal(seal, c.e.o.Signer)
 	if err != nil {

@@ -43,26 +43,43 @@ type Options struct {
 // ErrClosed says that the emitter was closed before the event came.
 var ErrClosed = errors.New("the recorder is closed")
 
+// ErrUnknown says that a wait ended before its outcome was known.
+var ErrUnknown = errors.New("the outcome is not known")
+
 // ErrFailed says that a write to the spool failed earlier; the stream takes no more events. Whether the event that met
 // the failure is durable is unknown.
 var ErrFailed = errors.New("the spool cannot be written any more")
 
 // Emitter is one stream. All methods are safe for concurrent use.
 type Emitter struct {
-	o      Options
-	stream event.UUID
-	queue  chan *request
-	done   chan struct{} // closed when the committer has ended
-
-	mu     sync.RWMutex // held for reading while handing in, for writing by Close
-	closed bool
+	o       Options
+	stream  event.UUID
+	queue   chan *request
+	closing chan struct{} // closed by the first Close
+	once    sync.Once     // closes it
+	done    chan struct{} // closed when the committer has ended
 
 	closeErr error // set by the committer before done is closed
 }
 
+// request is one call of Emit. mu guards the events, which belong to the caller: the committer reads them while holding
+// it, and not at all once the caller has taken them back.
 type request struct {
+	mu     sync.Mutex
+	taken  bool // encoded, answered, or given up: the committer leaves the events alone from now on
 	events []*event.Event
 	result chan error // buffered: the committer never waits for a caller that gave up
+}
+
+// giveUp takes the events back; false where they are encoded already, and will become durable or not.
+func (r *request) giveUp() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.taken {
+		return false
+	}
+	r.taken = true
+	return true
 }
 
 // Open starts a new stream in a new spool. The spool is durable, and locked by this process, when Open returns.
@@ -78,7 +95,8 @@ func Open(o Options) (*Emitter, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Emitter{o: o, stream: stream, queue: make(chan *request, queueDepth), done: make(chan struct{})}
+	e := &Emitter{o: o, stream: stream, queue: make(chan *request, queueDepth),
+		closing: make(chan struct{}), done: make(chan struct{})}
 	go e.commitLoop(w)
 	return e, nil
 }
@@ -86,10 +104,10 @@ func Open(o Options) (*Emitter, error) {
 // Stream is the id of this emitter's stream.
 func (e *Emitter) Stream() event.UUID { return e.stream }
 
-// Emit makes the events durable, all or none, contiguous and in order, and fills their EventID, Timestamp, StreamID,
-// StreamSeq and Clock; the caller must not touch them until Emit returns. It returns an *event.Error where the schema
-// refuses one of them (nothing was recorded), ErrFailed or ErrClosed. Where ctx ends first, its error is returned and
-// the outcome is unknown: the events may still become durable.
+// Emit makes the events durable, all or none, contiguous and in order, and fills their EventID where it is zero, and
+// Timestamp, StreamID, StreamSeq and Clock; the caller must not touch them until Emit returns. It returns an *event.Error
+// where the schema refuses one of them (nothing was recorded), ErrFailed or ErrClosed. Where ctx ends first, its cause is
+// returned: with ErrUnknown where the events may still become durable, without where they will not.
 func (e *Emitter) Emit(ctx context.Context, events ...*event.Event) error {
 	if len(events) == 0 || len(events) > proof.MaxBatch {
 		return fmt.Errorf("emit %d events at once: allowed are 1 to %d", len(events), proof.MaxBatch)
@@ -97,31 +115,48 @@ func (e *Emitter) Emit(ctx context.Context, events ...*event.Event) error {
 	now := e.o.Clock.Now().Wall
 	ev := e.o.Clock.Evidence()
 	for _, x := range events {
-		id, err := e.NewID(now)
-		if err != nil {
-			return err
-		}
 		if x.EventID.IsZero() {
+			id, err := e.NewID(now)
+			if err != nil {
+				return err
+			}
 			x.EventID = id
 		}
 		x.Timestamp = now
 		x.StreamID = e.stream
-		x.Clock = clockOf(ev)
+		x.Clock = EventClock(ev)
 	}
 	r := &request{events: events, result: make(chan error, 1)}
-	if err := e.submit(ctx, r); err != nil {
-		return err
+	select {
+	case <-e.closing: // even where there is a place in the queue
+		return ErrClosed
+	default:
+	}
+	select {
+	case e.queue <- r:
+	case <-e.closing:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("not recorded: waiting for a place in the queue: %w", context.Cause(ctx))
 	}
 	select {
 	case err := <-r.result:
 		return err
+	case <-e.done: // the committer may have ended without seeing r
+		if r.giveUp() {
+			return ErrClosed
+		}
+		return <-r.result
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for the spool: %w", context.Cause(ctx))
+		if r.giveUp() {
+			return fmt.Errorf("not recorded: waiting for the spool: %w", context.Cause(ctx))
+		}
+		return fmt.Errorf("%w: waiting for the spool: %w", ErrUnknown, context.Cause(ctx))
 	}
 }
 
-// clockOf is what an event says of the clock: the full evidence stands once in the seal.
-func clockOf(ev clock.Evidence) *event.Clock {
+// EventClock is what an event says of the clock: the full evidence stands once in its seal.
+func EventClock(ev clock.Evidence) *event.Clock {
 	c := &event.Clock{Confidence: string(ev.Confidence())}
 	if ev.State != clock.Unknown {
 		maxError := ev.ErrorUS()
@@ -130,19 +165,10 @@ func clockOf(ev clock.Evidence) *event.Clock {
 	return c
 }
 
-// submit hands r to the committer. The read lock keeps Close from closing the queue under a sender.
-func (e *Emitter) submit(ctx context.Context, r *request) error {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	if e.closed {
-		return ErrClosed
-	}
-	select {
-	case e.queue <- r:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for a place in the queue: %w", context.Cause(ctx))
-	}
+// SealClock is the clock evidence of a seal.
+func SealClock(ev clock.Evidence) proof.Clock {
+	return proof.Clock{State: string(ev.State), OffsetUS: ev.OffsetUS, MaxErrorUS: ev.MaxErrorUS,
+		MonotonicUS: ev.MonotonicUS, Source: ev.Source, BootID: ev.BootID}
 }
 
 // NewID returns a fresh UUIDv7 for the given time.
@@ -154,15 +180,19 @@ func (e *Emitter) NewID(t time.Time) (event.UUID, error) {
 	return event.NewUUIDv7(t, random), nil
 }
 
-// Close makes durable what was handed in, seals the stream as final and gives up the spool's lock. It returns the error
-// that ended the stream, if one did. Later calls return the same.
-func (e *Emitter) Close() error {
-	e.mu.Lock()
-	if !e.closed {
-		e.closed = true
-		close(e.queue)
+// Close makes durable what was handed in, seals the stream as final where anything was recorded in it, and gives up the
+// spool's lock. It returns the error that ended the stream, if one did. Later calls return the same. It waits for the disk
+// as long as that takes: see CloseContext.
+func (e *Emitter) Close() error { return e.CloseContext(context.Background()) }
+
+// CloseContext is Close with a bound on the wait. Where ctx ends first, its cause is returned with ErrUnknown, and the
+// closing goes on by itself.
+func (e *Emitter) CloseContext(ctx context.Context) error {
+	e.once.Do(func() { close(e.closing) })
+	select {
+	case <-e.done:
+		return e.closeErr
+	case <-ctx.Done():
+		return fmt.Errorf("%w: closing the spool: %w", ErrUnknown, context.Cause(ctx))
 	}
-	e.mu.Unlock()
-	<-e.done
-	return e.closeErr
 }

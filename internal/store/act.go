@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/emitter"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/proof"
 )
@@ -16,72 +18,95 @@ const (
 	actEnrol      = "enrol"      // subject: id of the key
 	actClose      = "close"      // subject: the dead stream
 	actRefuse     = "refuse"     // subject: stream and number of the refused event
+	actReject     = "reject"     // subject: the stream whose spool holds what cannot be taken
 	actQuarantine = "quarantine" // subject: stream and segment
 )
 
+const (
+	// actBatch keeps a batch of the store's own events below proof.MaxBatchBytes: each is far smaller than 8 KiB.
+	actBatch = 100
+	// storeApp is the app_id of the store's own events. They have no environment.
+	storeApp = "stet"
+	// maxSquatted bounds how many ids an act tries that somebody else has taken.
+	maxSquatted = 16
+)
+
+// actStream finds the stream of an act, and how far it is. Its id is no secret, so somebody else may have opened a
+// stream under it, to keep the act from happening: then the next id is the act's. Whose a stream is never changes, so
+// that every round comes to the same one.
+func (r *drain) actStream(kind, subject string, time48 [6]byte) (id event.UUID, state ledger.StreamState, there bool, err error) {
+	mine := ledger.OwnerOf(r.keys.Store.VKey, storeApp, "")
+	for i := range maxSquatted {
+		name := subject
+		if i > 0 {
+			name = fmt.Sprintf("%s\n%d", subject, i)
+		}
+		id = event.DeriveUUID(kind, name, time48)
+		state, there, err = r.l.Stream(id.String())
+		if err != nil || !there || state.Owner == mine {
+			return id, state, there, err
+		}
+	}
+	return id, state, false, &ledger.IntegrityError{File: "streams", Reason: fmt.Sprintf("all ids for the act %q about %s are taken by others", kind, subject)}
+}
+
+// acted says whether an act has begun.
+func (r *drain) acted(kind, stream string) (bool, error) {
+	_, _, there, err := r.actStream(kind, stream, time48(stream))
+	return there, err
+}
+
 // act records events about a subject, sealed by the store's own key, all or none, once. More than a batch takes are
-// recorded in several batches; the order of events must be the same each time.
-func (r *drain) act(ctx context.Context, kind, subject string, time48 [6]byte, events []*event.Event) error {
-	stream := event.DeriveUUID(kind, subject, time48)
-	state, ok, err := r.l.Stream(stream.String())
-	if err != nil {
-		return err
+// recorded in several batches; the order of events must be the same each time. It returns how many were recorded now.
+func (r *drain) act(ctx context.Context, kind, subject string, time48 [6]byte, events []*event.Event) (int, error) {
+	stream, state, there, err := r.actStream(kind, subject, time48)
+	if err != nil || there && state.Final {
+		return 0, err
 	}
-	if ok && state.Final {
-		return nil
+	before := 0
+	if there {
+		before = int(state.Next - 1)
 	}
-	done := 0
-	if ok {
-		done = int(state.Next - 1)
-	}
-	if done > len(events) {
-		return fmt.Errorf("stream %s has %d events where at most %d are possible", stream, done, len(events))
+	if before >= len(events) {
+		return 0, &ledger.IntegrityError{File: "streams", Reason: fmt.Sprintf("stream %s of the act %q about %s has %d events and is open, where %d are all", stream, kind, subject, before, len(events))}
 	}
 	signer, err := r.keys.Store.NoteSigner()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	now, ev := r.s.now(), r.s.clock.Evidence()
-	// The last batch is cut first so that one loop serves: an act of no events still closes its stream.
-	for first := true; first || done < len(events); first = false {
-		n := min(len(events)-done, batchEvents)
+	prev, hasPrev := state.LastSeal, state.Sealed
+	for done := before; done < len(events); {
+		n := min(len(events)-done, actBatch)
+		now, ev := r.s.now(), r.s.clock.Evidence()
 		seal := proof.Seal{App: storeApp, Key: r.keys.Store.VKey, Stream: stream.String(), First: uint64(done + 1), Count: n,
-			Prev: state.LastSeal, HasPrev: state.Sealed, Final: done+n == len(events),
-			Clock: proof.Clock{State: string(ev.State), OffsetUS: ev.OffsetUS, MaxErrorUS: ev.MaxErrorUS, MonotonicUS: ev.MonotonicUS, Source: ev.Source, BootID: ev.BootID}}
+			Prev: prev, HasPrev: hasPrev, Final: done+n == len(events), Clock: emitter.SealClock(ev)}
 		items := make([]ledger.Item, n)
 		leaves := make([]proof.Hash, n)
 		for i, e := range events[done : done+n] {
 			e.Timestamp, e.StreamID, e.StreamSeq = now, stream, uint64(done+i+1)
-			maxError := ev.ErrorUS()
-			e.Clock = &event.Clock{Confidence: string(ev.Confidence()), MaxErrorUS: &maxError}
+			e.Clock = emitter.EventClock(ev)
 			if e.EventID.IsZero() {
 				e.EventID = event.DeriveUUID("event", fmt.Sprintf("%s/%d", stream, e.StreamSeq), time48)
 			}
 			b, err := r.s.codec.Append(nil, e)
 			if err != nil {
-				return fmt.Errorf("%s: %w", e.EventType, err)
+				return done - before, fmt.Errorf("the store's own %s: %w", e.EventType, err)
 			}
 			items[i].Event, leaves[i] = b, proof.LeafHash(b)
 		}
 		seal.Root = proof.RootOf(leaves)
 		note, err := proof.SignSeal(seal, signer)
 		if err != nil {
-			return err
+			return done - before, err
 		}
 		if _, err := r.l.Append(ctx, ledger.Batch{Via: proof.Via{Kind: proof.ViaStore}.Append(nil), Items: items, Seal: note}); err != nil {
-			return err
+			return done - before, err
 		}
 		done += n
-		state.LastSeal, state.Sealed = proof.SealHash(note), true
+		prev, hasPrev = proof.SealHash(note), true
 	}
-	return nil
+	return len(events) - before, nil
 }
-
-// batchEvents keeps a batch of the store's own events below proof.MaxBatchBytes: each is far smaller than 8 KiB.
-const batchEvents = 100
-
-// storeApp is the app_id of the store's own events.
-const storeApp = "stet"
 
 // own makes an event of the store's own.
 func (s *Store) own(typ string) *event.Event { return s.sign(&event.Event{EventType: typ}) }
@@ -93,9 +118,7 @@ func (s *Store) sign(e *event.Event) *event.Event {
 	e.UserID, e.SourceIP, e.Principal = b.UserID, b.SourceIP, b.Principal
 	e.CodeLocation = "internal/store"
 	e.EntryPoint = &event.EntryPoint{Kind: "function", Name: "drain"}
-	for path, excuse := range e.Absent {
-		b.Absent[path] = excuse
-	}
+	maps.Copy(b.Absent, e.Absent)
 	e.Absent, e.Derived = b.Absent, b.Derived
 	for _, m := range []map[string]string{e.Absent, e.Derived} {
 		delete(m, "entry_point")
@@ -103,6 +126,9 @@ func (s *Store) sign(e *event.Event) *event.Event {
 	}
 	return e
 }
+
+// maxReference bounds the value of an event's reference, in bytes (SCHEMA).
+const maxReference = 256
 
 // enrol records a key before the first batch that it sealed. Entry 0 of a ledger enrols the store's own key, and is
 // sealed by it; from then on the store's word counts for the others. Whoever can write into a store's spool directory is
@@ -116,30 +142,14 @@ func (r *drain) enrol(ctx context.Context, vkey string) error {
 	e.InteractionID = id
 	e.Object = &event.Object{Type: "emitter_key", ID: id}
 	e.Action = "enrol"
-	if err := r.act(ctx, actEnrol, id, [6]byte{}, []*event.Event{e}); err != nil {
+	if len(vkey) <= maxReference { // otherwise every seal that it makes still says it
+		e.References = []event.Reference{{Kind: "vkey", Value: vkey}}
+	}
+	if _, err := r.act(ctx, actEnrol, id, [6]byte{}, []*event.Event{e}); err != nil {
 		return err
 	}
 	r.enrolled[vkey] = true
 	return nil
-}
-
-// refuse makes the stub of an event that can never be accepted. Its bytes are kept in quarantine and the reason is
-// recorded before the stub takes the event's number, so that a crash in between repeats both.
-func (r *drain) refuse(ctx context.Context, stream string, seq uint64, raw []byte, why error) (*ledger.Stub, error) {
-	subject := fmt.Sprintf("%s-%d", stream, seq)
-	if err := r.s.quarantine(subject+".json", raw); err != nil {
-		return nil, err
-	}
-	e := r.s.own("event_refused")
-	e.InteractionID = stream
-	e.Object = &event.Object{Type: "event", ID: subject}
-	e.Action = "refuse"
-	e.Status, e.StatusReason = event.StatusDenied, why.Error()
-	if err := r.act(ctx, actRefuse, subject, time48(stream), []*event.Event{e}); err != nil {
-		return nil, err
-	}
-	r.d.Refused++
-	return &ledger.Stub{Leaf: proof.LeafHash(raw), Reason: why.Error()}, nil
 }
 
 // time48 is what a derived id inherits from the stream it is about, so that it sorts beside it.

@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/stetlog/stet/event"
@@ -11,14 +14,40 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// close records, for each run that a dead process left open, that it was lost: once, because the act's stream is derived
-// from the dead stream. The stream must be drained and published.
-func (r *drain) close(ctx context.Context, d dead) error {
-	state, ok, err := r.l.Stream(d.stream)
-	if err != nil || !ok || state.Final {
-		return err // nothing was ever recorded, or the process said itself that it was done
+// closeDead closes the streams of the dead that did not close them themselves. It reads what they did from the log, so
+// that must be published first.
+func (r *drain) closeDead(ctx context.Context) error {
+	published := false
+	for _, d := range r.dead {
+		state, ok, err := r.l.Stream(d.stream)
+		if err != nil {
+			return err
+		}
+		if !ok || !state.Sealed || state.Final {
+			continue // nothing was ever recorded, or the process said itself that it was done
+		}
+		if _, act, there, err := r.actStream(actClose, d.stream, time48(d.stream)); err != nil {
+			return err
+		} else if there && act.Final {
+			continue // by a round that ended before the spool was gone
+		}
+		if !published {
+			if _, err := r.l.Publish(ctx); err != nil {
+				return err
+			}
+			published = true
+		}
+		if err := r.close(ctx, d, state.LastSealSeq); err != nil {
+			return fmt.Errorf("close stream %s: %w", d.stream, err)
+		}
 	}
-	items, err := r.unended(ctx, state.LastSealSeq)
+	return nil
+}
+
+// close records, for each run that a dead process left open, that it was lost: once, because the act's stream is derived
+// from the dead stream. sealSeq is where the stream's last seal stands.
+func (r *drain) close(ctx context.Context, d drained, sealSeq uint64) error {
+	items, err := r.unended(ctx, d.stream, sealSeq)
 	if err != nil || len(items) == 0 {
 		return err
 	}
@@ -32,67 +61,103 @@ func (r *drain) close(ctx context.Context, d dead) error {
 			lost = append(lost, r.s.sign(story.Lost(run, story.Evidence{PID: int64(d.meta.PID)})))
 		}
 	}
-	if err := r.act(ctx, actClose, d.stream, time48(d.stream), lost); err != nil {
-		return err
+	if len(lost) == 0 {
+		return nil
 	}
-	r.d.Lost += len(lost)
-	return nil
+	n, err := r.act(ctx, actClose, d.stream, time48(d.stream), lost)
+	r.d.Lost += n
+	return err
 }
 
-// unended reads a stream backwards, seal by seal from the one at sealSeq, and returns the start of each run that has no
-// outcome in it. Backwards, because then only what is open has to be kept: a worker may have run a million jobs. A run
-// is ended by the process that started it, so its own stream decides.
-func (r *drain) unended(ctx context.Context, sealSeq uint64) ([]story.Item, error) {
+// unended reads a stream backwards, seal by seal from the one at sealSeq, and returns what says most of each run that has
+// no outcome in it: how it was asked for, its start, and its last sign of life. Backwards, because then only what is open
+// has to be kept: a worker may have run a million jobs. A run is ended by the process that started it, so its own stream
+// decides.
+func (r *drain) unended(ctx context.Context, stream string, sealSeq uint64) ([]story.Item, error) {
 	size, _ := r.l.Head()
 	log := &bundles{src: r.s.Source(), size: size}
-	ended := map[string]bool{}
-	var open []story.Item
+	w := walk{ended: map[string]bool{}, alive: map[string]bool{}, started: map[string]bool{}}
 	for at := &sealSeq; at != nil; {
 		e, err := log.entry(ctx, *at)
 		if err != nil {
 			return nil, err
 		}
 		if e.Seal == nil {
-			return nil, &ledger.IntegrityError{Seq: *at, HasSeq: true, File: "log", Reason: "a seal was expected here"}
+			return nil, log.damaged(*at, "a seal was expected here", nil)
 		}
 		seal, err := proof.ParseSeal(e.Seal.Note)
 		if err != nil {
-			return nil, err
+			return nil, log.damaged(*at, "the seal cannot be read", err)
+		}
+		if seal.Stream != stream || uint64(seal.Count) > *at || e.Seal.PrevSeq != nil && *e.Seal.PrevSeq >= *at {
+			return nil, log.damaged(*at, "the seal is not the one of stream "+stream+" that belongs here", nil)
 		}
 		for i := range uint64(seal.Count) {
-			item, err := log.entry(ctx, *at-1-i)
+			seq := *at - 1 - i
+			entry, err := log.entry(ctx, seq)
 			if err != nil {
 				return nil, err
 			}
-			if item.Event == nil {
+			if entry.Event == nil {
 				continue // a stub
 			}
-			ref, err := r.s.codec.Check(item.Event)
-			if err != nil {
-				return nil, err
-			}
-			switch string(ref.EventType) {
-			case "job_succeeded", "job_failed", "job_aborted":
-				ended[string(ref.RunID)] = true
-			case "job_started":
-				if ended[string(ref.RunID)] {
-					continue
-				}
-				started, err := event.Parse(item.Event)
-				if err != nil {
-					return nil, err
-				}
-				received, err := event.ParseTime(item.ReceivedAt)
-				if err != nil {
-					return nil, err
-				}
-				open = append(open, story.Item{Seq: item.Seq, HasSeq: true, ReceivedAt: received, KeyID: proof.KeyID(seal.Key), Event: started})
+			if err := w.event(r.s.codec, entry, seal.Key); err != nil {
+				return nil, log.damaged(seq, "the event cannot be read", err)
 			}
 		}
 		at = e.Seal.PrevSeq
 	}
-	slices.Reverse(open)
-	return open, nil
+	slices.Reverse(w.items)
+	return w.items, nil
+}
+
+// walk collects, from a stream's last event to its first, what is kept of its open runs.
+type walk struct {
+	items   []story.Item
+	ended   map[string]bool // runs
+	alive   map[string]bool // runs whose last sign of life is kept
+	started map[string]bool // jobs with a run that is open
+}
+
+// maxAlive bounds the signs of life that are kept, because they need not be of runs that the stream started.
+const maxAlive = 10_000
+
+func (w *walk) event(codec *event.Codec, e proof.Entry, vkey string) error {
+	ref, err := codec.Check(e.Event)
+	if err != nil {
+		return err
+	}
+	run, job := string(ref.RunID), string(ref.JobID)
+	switch string(ref.EventType) {
+	case "job_succeeded", "job_failed", "job_aborted":
+		w.ended[run] = true
+		return nil
+	case "job_heartbeat":
+		if w.ended[run] || w.alive[run] || len(w.alive) >= maxAlive {
+			return nil
+		}
+		w.alive[run] = true
+	case "job_started":
+		if w.ended[run] {
+			return nil
+		}
+		w.started[job] = true
+	case "job_submitted":
+		if !w.started[job] {
+			return nil
+		}
+	default:
+		return nil
+	}
+	item := story.Item{Seq: e.Seq, HasSeq: true, KeyID: proof.KeyID(vkey)}
+	if item.Event, err = event.Parse(e.Event); err != nil {
+		return err
+	}
+	if item.ReceivedAt, err = event.ParseTime(e.ReceivedAt); err != nil {
+		return err
+	}
+	w.items = append(w.items, item)
+	return nil
 }
 
 // bundles reads entries of a log of size entries, and keeps the last bundle: walking backwards asks for the same one
@@ -100,28 +165,46 @@ func (r *drain) unended(ctx context.Context, sealSeq uint64) ([]story.Item, erro
 type bundles struct {
 	src     logread.Source
 	size    uint64
+	path    string
 	first   uint64
 	entries [][]byte
 }
 
+func (b *bundles) damaged(seq uint64, reason string, err error) error {
+	return &ledger.IntegrityError{Seq: seq, HasSeq: true, File: logread.StoreLog + "/" + b.path, Reason: reason, Err: err}
+}
+
 func (b *bundles) entry(ctx context.Context, seq uint64) (proof.Entry, error) {
-	t, first := logread.Bundle(seq, b.size)
-	if b.entries == nil || first != b.first {
-		data, err := b.src.Fetch(ctx, t.Path())
+	if seq >= b.size {
+		return proof.Entry{}, b.damaged(seq, "the log ends before it", nil)
+	}
+	if t, first := logread.Bundle(seq, b.size); b.entries == nil || first != b.first {
+		b.path, b.first, b.entries = t.Path(), first, nil
+		data, err := b.src.Fetch(ctx, b.path)
+		var damage *logread.DamageError
+		if errors.As(err, &damage) || errors.Is(err, fs.ErrNotExist) {
+			return proof.Entry{}, b.damaged(seq, "the bundle cannot be right", err)
+		}
 		if err != nil {
 			return proof.Entry{}, err
 		}
-		b.first, b.entries = first, b.entries[:0]
 		for len(data) > 0 {
 			var e []byte
 			if e, data, err = proof.NextBundleEntry(data); err != nil {
-				return proof.Entry{}, &ledger.IntegrityError{Seq: seq, HasSeq: true, File: t.Path(), Reason: "the bundle is damaged", Err: err}
+				return proof.Entry{}, b.damaged(seq, "the bundle is damaged", err)
 			}
 			b.entries = append(b.entries, e)
 		}
 	}
-	if seq-first >= uint64(len(b.entries)) {
-		return proof.Entry{}, &ledger.IntegrityError{Seq: seq, HasSeq: true, File: t.Path(), Reason: "the bundle ends before it"}
+	if seq-b.first >= uint64(len(b.entries)) {
+		return proof.Entry{}, b.damaged(seq, "the bundle ends before it", nil)
 	}
-	return proof.ParseEntry(b.entries[seq-first])
+	e, err := proof.ParseEntry(b.entries[seq-b.first])
+	if err == nil && e.Seq != seq {
+		err = fmt.Errorf("it says that it is entry %d", e.Seq)
+	}
+	if err != nil {
+		return proof.Entry{}, b.damaged(seq, "the entry cannot be read", err)
+	}
+	return e, nil
 }

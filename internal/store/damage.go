@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"time"
+	"strings"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
@@ -14,48 +12,87 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// quarantineDir keeps what could not be taken in, for a person to look at. stet never deletes from it.
-const quarantineDir = "quarantine"
-
-func (s *Store) now() time.Time { return s.clock.Now().Wall }
-
-// quarantine keeps bytes; a name that is taken holds the same bytes, from a round that a crash cut short.
-func (s *Store) quarantine(name string, b []byte) error {
-	if err := fsx.MkdirAll(s.FS, quarantineDir, 0o700); err != nil {
-		return err
+// refuse makes the stub of an event that can never be accepted. Its bytes are kept in quarantine and the reason is
+// recorded before the stub takes the event's number, so that a crash in between repeats both.
+func (r *drain) refuse(ctx context.Context, stream string, seq uint64, raw []byte, why error) (*ledger.Stub, error) {
+	subject := fmt.Sprintf("%s-%d", stream, seq)
+	if err := r.s.quarantine(subject+".json", raw); err != nil {
+		return nil, err
 	}
-	path := quarantineDir + "/" + name
-	if _, err := s.FS.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	reason := plain(why.Error())
+	e := r.s.own("event_refused")
+	e.InteractionID = stream
+	e.Object = &event.Object{Type: "event", ID: subject}
+	e.Action = "refuse"
+	e.Status, e.StatusReason = event.StatusDenied, reason
+	if _, err := r.act(ctx, actRefuse, subject, time48(stream), []*event.Event{e}); err != nil {
+		return nil, err
 	}
-	return fsx.Replace(s.FS, path, b, 0o600)
+	r.d.Refused++
+	return &ledger.Stub{Leaf: proof.LeafHash(raw), Reason: reason}, nil
 }
 
-// damaged records which segments of a dead stream's spool could not be read, and keeps them. The numbers that were in
-// them have been declared lost where a later batch showed how far they went; the end of a stream that is lost with its
-// last segment leaves no number to count.
-func (r *drain) damaged(ctx context.Context, stream string, report spool.Report) error {
+// quarantine keeps bytes, durably. A name that is taken holds the same bytes, from a round that was cut short; they are
+// written again, because nobody knows whether they had become durable.
+func (s *Store) quarantine(name string, b []byte) error {
+	if err := fsx.MkdirAll(s.FS, spool.QuarantineDir, 0o700); err != nil {
+		return err
+	}
+	return fsx.Replace(s.FS, spool.QuarantineDir+"/"+name, b, 0o600)
+}
+
+// reject records, once a stream, that its spool holds what the log does not take: a broken seal, another's stream, other
+// content under numbers that are taken. It comes before anything is declared lost because of it, and makes the spool
+// evidence for good.
+func (r *drain) reject(ctx context.Context, stream, typ, why string) error {
+	r.d.Damaged = append(r.d.Damaged, Left{stream, why})
+	e := r.s.own(typ)
+	e.InteractionID = stream
+	e.Object = &event.Object{Type: "spool", ID: stream}
+	e.Action = "quarantine"
+	e.Status, e.StatusReason = event.StatusFailure, plain(why)
+	_, err := r.act(ctx, actReject, stream, time48(stream), []*event.Event{e})
+	return err
+}
+
+// damaged records, once a segment, which segments of a spool could not be read, and returns their names: they are
+// evidence. The numbers that were in them have been declared lost where a later batch showed how far they went; the end of
+// a stream that is lost with its last segment leaves no number to count. The last segment of a living owner waits.
+func (r *drain) damaged(ctx context.Context, stream string, report spool.Report, gone bool) (segments []string, err error) {
+	last := ""
+	if n := len(report.Segments); n > 0 && !gone {
+		last = report.Segments[n-1]
+	}
+	seen := map[string]bool{last: true}
 	for _, dmg := range report.Damaged {
+		if seen[dmg.Segment] {
+			continue
+		}
+		seen[dmg.Segment] = true
+		why := fmt.Sprintf("segment %s is damaged at byte %d, behind number %d of the stream: %s", dmg.Segment, dmg.Offset, dmg.AfterSeq, dmg.Reason)
+		r.d.Damaged = append(r.d.Damaged, Left{stream, why})
 		subject := stream + "-" + dmg.Segment
 		e := r.s.own("spool_quarantined")
 		e.InteractionID = stream
 		e.Object = &event.Object{Type: "spool_segment", ID: subject}
 		e.Action = "quarantine"
-		e.Status = event.StatusFailure
-		e.StatusReason = fmt.Sprintf("damaged at byte %d, behind event %d of the stream: %s", dmg.Offset, dmg.AfterSeq, dmg.Reason)
-		if err := r.act(ctx, actQuarantine, subject, time48(stream), []*event.Event{e}); err != nil {
-			return err
+		e.Status, e.StatusReason = event.StatusFailure, plain(why)
+		if _, err := r.act(ctx, actQuarantine, subject, time48(stream), []*event.Event{e}); err != nil {
+			return nil, err
 		}
-		if err := spool.Quarantine(r.s.FS, spool.Dir, stream, dmg.Segment); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+		segments = append(segments, dmg.Segment)
 	}
-	return nil
+	return segments, nil
 }
 
-// lose declares the numbers that a damaged segment held, once a batch behind them shows how many there were.
-func (r *drain) lose(ctx context.Context, stream string, seal proof.Seal, next uint64) error {
-	_, err := r.l.AppendLoss(ctx, proof.Via{Kind: proof.ViaStore}.Append(nil), ledger.Loss{Stream: stream, First: next, Last: seal.First - 1,
-		Reason: "a segment of the stream's spool was damaged", Owner: ledger.OwnerOf(seal.Key, seal.App, seal.Environment)})
-	return err
+// plain makes a reason fit for a stub: printable ASCII of at most proof.MaxReason bytes, which is also what an event
+// allows for a status_reason. What it is about may come from a hostile spool.
+func plain(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return '?'
+		}
+		return c
+	}, s)
+	return s[:min(len(s), proof.MaxReason/2)] // half: every quotation mark is escaped once more in the event's limit
 }

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
-	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
-	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/ledger"
-	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/proof"
 )
@@ -20,14 +18,15 @@ type Drained struct {
 	Busy       bool // somebody else holds the lock and does it
 	Batches    int
 	Events     int
-	Refused    int // events that stand as stubs in the ledger, their bytes in quarantine
-	Lost       int // runs of dead processes, recorded as job_lost
-	Left       []Left
+	Refused    int    // events that stand as stubs in the ledger, their bytes in quarantine
+	Lost       int    // runs of dead processes, recorded as job_lost
+	Left       []Left // spools that are not drained to their end, or not removed
+	Damaged    []Left // spools of which something could not be taken in; it is recorded, and kept in quarantine
 	Size       uint64
 	Checkpoint []byte // the log's latest; nil when Busy
 }
 
-// Left is a spool that was not drained, and why.
+// Left is a spool, and why it is named.
 type Left struct {
 	Stream string
 	Why    string
@@ -36,9 +35,16 @@ type Left struct {
 // maxRounds bounds how often Drain looks again; each look that finds something makes progress.
 const maxRounds = 64
 
-// Drain brings every spool's sealed batches into the ledger, publishes, closes the streams of dead processes, and
-// removes their spools. Whoever calls it while another process does gets Busy at once. When it returns nil, everything
-// that was spooled before the call is durable under a signed checkpoint, or named in Left.
+// Drain brings every spool's sealed batches into the ledger, closes the streams of dead processes, publishes, and
+// removes what is drained. Whoever calls it while another process does gets Busy at once. When it returns nil, everything
+// that was spooled before the call is durable under a signed checkpoint that this computer remembers, or named in Left
+// or Damaged.
+//
+// What is wrong with one spool never keeps it from the others, and never fails Drain: a spool is its emitter's word, and
+// what it cannot tell any more is declared lost, recorded by an event of the store's own, and kept in quarantine. Damage
+// of what the store itself is responsible for (marker, keys, ledger) is a *ledger.IntegrityError, and so is a log that
+// contradicts a checkpoint that this computer has seen; then nothing is added or removed. After any error the next call
+// goes on where this one stopped.
 func (s *Store) Drain(ctx context.Context) (d Drained, err error) {
 	for range maxRounds {
 		lock, err := s.FS.TryLock(lockFile)
@@ -80,6 +86,7 @@ func (s *Store) waiting(d Drained) (bool, error) {
 		if left[stream] {
 			continue
 		}
+		// Who drains meanwhile may take this for a living owner; but it looks again after us.
 		switch own, err := spool.Own(s.FS, spool.Dir, stream); {
 		case err == nil:
 			return true, own.Close()
@@ -98,31 +105,62 @@ type drain struct {
 	keys  Keys
 	seals proof.SealVerifier
 	d     *Drained
-	dead  []dead // streams whose owner is gone, drained
+
+	dead  []drained // in the order of their ids
+	alive []drained
 
 	enrolled map[string]bool // keys that this round has found enrolled
 }
 
-// dead is a stream whose owner is gone.
-type dead struct {
-	stream string
-	meta   spool.Meta
+// drained is a spool that was read to its end.
+type drained struct {
+	stream   string
+	meta     spool.Meta
+	segments []string // file names, oldest first
+	damaged  []string // those of segments that go to quarantine
+	next     uint64   // the stream_seq behind what the ledger has
 }
 
-func (s *Store) drainLocked(ctx context.Context, d *Drained) (err error) {
+func (s *Store) drainLocked(ctx context.Context, d *Drained) error {
 	l, keys, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
 	r := &drain{s: s, l: l, keys: keys, d: d, enrolled: map[string]bool{}}
-	if err := r.enrol(ctx, keys.Store.VKey); err != nil {
-		return fmt.Errorf("first entry: %w", err)
-	}
-	if err := spool.Clean(s.FS, spool.Dir); err != nil {
+	// Closing the ledger publishes what was appended and empties the journal, both under one head; so nothing is
+	// published before, unless the dead must be closed.
+	if err := errors.Join(r.append(ctx), l.Close()); err != nil {
 		return err
 	}
-	streams, err := spool.List(s.FS, spool.Dir)
+	msg := l.Checkpoint()
+	cp, err := s.remember(ctx, keys, msg, len(r.dead)+len(r.alive) > 0)
+	if err != nil {
+		return err
+	}
+	d.Size, d.Checkpoint = cp.Size, msg
+	// Only now is everything under a checkpoint that this computer will remember: the spools may go.
+	for _, x := range r.dead {
+		if err := r.remove(x); err != nil {
+			d.Left = append(d.Left, Left{x.stream, "it is in the log, but could not be removed: " + err.Error()})
+		}
+	}
+	for _, x := range r.alive {
+		if err := r.trim(x); err != nil {
+			d.Left = append(d.Left, Left{x.stream, "what the log has of it could not be trimmed: " + err.Error()})
+		}
+	}
+	return nil
+}
+
+// append brings everything that is to be added into the journal.
+func (r *drain) append(ctx context.Context) error {
+	if err := r.enrol(ctx, r.keys.Store.VKey); err != nil {
+		return fmt.Errorf("first entry: %w", err)
+	}
+	if err := spool.Clean(r.s.FS, spool.Dir); err != nil {
+		return err
+	}
+	streams, err := spool.List(r.s.FS, spool.Dir)
 	if err != nil {
 		return err
 	}
@@ -131,165 +169,104 @@ func (s *Store) drainLocked(ctx context.Context, d *Drained) (err error) {
 			return fmt.Errorf("spool %s: %w", stream, err)
 		}
 	}
-	if err := r.publish(ctx); err != nil {
-		return err
-	}
-	if len(r.dead) == 0 {
-		return nil
-	}
-	for _, dead := range r.dead {
-		if err := r.close(ctx, dead); err != nil {
-			return fmt.Errorf("close stream %s: %w", dead.stream, err)
-		}
-	}
-	if err := r.publish(ctx); err != nil {
-		return err
-	}
-	// Only now is everything under a checkpoint that this computer will remember: the spools may go.
-	for _, dead := range r.dead {
-		if err := spool.Remove(s.FS, spool.Dir, dead.stream); err != nil {
-			return fmt.Errorf("remove spool %s: %w", dead.stream, err)
-		}
-	}
-	return nil
+	return r.closeDead(ctx)
 }
 
-func (r *drain) publish(ctx context.Context) error {
-	msg, err := r.l.Publish(ctx)
-	if err != nil {
-		return err
-	}
-	cp, err := proof.ParseCheckpointText(msg)
-	if err != nil {
-		return err
-	}
-	now := known.Checkpoint{Checkpoint: cp, VKey: r.keys.Log.VKey, Note: msg}
-	if err := r.s.Known.Agrees(now, logread.Hashes(ctx, r.s.Source(), cp.Size)); err != nil {
-		return err
-	}
-	r.d.Size, r.d.Checkpoint = cp.Size, msg
-	return r.s.Known.Remember(now)
-}
-
-// stream drains one spool. A stream whose owner lives is drained as far as it goes.
+// stream drains one spool. A stream whose owner lives is drained as far as it goes. An error is the ledger's, the
+// store's or the context's, never the spool's.
 func (r *drain) stream(ctx context.Context, stream string) error {
 	own, err := spool.Own(r.s.FS, spool.Dir, stream)
 	gone := err == nil
 	switch {
 	case gone:
-		defer func() { _ = own.Close() }() // released with the process anyway
+		// Once is enough: whoever is dead stays dead, and no second process ever writes to a spool.
+		if err := own.Close(); err != nil {
+			return err
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case !errors.Is(err, fsx.ErrLocked):
-		return err
+		r.left(stream, err.Error())
+		return nil
 	}
 	meta, err := spool.ReadMeta(r.s.FS, spool.Dir, stream)
 	if err == nil && meta.MachineID != "" && meta.MachineID != r.s.where.Machine.Text {
 		// Its lock says nothing here, and its boot and process ids mean others.
-		r.d.Left = append(r.d.Left, Left{stream, fmt.Sprintf("it belongs to another machine, %s: drain it there", meta.Host)})
+		r.left(stream, fmt.Sprintf("it belongs to another machine, %s: drain it there", meta.Host))
 		return nil
 	}
 	state, _, err := r.l.Stream(stream)
 	if err != nil {
 		return err
 	}
-	report, err := spool.Read(r.s.FS, spool.Dir, stream, max(state.Next, 1), func(b spool.Batch) error { return r.batch(ctx, stream, b) })
-	if err != nil {
-		return err
-	}
-	if !gone {
+	in := r.intake(stream, max(state.Next, 1))
+	report, err := in.read(ctx, gone)
+	switch {
+	case in.fatal != nil:
+		return in.fatal
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	}
-	if err := r.damaged(ctx, stream, report); err != nil {
-		return err
-	}
-	r.dead = append(r.dead, dead{stream, report.Meta})
-	return nil
-}
-
-// owner is the user that a spool belongs to, which the kernel says; nil where it does not.
-func (s *Store) owner(stream string) *uint32 {
-	fi, err := s.FS.Stat(spool.Dir + "/" + stream)
-	if err != nil {
-		return nil
-	}
-	uid, ok := fsx.Owner(fi)
-	if !ok {
-		return nil
-	}
-	n := uint32(uid)
-	return &n
-}
-
-// batch checks one sealed batch and brings it into the journal. What the batch itself is must hold: seal, numbers,
-// stream. An event in it that can never be accepted becomes a stub, so that it does not block its stream.
-func (r *drain) batch(ctx context.Context, stream string, b spool.Batch) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	seal, err := r.seals.Open(b.Seal)
-	if err != nil {
-		return err
-	}
-	if seal.Stream != stream {
-		return fmt.Errorf("its seal is for stream %s", seal.Stream)
-	}
-	state, _, err := r.l.Stream(stream)
-	if err != nil {
-		return err
-	}
-	if next := max(state.Next, 1); seal.First > next {
-		if err := r.lose(ctx, stream, seal, next); err != nil {
+	case errors.Is(err, spool.ErrTooDamaged) && gone:
+		if err := r.reject(ctx, stream, "spool_quarantined", err.Error()); err != nil {
 			return err
 		}
+	case err != nil: // about reading, not about the data: it may be better tomorrow
+		r.left(stream, err.Error())
+		return nil
 	}
-	if err := r.enrol(ctx, seal.Key); err != nil {
-		return fmt.Errorf("enrol %s: %w", seal.Key, err)
+	x := drained{stream: stream, meta: report.Meta, segments: report.Segments, next: in.next}
+	if x.damaged, err = r.damaged(ctx, stream, report, gone); err != nil {
+		return err
 	}
-	items := make([]ledger.Item, len(b.Events))
-	for i, raw := range b.Events {
-		items[i].Event = raw
-		if err := r.check(raw, seal, b.First+uint64(i)); err != nil {
-			stub, err := r.refuse(ctx, stream, b.First+uint64(i), raw, err)
-			if err != nil {
-				return err
-			}
-			items[i] = ledger.Item{Stub: stub}
-		}
-	}
-	via := proof.Via{Kind: proof.ViaSpool, UID: r.s.owner(stream)}
-	placed, err := r.l.Append(ctx, ledger.Batch{Via: via.Append(nil), Items: items, Seal: b.Seal})
+	// A spool with a batch that was not taken, now or by a round that a crash cut short, is evidence as a whole.
+	rejected, err := r.acted(actReject, stream)
 	if err != nil {
 		return err
 	}
-	if !placed.Again {
-		r.d.Batches++
-		r.d.Events += len(b.Events)
+	if rejected {
+		x.damaged = x.segments
+	}
+	if gone {
+		r.dead = append(r.dead, x)
+	} else if !rejected {
+		r.alive = append(r.alive, x)
 	}
 	return nil
 }
 
-// check is the door: the schema, and that the event is what its seal says it is.
-func (r *drain) check(raw []byte, seal proof.Seal, seq uint64) error {
-	ref, err := r.s.codec.Check(raw)
-	if err != nil {
+func (r *drain) left(stream, why string) { r.d.Left = append(r.d.Left, Left{stream, why}) }
+
+// maxRemovals bounds how often a spool's directory is removed: whoever looks for waiting spools at the same time may put
+// a lock file into it again.
+const maxRemovals = 8
+
+// remove removes a dead stream's spool, and keeps what is evidence.
+func (r *drain) remove(x drained) error {
+	if err := r.quarantineSegments(x); err != nil {
 		return err
 	}
-	refuse := func(path, detail string) error {
-		return &event.Error{Code: string(event.ErrContradicts), Path: path, Detail: detail}
+	var err error
+	for range maxRemovals {
+		if err = spool.Remove(r.s.FS, spool.Dir, x.stream); !errors.Is(err, syscall.ENOTEMPTY) {
+			break
+		}
 	}
-	switch {
-	case ref.StreamID.String() != seal.Stream:
-		return refuse("stream_id", "is not the stream of its seal")
-	case ref.StreamSeq != seq:
-		return refuse("stream_seq", "is not the number under its seal")
-	case string(ref.AppID) != seal.App:
-		return refuse("app_id", "is not the application of its seal")
-	case string(ref.Environment) != seal.Environment:
-		return refuse("environment", "is not the environment of its seal")
+	return err
+}
+
+// trim removes what the ledger has of a living stream, and quarantines what is damaged of it, its last segment excepted.
+func (r *drain) trim(x drained) error {
+	if err := r.quarantineSegments(x); err != nil || len(x.segments) < 2 {
+		return err
 	}
-	if ref.Reserved && seal.Key != r.keys.Store.VKey {
-		return refuse("event_type", "may be raised only by the store itself")
+	return spool.Trim(r.s.FS, spool.Dir, x.stream, x.next)
+}
+
+func (r *drain) quarantineSegments(x drained) error {
+	for _, segment := range x.damaged {
+		if err := spool.Quarantine(r.s.FS, spool.Dir, x.stream, segment); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stetlog/stet/internal/fsx/fsxtest"
+)
+
+// claim is what a program was told is durable.
+type claim struct {
+	acked []string // event ids
+	seen  [][]byte // checkpoints
+}
+
+// life is the whole way of events: a process that ends properly, one that dies with two runs open, one that lives while
+// others drain and goes on afterwards, and one that says nothing. With stop it ends at the first error; otherwise it goes
+// on, as a shell script of stet runs would.
+func life(m *fsxtest.Mem, stop bool) claim {
+	var c claim
+	failed := false
+	drain := func() {
+		if stop && failed {
+			return
+		}
+		d, err := storeOn(m).Drain(context.Background())
+		if err == nil && !d.Busy {
+			c.seen = append(c.seen, d.Checkpoint)
+		}
+		failed = failed || err != nil
+	}
+	start := func(fsys *fsxtest.Mem, n int) *process {
+		if stop && failed {
+			return &process{err: context.Canceled}
+		}
+		return begin(fsys, n)
+	}
+	done := func(p *process) { failed = failed || p.err != nil }
+
+	tidy := start(m, 1)
+	tidy.start("a")
+	tidy.end("a")
+	tidy.close()
+	done(tidy)
+
+	dying := m.Process()
+	dead := start(dying, 2)
+	dead.start("b")
+	dead.start("c")
+	dead.end("c")
+	dead.start("d")
+	dying.Kill()
+	done(dead)
+
+	living := m.Process()
+	worker := start(living, 3)
+	worker.start("e")
+	done(worker)
+	drain()
+	if !stop || !failed {
+		worker.start("f")
+		worker.end("e")
+		worker.note()
+	}
+	done(worker)
+	drain()
+	living.Kill()
+	drain()
+
+	idle := start(m, 4)
+	idle.close()
+	done(idle)
+	drain()
+	for _, p := range []*process{tidy, dead, worker} {
+		c.acked = append(c.acked, p.acked...)
+	}
+	dead.close() // ends the goroutines; the processes are long gone
+	worker.close()
+	return c
+}
+
+// moment is the shortest way that has everything in it: a process that dies with a run open, and one that lives during
+// the first drain and has ended at the second.
+func moment(m *fsxtest.Mem, stop bool) claim {
+	var c claim
+	failed := false
+	drain := func() {
+		if stop && failed {
+			return
+		}
+		d, err := storeOn(m).Drain(context.Background())
+		if err == nil && !d.Busy {
+			c.seen = append(c.seen, d.Checkpoint)
+		}
+		failed = failed || err != nil
+	}
+	dying, living := m.Process(), m.Process()
+	dead := begin(dying, 2)
+	dead.start("b")
+	dying.Kill()
+	failed = dead.err != nil
+	worker := &process{err: context.Canceled}
+	if !stop || !failed {
+		worker = begin(living, 3)
+		worker.start("e")
+		failed = failed || worker.err != nil
+	}
+	drain()
+	if !stop || !failed {
+		worker.end("e")
+		worker.close()
+		failed = failed || worker.err != nil
+	}
+	living.Kill()
+	drain()
+	c.acked = append(dead.acked, worker.acked...)
+	dead.close()
+	worker.close()
+	return c
+}
+
+// plan makes a plan of a program, which stops at the first error or does not. A disk that was found sound for a claim is
+// sound for the same claim, however it came about.
+func plan(program func(*fsxtest.Mem, bool) claim, states int, stop bool) fsxtest.Plan {
+	seen := map[string]bool{}
+	return fsxtest.Plan{
+		Start: func() *fsxtest.Mem { // keys without a marker are how a store begins
+			m := fsxtest.New()
+			if _, err := keysOn(m)(true); err != nil {
+				panic(err)
+			}
+			return m
+		},
+		Run: func(m *fsxtest.Mem) any { return program(m, stop) },
+		Again: func(m *fsxtest.Mem, was any) any {
+			c := was.(claim)
+			if n := len(m.Ops()); n%3 != 0 { // the next process does not live long either
+				m.CrashAt(n + 1 + n*7%60)
+			}
+			if d, err := storeOn(m).Drain(context.Background()); err == nil && !d.Busy {
+				c.seen = append(c.seen[:len(c.seen):len(c.seen)], d.Checkpoint)
+			}
+			return c
+		},
+		Check: func(m *fsxtest.Mem, was any) error {
+			c := was.(claim)
+			id := fmt.Sprintf("%x %d %d", m.Hash(), len(c.acked), len(c.seen))
+			if seen[id] {
+				return nil
+			}
+			seen[id] = true
+			return sound(m, c.acked, c.seen)
+		},
+		MaxStates: states,
+		Seed:      1,
+	}
+}
+
+// program is explored at every operation: the whole one where there is time.
+func program() func(*fsxtest.Mem, bool) claim {
+	if os.Getenv("STET_LONG") != "" || os.Getenv("STET_CRASH_STATES") != "" {
+		return life
+	}
+	return moment
+}
+
+func TestNothingIsLostOrTwiceAfterACrash(t *testing.T) {
+	fsxtest.Explore(t, plan(program(), 1500, false))
+}
+
+func TestNothingIsLostOrTwiceAfterAFault(t *testing.T) {
+	p := plan(program(), 1000, true) // what met an error in a sync of a directory must not be built on, so it stops
+	p.Again = nil
+	fsxtest.Faults(t, p, 20)
+}
+
+func TestLife(t *testing.T) {
+	m := fsxtest.New()
+	c := life(m, false)
+	if len(c.acked) != 10 || len(c.seen) != 4 {
+		t.Fatalf("%d events were acknowledged and %d drains succeeded, want 10 and 4", len(c.acked), len(c.seen))
+	}
+	if err := sound(m, c.acked, c.seen); err != nil {
+		t.Fatal(err)
+	}
+	got := mustRead(t, storeOn(m))
+	for run, lost := range map[string]int{"a": 0, "b": 1, "c": 0, "d": 1, "e": 0, "f": 1} {
+		if got.started[run] != 1 || got.lost[run] != lost {
+			t.Errorf("run %s: started %d times, lost %d times, want 1 and %d", run, got.started[run], got.lost[run], lost)
+		}
+	}
+	if n := got.seals[streamID(4)]; n != 0 {
+		t.Errorf("a stream without events has %d seals, want none", n)
+	}
+}

@@ -1,0 +1,138 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/known"
+	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/proof"
+)
+
+// maxUnpublished bounds the entries of a drain that wait in memory to be published, in bytes.
+const maxUnpublished = 64 << 20
+
+// open opens the ledger for writing; the caller holds the lock. A store that has no ledger yet gets its keys, its marker
+// and an empty ledger, in this order: a crash in between leaves what the next call finds and goes on with.
+func (s *Store) open(ctx context.Context) (*ledger.Ledger, Keys, error) {
+	keys, err := s.identity()
+	if err != nil {
+		return nil, Keys{}, err
+	}
+	signer, err := keys.Log.NoteSigner()
+	if err != nil {
+		return nil, Keys{}, err
+	}
+	verifier, err := note.NewVerifier(keys.Log.VKey)
+	if err != nil {
+		return nil, Keys{}, err
+	}
+	if err := s.remembered(ctx, keys); err != nil {
+		return nil, Keys{}, err
+	}
+	l, err := ledger.Open(ctx, ledger.Options{FS: s.FS, Origin: keys.Log.Name, Signer: signer, Verifier: verifier, Now: s.now, Rand: s.rand,
+		Workers: s.workers, MaxUnpublished: maxUnpublished,
+		// A drain publishes when it needs to and when it is done; whatever else would be done by the clock is done twice.
+		PublishBusy: time.Nanosecond, PublishIdle: time.Hour})
+	if err != nil {
+		return nil, Keys{}, err
+	}
+	return l, keys, nil
+}
+
+// identity returns the keys of the store, which must be those that its marker names, and makes both where the store is
+// new.
+func (s *Store) identity() (Keys, error) {
+	m, err := ReadMarker(s.FS)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !fresh {
+		return Keys{}, err
+	}
+	if fresh {
+		// Keys without a marker are what a crash in the lines below leaves. A log without one is something else.
+		for _, name := range []string{ledger.HeadFile, logread.StoreLog, "journal", "streams"} {
+			switch _, err := s.FS.Stat(name); {
+			case err == nil:
+				return Keys{}, &ledger.IntegrityError{File: markerFile, Reason: "it is missing beside " + name + ": the store was tampered with or half deleted"}
+			case !errors.Is(err, fs.ErrNotExist):
+				return Keys{}, err
+			}
+		}
+	}
+	keys, err := s.keys(fresh)
+	if err != nil && !fresh && errors.Is(err, fs.ErrNotExist) {
+		return Keys{}, &ledger.IntegrityError{File: "keys", Reason: "a key that the store's marker names is missing", Err: err}
+	}
+	if err != nil {
+		return Keys{}, fmt.Errorf("keys of the store: %w", err)
+	}
+	want := Marker{Origin: keys.Log.Name, LogKey: keys.Log.VKey, StoreKey: keys.Store.VKey}
+	if !fresh && m != want {
+		return Keys{}, &ledger.IntegrityError{File: markerFile, Reason: "it names other keys than those in keys/: one of them was replaced"}
+	}
+	if !fresh {
+		_, err := s.FS.Stat(ledger.HeadFile)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return keys, err
+		}
+		// Whoever wrote the marker died, or met an error, before there was a ledger: what can be read need not be durable, and
+		// no later sync would help a failed one. So it is written again.
+	}
+	return keys, fsx.Replace(s.FS, markerFile, want.Append(nil), 0o600)
+}
+
+// remembered refuses a ledger that is behind or beside what this computer has seen of it. It looks at the head before
+// the ledger is opened, because already recovery writes and signs.
+func (s *Store) remembered(ctx context.Context, keys Keys) error {
+	h, err := ledger.ReadHead(s.FS)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		h = ledger.Head{Origin: keys.Log.Name, Root: proof.EmptyRoot()}
+	case errors.Is(err, fsx.ErrTooLarge):
+		return &ledger.IntegrityError{File: ledger.HeadFile, Reason: "it is damaged", Err: err}
+	case err != nil:
+		return err
+	}
+	now := known.Checkpoint{Checkpoint: proof.Checkpoint{Origin: keys.Log.Name, Size: h.Size, Root: h.Root}, VKey: keys.Log.VKey}
+	return contradiction(s.Known.Agrees(now, logread.Hashes(ctx, s.Source(), h.Size)))
+}
+
+// remember checks the checkpoint that was just published against the last one that this computer has seen, and puts it
+// in its place, durably. Where it is the last one already, and nothing is to be removed because of it, that is enough.
+func (s *Store) remember(ctx context.Context, keys Keys, msg []byte, removing bool) (proof.Checkpoint, error) {
+	cp, err := proof.ParseCheckpointText(msg)
+	if err != nil {
+		return cp, err
+	}
+	if !removing {
+		last, ok, err := s.Known.Last(cp.Origin)
+		if err != nil || ok && last.VKey == keys.Log.VKey && bytes.Equal(last.Note, msg) {
+			return cp, err
+		}
+	}
+	now := known.Checkpoint{Checkpoint: cp, VKey: keys.Log.VKey, Note: msg}
+	return cp, contradiction(s.Known.Advance(now, logread.Hashes(ctx, s.Source(), cp.Size)))
+}
+
+// contradiction makes an integrity failure of what known found: a log that contradicts a signed memory, or that has not
+// even the tiles to be compared.
+func contradiction(err error) error {
+	var damage *logread.DamageError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, known.ErrContradiction):
+		return &ledger.IntegrityError{File: ledger.HeadFile, Reason: "the log is not the one that was signed", Err: err}
+	case errors.As(err, &damage), errors.Is(err, fs.ErrNotExist):
+		return &ledger.IntegrityError{File: logread.StoreLog, Reason: "it cannot be compared with the checkpoint that this computer has seen", Err: err}
+	}
+	return err
+}
