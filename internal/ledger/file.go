@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -99,7 +100,10 @@ func (z *zipper) buffer() *bytes.Buffer {
 
 func (z *zipper) free(b *bytes.Buffer) { z.buffers.Put(b) }
 
-// deflate writes b to dst in the gzip format: level 1, no name, no time, so that the header is the same ten bytes always.
+// bundleHeader begins every bundle: gzip without a name and a time, fastest compression, unknown system (RFC 1952).
+const bundleHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
+
+// deflate writes b to dst in the gzip format, behind bundleHeader.
 func (z *zipper) deflate(dst *bytes.Buffer, b []byte) error {
 	w, ok := z.writers.Get().(*gzip.Writer)
 	if !ok {
@@ -111,6 +115,7 @@ func (z *zipper) deflate(dst *bytes.Buffer, b []byte) error {
 		w.Reset(dst)
 	}
 	defer z.writers.Put(w)
+	w.ModTime = time.Unix(0, 0) // the zero time.Time would be written as some time in 2042
 	if _, err := w.Write(b); err != nil {
 		return err
 	}
@@ -119,8 +124,12 @@ func (z *zipper) deflate(dst *bytes.Buffer, b []byte) error {
 
 var errInflate = errors.New("it does not inflate to a bundle")
 
-// inflate appends to dst the bytes of b, which must be one gzip member with nothing behind it and at most limit bytes in it.
+// inflate appends to dst the bytes of b, which must be one gzip member as deflate makes it, with nothing behind it and at
+// most limit bytes in it. The header is compared, so that no bit of a bundle can change unnoticed.
 func (z *zipper) inflate(dst *bytes.Buffer, b []byte, limit int64) error {
+	if !bytes.HasPrefix(b, []byte(bundleHeader)) {
+		return fmt.Errorf("%w: it does not begin with %x", errInflate, bundleHeader)
+	}
 	src := bytes.NewReader(b)
 	r, ok := z.readers.Get().(*gzip.Reader)
 	var err error

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
@@ -54,11 +55,26 @@ func TestGoldenStores(t *testing.T) {
 			if err := auditFiles(m, nil); err != nil {
 				t.Error(err)
 			}
+			for name, b := range bundles(t, m) {
+				if !bytes.HasPrefix(b, []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff")) {
+					t.Errorf("%s begins with %x", name, b[:10])
+				}
+			}
 			if h.Origin != origin || h.Size > goldenSize {
 				t.Errorf("head of %s with %d entries", h.Origin, h.Size)
 			}
 		})
 	}
+}
+
+// bundles reads all entry bundles as they are stored.
+func bundles(t *testing.T, m *fsxtest.Mem) map[string][]byte {
+	t.Helper()
+	files, err := readFiles(m, "log/tile/entries")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d bundles, %v", len(files), err)
+	}
+	return files
 }
 
 // save copies a disk into a directory of the repository.

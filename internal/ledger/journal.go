@@ -52,7 +52,6 @@ type journal struct {
 	l    *Ledger
 	w    *segment.Writer // nil until the first group: a store that is only read gets no journal
 	next uint64          // number of the next segment
-	err  error
 }
 
 // write makes a group durable: all its frames in one write and one flush.

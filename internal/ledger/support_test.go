@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -160,6 +159,3 @@ func opened(t testing.TB, signed []byte) proof.Checkpoint {
 }
 
 var background = context.Background()
-
-// same says whether an entry holds this event, whatever is around it.
-func holds(entry, event []byte) bool { return bytes.Contains(entry, event) }
