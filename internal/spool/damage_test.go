@@ -164,9 +164,12 @@ func TestSegmentsMissingSwappedOrForeign(t *testing.T) {
 	other.Host = "else"
 	w, err := Create(m, Dir, other, salts())
 	must(t, err)
-	commit(t, w, batches[0])
+	must(t, w.rotate())
+	must(t, w.rotate())
+	must(t, w.seg.Add(8, appendBatch(nil, batches[4]))) // it would fit, but for who writes it
+	must(t, w.Commit())
 	must(t, w.Close())
-	foreign, err := fsx.ReadFile(m, segPath(0), 1<<20)
+	foreign, err := fsx.ReadFile(m, segPath(2), 1<<20)
 	must(t, err)
 	for name, c := range map[string]struct {
 		files   [][]byte
