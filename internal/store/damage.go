@@ -45,6 +45,10 @@ func (s *Store) quarantine(name string, b []byte) error {
 // content under numbers that are taken. It comes before anything is declared lost because of it, and makes the spool
 // evidence for good.
 func (r *drain) reject(ctx context.Context, stream, typ, why string) error {
+	if r.rejected[stream] { // in this round already; one trouble often brings others
+		return nil
+	}
+	r.rejected[stream] = true
 	r.d.Damaged = append(r.d.Damaged, Left{stream, why})
 	e := r.s.own(typ)
 	e.InteractionID = stream

@@ -110,6 +110,7 @@ type drain struct {
 	alive []drained
 
 	enrolled map[string]bool // keys that this round has found enrolled
+	rejected map[string]bool // streams of which this round has given up a batch
 }
 
 // drained is a spool that was read to its end.
@@ -126,7 +127,7 @@ func (s *Store) drainLocked(ctx context.Context, d *Drained) error {
 	if err != nil {
 		return err
 	}
-	r := &drain{s: s, l: l, keys: keys, d: d, enrolled: map[string]bool{}}
+	r := &drain{s: s, l: l, keys: keys, d: d, enrolled: map[string]bool{}, rejected: map[string]bool{}}
 	// Closing the ledger publishes what was appended and empties the journal, both under one head; so nothing is
 	// published before, unless the dead must be closed.
 	if err := errors.Join(r.append(ctx), l.Close()); err != nil {

@@ -103,8 +103,10 @@ func (in *intake) add(ctx context.Context, b spool.Batch) error {
 			return err
 		}
 	}
-	if seal.First > in.next && !in.sure {
-		return errUnsure
+	if len(in.window) == 0 && seal.First != in.next { // also where what was in front of it has just been refused
+		if alone = true; seal.First > in.next && !in.sure {
+			return errUnsure
+		}
 	}
 	if alone {
 		if err := in.prepare(ctx, p, refused); err != nil {
