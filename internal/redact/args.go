@@ -125,7 +125,7 @@ func (f *finder) commands() {
 
 // commandLine marks the parts of words that are secret by their place.
 func commandLine(words []arg) {
-	program := ""
+	program, at := "", 0
 	for i := range words {
 		w := &words[i]
 		t := w.text
@@ -136,9 +136,16 @@ func commandLine(words []arg) {
 			continue
 		}
 		if t[0] != '-' {
-			if p := base(t); known(p) {
-				program = p
+			// /etc/htpasswd is a file, /usr/bin/htpasswd a program.
+			if p := base(t); known(p) && (program == "" || p == strings.ToLower(t) || strings.Contains(t, "bin")) {
+				program, at = p, i
+			} else if places[p] != nil && (i == 0 || program == "sudo") {
+				program, at = p, i
 			}
+			if program != "" && i > at {
+				inPlace(words[at:], i-at, program)
+			}
+			slashOption(words, i, program)
 			assignment(w)
 			positional(words, i, program)
 			continue
@@ -201,6 +208,8 @@ func boolean(s string) bool {
 func longOption(name string) (string, bool) {
 	switch name {
 	case "user", "proxy-user", "u", "userpass":
+		return "pair", false
+	case "cert", "proxy-cert": // curl's FILE:PASSWORD
 		return "pair", false
 	case "passin", "passout", "pass", "oauth2-bearer", "storepass", "keypass", "srcstorepass", "deststorepass", "passwd", "askpass", "requirepass", "masterauth":
 		return "password", true
@@ -350,6 +359,13 @@ func positional(words []arg, i int, program string) {
 	}
 	if t == "login" && program == "vault" && secretWord(next.text, 6) {
 		next.mask(0, "token")
+		return
+	}
+	switch strings.ToLower(t) { // "set password X", "connect Home password X"
+	case "password", "passwd", "passphrase", "psk", "requirepass", "masterauth":
+		if secretWord(next.text, 4) {
+			next.mask(0, "password")
+		}
 		return
 	}
 	// Only names of several words: "secret" and "token" are subcommands too.

@@ -13,7 +13,7 @@ const (
 	letter
 	capital // and letter
 	digit
-	mark   // = : @ < and the like: what joins a key to a value
+	mark   // = : @ < ( and the like: what joins a key to a value, and begins an escape
 	joiner // - _ . /
 )
 
@@ -30,7 +30,7 @@ var classes = func() (t [256]Bits) {
 		case c == '"':
 			t[i] = Quote
 		case c == '\\':
-			t[i] = Backslash
+			t[i] = Backslash | mark // \u0022
 		case c < 0x20, c == 0x7f:
 			t[i] = Control
 		case c >= 0x80:
@@ -41,7 +41,7 @@ var classes = func() (t [256]Bits) {
 			t[i] = letter
 		case c >= '0' && c <= '9':
 			t[i] = digit
-		case c == '=' || c == ':' || c == '@' || c == '<' || c == '%':
+		case c == '=' || c == ':' || c == '@' || c == '<' || c == '%' || c == '&' || c == '(':
 			t[i] = mark
 		case c == '-' || c == '_' || c == '.' || c == '/':
 			t[i] = joiner
@@ -119,6 +119,10 @@ func keyword(s string) bool {
 		'k'<<16 | 'e'<<8 | 'y',                         // key
 		'i'<<16 | 'd'<<8 | 'e',                         // identified by
 		's'<<16 | 'e'<<8 | 's',                         // session
+		'k'<<16 | 'e'<<8 | 'n',                         // Kennwort
+		'c'<<16 | 'o'<<8 | 'd',                         // code
+		't'<<16 | 'e'<<8 | 'l', 'p'<<16 | 'h'<<8 | 'o', // telephone, phone
+		'm'<<16 | 'o'<<8 | 'b',                         // mobile
 		'm'<<16 | 'y'<<8 | 's', 'm'<<16 | 'a'<<8 | 'r', // mysql, mariadb
 		'c'<<16 | 'u'<<8 | 'r', // curl
 		's'<<16 | 's'<<8 | 'h': // sshpass

@@ -9,6 +9,7 @@ import (
 type finder struct {
 	s        string
 	personal bool
+	decoded  bool // s is a view of another text
 	spans    []span
 }
 
@@ -67,6 +68,8 @@ func (f *finder) run() {
 			}
 			if c == ':' && strings.HasPrefix(s[i:], "://") {
 				f.url(i)
+			} else if c == ':' {
+				f.pgpass(i)
 			}
 		case c == '%' && hasFold(s[i:], "%3d"):
 			if i >= value {
@@ -74,11 +77,17 @@ func (f *finder) run() {
 			}
 		case c == '<':
 			f.element(i)
+		case c == '(':
+			f.call(i)
+		case c == '$':
+			f.crypt(i)
+		case c == '/':
+			f.pathToken(i)
 		case c == '@':
 			f.email(i)
 			f.login(i)
-		case c == '-' && strings.HasPrefix(s[i:], "-----BEGIN"):
-			if end := f.pem(i); end > i {
+		case c == '-' && strings.HasPrefix(s[i:], "----"):
+			if end := f.dashes(i, masked); end > i {
 				masked = end
 			}
 		case k&letter != 0 && p&(letter|digit) == 0:
@@ -87,6 +96,8 @@ func (f *finder) run() {
 				continue
 			}
 			f.word(i)
+			f.oracle(i)
+			f.putty(i)
 			if f.personal {
 				f.iban(i)
 			}
@@ -101,4 +112,7 @@ func (f *finder) run() {
 		}
 	}
 	f.commands()
+	if !f.decoded {
+		f.encoded()
+	}
 }

@@ -35,6 +35,9 @@ func Key(name string) (rule string, hit bool) {
 			if n == 1 && (w == "auth" || w == "sid" || w == "pat" || w == "pass" || w == "sig") {
 				return "secret", true
 			}
+			if n == 1 && (w == "phone" || w == "telephone" || w == "telefon" || w == "tel" || w == "mobile" || w == "fax") {
+				return "phone", true
+			}
 			continue
 		}
 		if r := twoWords(ws[i-1].of(&buf), w); r != "" {
@@ -107,7 +110,8 @@ func harmless(ws []word, buf *[maxKey]byte) bool {
 		"name", "names", "changed", "updated", "created", "expired", "expire", "rotated", "revoked", "at", "until",
 		"valid", "strength", "attempts", "attempt", "reset", "manager", "store", "consent", "domain", "budget", "mode",
 		"per", "rate", "cost", "index", "scope", "scopes", "audience", "issuer", "url", "uri", "host", "port",
-		"rules", "hint", "validation", "ref", "arn", "digest", "fingerprint":
+		"rules", "hint", "validation", "ref", "arn", "digest", "fingerprint", "jar",
+		"go", "js", "ts", "py", "rb", "rs", "java", "kt", "cs", "php", "cpp", "sh": // token.go:42
 		return true
 	case "hash":
 		// A session is logged by its hash; a password's hash is still a secret.
@@ -128,12 +132,14 @@ func oneWord(w string) string {
 	switch w {
 	case "token", "tokens":
 		return "token"
-	case "secret", "secrets", "mnemonic", "jwt", "bearer":
+	case "secret", "secrets", "jwt", "bearer":
 		return "secret"
+	case "mnemonic", "passphrase", "passphrases", "seedphrase":
+		return "passphrase"
 	case "pwd", "pw", "passcode", "pass", "passwort", "kennwort", "senha", "wachtwoord", "motdepasse", "contrasena",
-		"contraseña", "parola", "salasana", "passwrd", "pswd", "psw", "passw":
+		"contraseña", "clave", "parola", "hasło", "jelszo", "psk", "wpapsk", "requirepass", "masterauth", "salasana", "passwrd", "pswd", "psw", "passw":
 		return "password"
-	case "creds", "cred":
+	case "creds", "cred", "zugangsdaten", "anmeldedaten", "logindaten", "identifiants":
 		return "credential"
 	case "authorization", "authorisation":
 		return "authorization"
@@ -151,7 +157,7 @@ func oneWord(w string) string {
 		return "iban"
 	case "cvv", "cvc", "cvv2", "cvc2", "cardnumber", "creditcard", "ccnumber", "ccnum", "cardno":
 		return "card"
-	case "msisdn", "phonenumber":
+	case "msisdn", "phonenumber", "telefonnummer", "handynummer", "rufnummer", "mobilnummer":
 		return "phone"
 	case "dob", "dateofbirth", "birthdate", "passportnumber":
 		return "personal"
@@ -164,8 +170,10 @@ func oneWord(w string) string {
 	switch {
 	case len(w) < 6:
 		return ""
-	case contains(w, "password"), contains(w, "passwd"), contains(w, "passphrase"), contains(w, "passwort"):
+	case contains(w, "password"), contains(w, "passwd"), contains(w, "kennwort"), contains(w, "passwort"):
 		return "password"
+	case contains(w, "passphrase"):
+		return "passphrase"
 	case contains(w, "apikey"), contains(w, "secretkey"), contains(w, "privatekey"):
 		return "key"
 	case contains(w, "credential"):
@@ -190,7 +198,7 @@ func twoWords(a, b string) string {
 		case "api", "private", "secret", "access", "encryption", "encrypt", "decryption", "signing", "sign", "master",
 			"account", "storage", "shared", "ssh", "auth", "hmac", "aes", "rsa", "pgp", "gpg", "admin", "app", "application",
 			"consumer", "client", "deploy", "webhook", "jwt", "symmetric", "crypto", "wrapping", "role", "service",
-			"license", "licence", "server", "tls", "ssl", "session", "root", "anon", "bot", "write", "ingest",
+			"license", "licence", "server", "unseal", "wifi", "wlan", "wpa", "wep", "network", "activation", "product", "tls", "ssl", "session", "root", "anon", "bot", "write", "ingest",
 			"integration", "subscription", "functions", "recovery", "seed", "age", "priv", "security", "kms", "cert":
 			return "key"
 		}
@@ -200,12 +208,30 @@ func twoWords(a, b string) string {
 		}
 	case "code", "codes":
 		switch a {
-		case "security", "recovery", "backup", "verification", "auth", "authorization", "access", "pass", "otp", "mfa", "sms":
+		case "security", "recovery", "backup", "verification", "auth", "authorization", "access", "pass", "otp", "mfa", "sms", "unlock", "login", "time", "pairing", "2fa", "reset":
 			return "otp"
 		}
 	case "phrase":
 		if a == "pass" || a == "seed" || a == "recovery" || a == "mnemonic" || a == "secret" {
+			return "passphrase"
+		}
+	case "community":
+		if a == "snmp" {
 			return "secret"
+		}
+	case "passe":
+		if a == "de" {
+			return "password" // mot de passe
+		}
+	case "auth":
+		switch a {
+		case "redis", "rediscli", "proxy", "smtp", "registry", "npm":
+			return "secret"
+		}
+	case "phone":
+		switch a {
+		case "mobile", "cell", "home", "work", "contact", "customer", "user", "business":
+			return "phone"
 		}
 	case "word", "words":
 		if a == "pass" || a == "seed" {

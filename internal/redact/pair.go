@@ -33,7 +33,16 @@ func (f *finder) pair(i int) int {
 		}
 		wide = w
 	}
+	switch s[b:e] {
+	case "name", "Name", "key", "Key", "id", "header":
+		if end := f.named(i + 1); end > 0 {
+			return end
+		}
+	}
 	rule, hit := Key(s[b:e])
+	if !hit && len(s[b:e]) <= 2 && f.jwk(s[b:e]) {
+		rule, hit = "key", true
+	}
 	if !hit && wide < b && !harmlessTail(s[b:e]) {
 		rule, hit = Key(s[wide:e])
 	}
@@ -45,6 +54,9 @@ func (f *finder) pair(i int) int {
 	if !hit || chained(s, b) {
 		return 0
 	}
+	if counted(s[b:e], s[i+1:]) || wide < b && unexpected(s[wide:b]) {
+		return 0
+	}
 	if inQuery && strings.EqualFold(s[b:e], "code") && f.bare(i+1, rule, true)-i < 8 {
 		return 0 // ?code=200
 	}
@@ -52,6 +64,29 @@ func (f *finder) pair(i int) int {
 		i += 2 // %3D
 	}
 	return f.value(i+1, rule, s[i], inQuery || b > 0 && (s[b-1] == '?' || s[b-1] == '&'))
+}
+
+// counted tells whether a number of things follows, not one of them: "pass: 12
+// fail: 0", "sessions: 40", "secrets synced: 3".
+func counted(key, value string) bool {
+	most := 6
+	switch {
+	case strings.EqualFold(key, "pass"):
+		most = 3
+	case !ends(key, "s") && !ends(key, "ed") || ends(key, "ss"):
+		return false
+	}
+	value = strings.TrimLeft(value, " ")
+	n := 0
+	for n < len(value) && classes[value[n]]&digit != 0 {
+		n++
+	}
+	return n > 0 && n <= most && (n == len(value) || strings.IndexByte(" ,;\n)}", value[n]) >= 0)
+}
+
+// unexpected knows what parsers say: "unexpected token: identifier".
+func unexpected(before string) bool {
+	return hasFold(before, "unexpected ") || hasFold(before, "illegal ")
 }
 
 func harmlessTail(w string) bool {
@@ -122,10 +157,14 @@ func (f *finder) value(i int, rule string, sep byte, query bool) int {
 	if end < len(s) && s[end] == '}' && reference(s[i:end+1]) || reference(s[i:end]) {
 		return end
 	}
+	if rule == "phone" {
+		return f.called(i) // nothing in "phone: verified"
+	}
 	switch strings.ToLower(s[i:end]) {
 	case "changed", "unchanged", "updated", "expired", "reset", "rotated", "accepted", "rejected", "invalid", "missing", "kept", "required",
 		"correct", "incorrect", "wrong", "hidden", "masked", "unset", "present", "absent", "empty", "enabled", "disabled", "verified",
-		"revoked", "created", "deleted", "refreshed":
+		"revoked", "created", "deleted", "refreshed", "ok", "okay", "valid", "granted", "denied", "failed", "success", "succeeded", "unused", "unknown", "expires",
+		"ldap", "oauth", "oauth2", "saml", "oidc", "kerberos", "mtls", "sso", "publickey":
 		return end // what happened to it, not what it is
 	case "", "true", "false", "null", "none", "nil", "yes", "no", "***", "****", "*****", "******", "********", "<nil>", "<redacted>", "[redacted]", "redacted", "undefined", "~", "-":
 		return end
@@ -142,6 +181,8 @@ func reference(v string) bool {
 		strings.HasPrefix(v, "$(") && strings.IndexByte(v, ')') == len(v)-1,
 		strings.HasPrefix(v, "{{"):
 		return true
+	case v == "?" || v == "%s" || v == "%v" || v == "%q" || len(v) > 1 && len(v) < 4 && v[0] == '$' && allDigits(v[1:]):
+		return true // in SQL and in formats
 	case len(v) < 3 || v[0] != '$' && v[0] != '%':
 		return false
 	}
@@ -243,6 +284,15 @@ func (f *finder) bare(i int, rule string, query bool) int {
 				i++
 				continue
 			}
+			// A pass phrase is many words, and "user / password" three.
+			if rule == "passphrase" && i+1 < len(s) && classes[s[i+1]]&letter != 0 && !pairAhead(s[i+1:]) {
+				i++
+				continue
+			}
+			if rule == "credential" && strings.HasPrefix(s[i:], " / ") {
+				i += 3
+				continue
+			}
 			if personalRule(rule) && i+1 < len(s) && classes[s[i+1]]&digit != 0 && i-start < 40 {
 				i++
 				continue
@@ -307,7 +357,32 @@ func scheme(s string) int {
 			return len(w)
 		}
 	}
+	// A scheme that is not known: a word, and what only a machine would write.
+	n := 0
+	for n < len(s) && n < 24 && classes[s[n]]&letter != 0 {
+		n++
+	}
+	if n < 2 || n >= len(s) || s[n] != ' ' {
+		return 0
+	}
+	v := s[n+1:]
+	if sp := strings.IndexAny(v, " \t\r\n\"'"); sp >= 0 {
+		v = v[:sp]
+	}
+	if len(v) >= 16 && secretWord(v, 16) {
+		return n + 1
+	}
 	return 0
+}
+
+// jwk tells whether the name is that of a private part of a JSON Web Key
+// (RFC 7518), and the text one.
+func (f *finder) jwk(name string) bool {
+	switch name {
+	case "d", "p", "q", "dp", "dq", "qi", "k":
+		return strings.Contains(f.s[:min(len(f.s), 8192)], `"kty"`)
+	}
+	return false
 }
 
 // hasFold is HasPrefix for a lower-case prefix in any case.

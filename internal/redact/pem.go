@@ -2,6 +2,54 @@ package redact
 
 import "strings"
 
+// dashes handles what begins with dashes at i: a key block, or the end of one
+// whose beginning was cut off, as in the tail of an output. It returns the end
+// of what it masks, or i; nothing before since is its own.
+func (f *finder) dashes(i, since int) int {
+	s := f.s
+	switch {
+	case strings.HasPrefix(s[i:], "-----BEGIN"):
+		return f.pem(i)
+	case strings.HasPrefix(s[i:], "---- BEGIN SSH2 ") && strings.Contains(s[i:min(len(s), i+64)], "PRIVATE"):
+		end := blockEnd(s, i)
+		f.add(i, end, "pem")
+		return end
+	case strings.HasPrefix(s[i:], "-----END") && strings.Contains(s[i:min(len(s), i+64)], "PRIVATE"):
+		from := i
+		for from > since && (classes[s[from-1]]&(letter|digit) != 0 || strings.IndexByte("+/=\\\r\n \t", s[from-1]) >= 0) {
+			from--
+		}
+		if i-from < 16 {
+			return i
+		}
+		end := i + len("-----END")
+		if d := strings.Index(s[end:min(len(s), end+64)], "-----"); d >= 0 {
+			end += d + 5
+		}
+		f.add(from, end, "pem")
+		return end
+	}
+	return i
+}
+
+// putty masks the private lines of a PuTTY key file, which are base64 without a
+// frame, where it says how many there are.
+func (f *finder) putty(i int) {
+	const head = "Private-Lines:"
+	if strings.HasPrefix(f.s[i:], head) {
+		from := skipSpace(f.s, i+len(head))
+		f.add(from, blockEnd(f.s, from), "pem")
+	}
+}
+
+// blockEnd returns where the header lines and base64 end that begin at i.
+func blockEnd(s string, i int) int {
+	for i < len(s) && (classes[s[i]]&(letter|digit|joiner) != 0 || strings.IndexByte("+=\n\r \\:,", s[i]) >= 0) {
+		i++
+	}
+	return i
+}
+
 // pem masks a PEM block with its dashes at i, to its END line or, where that is
 // missing, as far as base64 goes; public certificates and keys are left alone.
 func (f *finder) pem(i int) int {
@@ -29,14 +77,7 @@ func (f *finder) pem(i int) int {
 		f.add(i, end, "pem")
 		return end
 	}
-	end := i + len("-----BEGIN")
-	for end < len(s) {
-		c := s[end]
-		if classes[c]&(letter|digit|joiner) == 0 && c != '+' && c != '=' && c != '\n' && c != '\r' && c != ' ' && c != '\\' && c != ':' && c != ',' {
-			break
-		}
-		end++
-	}
+	end := blockEnd(s, i+len("-----BEGIN"))
 	f.add(i, end, "pem")
 	return end
 }

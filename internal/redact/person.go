@@ -37,6 +37,9 @@ func (f *finder) email(i int) {
 		"png", "jpg", "jpeg", "gif", "svg", "webp": // image@2x.png
 		return
 	}
+	if strings.HasSuffix(s[:b], "://") {
+		return // a login of a URL, which is identity
+	}
 	if s[b:i] == "git" && e < len(s) && (s[e] == ':' || s[e] == '/') {
 		return // git@github.com:org/repository
 	}
@@ -258,4 +261,21 @@ func (f *finder) iban(i int) {
 	if mod == 1 {
 		f.add(i, j, "iban")
 	}
+}
+
+// called masks a number at from that is said to be a phone's: seven to sixteen
+// digits, however they are grouped. It returns where the number ends.
+func (f *finder) called(from int) int {
+	s := f.s
+	end := from
+	for end < len(s) && end-from < 28 && (classes[s[end]]&digit != 0 || strings.IndexByte("+ -/.()", s[end]) >= 0) {
+		end++
+	}
+	for end > from && classes[s[end-1]]&digit == 0 {
+		end--
+	}
+	if n := countDigits(s[from:end]); n >= 7 && n <= 16 {
+		f.add(from, end, "phone")
+	}
+	return end
 }

@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"encoding/base64"
+	"strings"
+)
 
 // vendor is a token that its first characters give away.
 type vendor struct {
@@ -39,7 +42,7 @@ var vendors = func() (t [256][]vendor) {
 		{"sbp_", 32, "", "supabase"}, {"sb_secret_", 16, "_-", "supabase"}, {"tskey-", 16, "-", "tailscale"}, {"fo1_", 30, "_-", "fly"}, {"fm2_", 30, "_-+/=", "fly"}, {"fm1r_", 30, "_-+/=", "fly"},
 		{"CFPAT-", 24, "_-", "contentful"}, {"LTAI", 12, "", "alibaba"}, {"AKID", 28, "", "tencent"}, {"AGE-SECRET-KEY-", 30, "", "age"},
 		{"ops_eyJ", 24, "_-", "onepassword"}, {"A3-", 30, "-", "onepassword"}, {"duffel_test_", 20, "_-=", "duffel"}, {"duffel_live_", 20, "_-=", "duffel"}, {"FLWSECK", 12, "_-", "flutterwave"},
-		{"rzp_live_", 10, "", "razorpay"}, {"rzp_test_", 10, "", "razorpay"}, {"sk_prod_", 16, "", "stripe"}, {"access_token$production$", 20, "$", "paypal"}, {"access_token$sandbox$", 20, "$", "paypal"}, {"pul-", 32, "", "pulumi"}, {"atlasv1", 40, "", "terraform"}, {"dp.pt.", 20, "", "doppler"}, {"dp.st.", 20, "_-.", "doppler"}, {"phc_", 30, "", "posthog"}, {"phx_", 30, "", "posthog"},
+		{"rzp_live_", 10, "", "razorpay"}, {"rzp_test_", 10, "", "razorpay"}, {"sk_prod_", 16, "", "stripe"}, {"access_token$production$", 20, "$", "paypal"}, {"access_token$sandbox$", 20, "$", "paypal"}, {"pul-", 32, "", "pulumi"}, {"atlasv1.", 40, "_-", "terraform"}, {"AKCp", 60, "", "artifactory"}, {"AKCp8", 60, "", "artifactory"}, {"dt0c01.", 60, ".", "dynatrace"}, {"dt0s01.", 60, ".", "dynatrace"}, {"pat", 70, ".", "airtable"}, {"squ_", 30, "", "sonarqube"}, {"sqp_", 30, "", "sonarqube"}, {"sqa_", 30, "", "sonarqube"}, {"aio_", 24, "", "adafruit"}, {"xprv", 90, "", "bip32"}, {"sgp_", 30, "_", "sourcegraph"}, {"ATBB", 28, "", "atlassian"}, {"ATOA", 28, "", "atlassian"}, {"glimt-", 16, "_-", "gitlab"}, {"glffct-", 16, "_-", "gitlab"}, {"glagent-", 16, "_-", "gitlab"}, {"gloas-", 16, "_-", "gitlab"}, {"vcp_", 24, "", "vercel"}, {"sntryi_", 24, "", "sentry"}, {"dp.sa.", 20, "_-.", "doppler"}, {"dp.ct.", 20, "_-.", "doppler"}, {"dp.pt.", 20, "", "doppler"}, {"dp.st.", 20, "_-.", "doppler"}, {"phc_", 30, "", "posthog"}, {"phx_", 30, "", "posthog"},
 		{"cio_", 30, "", "crates"}, {"cioAA", 20, "", "crates"}, {"CCIPAT_", 20, "_", "circleci"}, {"bkua_", 30, "", "buildkite"}, {"vercel_", 20, "", "vercel"}, {"nfp_", 30, "", "netlify"}, {"ddp_", 30, "", "datadog"}, {"tfp_", 30, "_-", "typeform"}, {"AQVN", 30, "_-", "yandex"}, {"t1.9eu", 40, "_-.=", "yandex"}, {"HRKU-", 30, "_-", "heroku"}, {"api_org_", 30, "", "huggingface"}, {"rpa_", 36, "", "runpod"}, {"jina_", 40, "_-", "jina"}, {"tvly-", 20, "-", "tavily"}, {"fw_", 22, "", "fireworks"}, {"co_api_", 20, "", "cohere"}, {"r2_", 40, "", "cloudflare"}, {"v1.0-", 120, "-", "cloudflare"},
 	} {
 		t[v.prefix[0]] = append(t[v.prefix[0]], v)
@@ -78,7 +81,9 @@ func (f *finder) token(i int) int {
 	}
 	switch {
 	case classes[s[i]]&digit != 0:
-		return f.telegram(i)
+		if n := f.telegram(i); n > 0 {
+			return n
+		}
 	case strings.HasPrefix(s[i:], "bot") && len(s) > i+3 && classes[s[i+3]]&digit != 0:
 		if n := f.telegram(i + 3); n > 0 {
 			return n + 3
@@ -96,6 +101,12 @@ func (f *finder) token(i int) int {
 		}
 	}
 	if n := f.awsSecret(i); n > 0 {
+		return n
+	}
+	if n := f.mailchimp(i); n > 0 {
+		return n
+	}
+	if n := f.prefixed(i); n > 0 {
 		return n
 	}
 	return f.azure(i)
@@ -127,6 +138,10 @@ func (f *finder) awsSecret(i int) int {
 done:
 	if end-i != 40 || upper < 6 || lower < 6 || digits < 1 || signs > 5 || end < len(s) && (s[end] == '.' || s[end] == '-' || s[end] == '_') {
 		return 0
+	}
+	var plain [30]byte
+	if _, err := base64.StdEncoding.Decode(plain[:], []byte(s[i:end])); err == nil && printable(plain[:]) {
+		return 0 // an encoded text
 	}
 	f.add(i, end, "aws")
 	return 40
@@ -192,5 +207,78 @@ func (f *finder) azure(i int) int {
 		return 0
 	}
 	f.add(i, end, "azure")
+	return end - i
+}
+
+// crypt masks a password's hash in the modular crypt format, $id$…, at i:
+// guessing a password from it is a matter of time.
+func (f *finder) crypt(i int) {
+	s := f.s
+	j := i + 1
+	for j < len(s) && j-i < 18 && (classes[s[j]]&(letter|digit) != 0 && classes[s[j]]&capital == 0 || s[j] == '-') {
+		j++
+	}
+	if j == i+1 || j >= len(s) || s[j] != '$' {
+		return
+	}
+	end := j
+	for end < len(s) && (classes[s[end]]&(letter|digit) != 0 || strings.IndexByte("$./+=,-", s[end]) >= 0) {
+		end++
+	}
+	if end-j > 20 && secretWord(s[j+1:end], 20) {
+		f.add(i, end, "hash")
+	}
+}
+
+// mailchimp knows keys that end in the name of a data centre: 32 hex digits and
+// "-us1".
+func (f *finder) mailchimp(i int) int {
+	s := f.s
+	if len(s)-i < 36 || s[i+32] != '-' || s[i+33] != 'u' || s[i+34] != 's' || classes[s[i+35]]&digit == 0 || !isHex(s[i:i+32]) {
+		return 0
+	}
+	end := i + 36
+	for end < len(s) && end < i+38 && classes[s[end]]&digit != 0 {
+		end++
+	}
+	f.add(i, end, "mailchimp")
+	return end - i
+}
+
+// prefixed knows the form that most makers give their tokens by now, without
+// knowing the maker: a short name in small letters, "_", and at least 28 random
+// letters and digits. Ids of this form (Stripe's, Anthropic's) are shorter.
+func (f *finder) prefixed(i int) int {
+	s := f.s
+	j, joint := i, 0
+	for ; j < len(s) && j-i < 20; j++ {
+		if s[j] == '_' {
+			joint = j
+		} else if classes[s[j]]&(letter|digit) == 0 || classes[s[j]]&capital != 0 {
+			break
+		}
+	}
+	if joint < i+2 || strings.HasPrefix(s[i:], "sha") {
+		return 0
+	}
+	var lower, upper, digits int
+	end := joint + 1
+	for ; end < len(s); end++ {
+		switch k := classes[s[end]]; {
+		case k&capital != 0:
+			upper++
+		case k&letter != 0:
+			lower++
+		case k&digit != 0:
+			digits++
+		default:
+			goto done
+		}
+	}
+done:
+	if end-joint <= 28 || lower < 4 || upper < 4 || digits < 2 {
+		return 0
+	}
+	f.add(i, end, "token")
 	return end - i
 }

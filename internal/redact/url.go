@@ -11,7 +11,11 @@ func (f *finder) url(i int) {
 	at, colon, slash := -1, -1, -1
 	for end < len(s) && end-from < 4096 {
 		c := s[end]
-		if c <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == '`' || c == '\\' {
+		if c <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == '`' {
+			break
+		}
+		// DOMAIN\user is part of a login; \" and the \n of JSON end the URL.
+		if c == '\\' && (end+1 == len(s) || strings.IndexByte("\"'\\nrtu", s[end+1]) >= 0) {
 			break
 		}
 		if c == '[' {
@@ -79,4 +83,112 @@ func (f *finder) login(i int) {
 	if s[e] == '(' || s[e] == ':' && e+1 < len(s) && classes[s[e+1]]&digit != 0 {
 		f.add(b+colon+1, i, "url")
 	}
+}
+
+// pathToken masks what stands behind a segment of a path that promises a token,
+// /reset-password/TOKEN, with the slash before the token at i.
+func (f *finder) pathToken(i int) {
+	s := f.s
+	end := i + 1
+	letters, capitals, digits := 0, 0, 0
+	for ; end < len(s); end++ {
+		switch k := classes[s[end]]; {
+		case k&capital != 0:
+			capitals++
+		case k&letter != 0:
+			letters++
+		case k&digit != 0:
+			digits++
+		case s[end] != '_' && s[end] != '-':
+			goto done
+		}
+	}
+done:
+	v := s[i+1 : end]
+	if len(v) < 20 || !(len(v) >= 32 && isHex(v)) && (letters < 3 || capitals < 3 || digits < 1) {
+		return
+	}
+	b := i
+	for b > 0 && i-b < 40 && (classes[s[b-1]]&letter != 0 || s[b-1] == '-' || s[b-1] == '_') {
+		b--
+	}
+	if b == 0 || s[b-1] != '/' {
+		return
+	}
+	for _, w := range strings.FieldsFunc(strings.ToLower(s[b:i]), func(r rune) bool { return r == '-' || r == '_' }) {
+		switch w {
+		case "reset", "password", "token", "tokens", "session", "sessions", "invite", "invitation", "verify", "confirm", "magic", "activate", "login", "unsubscribe":
+			f.add(i+1, end, "url")
+			return
+		}
+	}
+}
+
+// oracle masks the password of user/password@service, where the words before it
+// at i say that this is no path and no repository.
+func (f *finder) oracle(i int) {
+	s := f.s
+	for _, p := range [...]string{"sqlplus ", "oracle:thin:"} {
+		if hasFold(s[i:], p) {
+			from := i + len(p)
+			end := from
+			for end < len(s) && strings.IndexByte(" \t\n\"'", s[end]) < 0 {
+				end++
+			}
+			if a, b := slashLogin(s[from:end]); b > a {
+				f.add(from+a, from+b, "url")
+			}
+		}
+	}
+}
+
+// slashLogin returns where the password of user/password@service stands.
+func slashLogin(s string) (from, to int) {
+	slash := strings.IndexByte(s, '/')
+	if slash < 1 || classes[s[0]]&letter == 0 {
+		return 0, 0
+	}
+	from, to = slash+1, len(s)
+	if at := strings.IndexByte(s[from:], '@'); at >= 0 {
+		to = from + at
+	}
+	if IsMask(s[from:to]) {
+		return 0, 0
+	}
+	return from, to
+}
+
+// pgpass masks the fifth field of host:port:database:user:password, with the
+// colon before the port at i.
+func (f *finder) pgpass(i int) {
+	s := f.s
+	j := i + 1
+	for j < len(s) && j-i < 7 && classes[s[j]]&digit != 0 {
+		j++
+	}
+	b := i
+	for b > 0 && i-b < 254 && (classes[s[b-1]]&(letter|digit) != 0 || s[b-1] == '.' || s[b-1] == '-') {
+		b--
+	}
+	if j-i < 4 || i-b < 2 || b > 0 && s[b-1] == ':' {
+		return // a fingerprint, a time
+	}
+	for range 2 {
+		if j+1 >= len(s) || s[j] != ':' || classes[s[j+1]]&letter == 0 && s[j+1] != '*' {
+			return
+		}
+		for j++; j < len(s) && (classes[s[j]]&(letter|digit) != 0 || strings.IndexByte("_-.*", s[j]) >= 0); j++ {
+			if s[j] == '/' {
+				return
+			}
+		}
+	}
+	if j >= len(s) || s[j] != ':' {
+		return
+	}
+	end := j + 1
+	for end < len(s) && s[end] > ' ' && s[end] != '"' && s[end] != '\'' {
+		end++
+	}
+	f.add(j+1, end, "password")
 }
