@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +88,9 @@ func Open(o Options) (*Emitter, error) {
 	stream, err := event.ParseUUID(o.Meta.StreamID)
 	if err != nil {
 		return nil, fmt.Errorf("open stream: %w", err)
+	}
+	if id := fmt.Sprintf("%s+%08x+", o.Signer.Name(), o.Signer.KeyHash()); !strings.HasPrefix(o.Meta.Key, id) {
+		return nil, fmt.Errorf("open stream %s: the signer is %s, the stream is to be sealed by %s", stream, id, o.Meta.Key)
 	}
 	w, err := spool.Create(o.FS, o.Dir, o.Meta, func() (salt [8]byte, err error) {
 		_, err = io.ReadFull(o.Rand, salt[:])
