@@ -20,7 +20,11 @@ func BenchmarkAppend(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer dir.Close()
+			defer func() {
+				if err := dir.Close(); err != nil {
+					b.Error(err)
+				}
+			}()
 			o := options(dir)
 			o.Now, o.Workers, o.PublishBusy, o.PublishIdle = time.Now, 0, 0, 0
 			o.SegmentBytes, o.Preallocate = 64<<20, 64<<20

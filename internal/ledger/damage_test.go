@@ -14,6 +14,7 @@ import (
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/segment"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -253,6 +254,9 @@ func TestCutJournal(t *testing.T) {
 		} else if !slices.Equal(got, whole[:len(got)]) {
 			t.Fatalf("cut to %d bytes: other batches", n)
 		}
+		if !damaged && rep.Torn && rep.Segments > 0 && n > 200 && rep.Next < s.head.Size {
+			t.Fatalf("cut to %d bytes: torn at entry %d, below the head's %d, and nobody minds", n, rep.Next, s.head.Size)
+		}
 		edge := !damaged && !rep.Torn // the cut is where a frame ends
 		if !edge && n%41 != 0 {
 			continue // opening every one of them would take long, and tell no more
@@ -320,6 +324,187 @@ func TestMissingAndForeignFiles(t *testing.T) {
 	}
 }
 
+// TestOpenChecksTheRightEdge: what the next entries will be built on is checked before anything is.
+func TestOpenChecksTheRightEdge(t *testing.T) {
+	s := newSample(t)
+	for _, name := range []string{"log/tile/0/001.p/23", "log/tile/1/000.p/1"} {
+		data := mustRead(t, s.disk, name)
+		for bit := 0; bit < 8*len(data); bit += 13 {
+			// Without a checkpoint, which would tell too.
+			m := s.copy(t, map[string][]byte{name: flip(data, bit), "log/checkpoint": nil})
+			if _, err := ledger.Open(t.Context(), options(m)); !isDamage(err) {
+				t.Fatalf("%s, bit %d flipped: %v", name, bit, err)
+			}
+		}
+	}
+	var e *ledger.IntegrityError
+	name := "log/tile/entries/001.p/23"
+	for entry := range 23 {
+		b := alterEntry(t, mustRead(t, s.disk, name), entry)
+		_, err := ledger.Open(t.Context(), options(s.copy(t, map[string][]byte{name: b})))
+		if !errors.As(err, &e) || !e.HasSeq || e.Seq != uint64(256+entry) || e.File != name {
+			t.Errorf("entry %d of the last bundle altered: %v", entry, err)
+		}
+	}
+}
+
+// alterEntry changes one byte inside an entry of a bundle and compresses it again, as whoever wants to change what an
+// entry says would.
+func alterEntry(t testing.TB, bundle []byte, entry int) []byte {
+	t.Helper()
+	b, err := gunzip(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := b
+	for range entry {
+		if _, at, err = proof.NextBundleEntry(at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at[100] ^= 1
+	return zip(t, b)
+}
+
+func zip(t testing.TB, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestSpeed) // the header of a bundle
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// TestOpenComparesJournalAndBundles: a full bundle is not read at opening, unless the journal still holds its entries.
+func TestOpenComparesJournalAndBundles(t *testing.T) {
+	m := fsxtest.New()
+	l := open(t, options(m))
+	s := newStream("a", 1)
+	for range 9 {
+		mustAppend(t, l, s.next(40, 40))
+	}
+	mustPublish(t, l)
+	m.Crash()
+	_ = l.Close() // the machine is gone
+	sample := &sample{}
+	for sample.disk = range m.States(1, 0) {
+	}
+	name := "log/tile/entries/000"
+	bundle := mustRead(t, sample.disk, name)
+	for _, entry := range []int{0, 40, 255} {
+		m := sample.copy(t, map[string][]byte{name: alterEntry(t, bundle, entry)})
+		_, err := ledger.Open(t.Context(), options(m))
+		var e *ledger.IntegrityError
+		if !errors.As(err, &e) || !e.HasSeq || e.Seq != uint64(entry) || e.File != name {
+			t.Errorf("entry %d altered: %v", entry, err)
+		}
+	}
+}
+
+// TestJournalIsHeldToTheRules writes frames whose checksums are right and whose content no ledger would have taken.
+func TestJournalIsHeldToTheRules(t *testing.T) {
+	const at, earlier = "2026-03-01T12:00:00.000000000Z", "2026-03-01T11:00:00.000000000Z"
+	// frame makes the entries of a batch, from seq on.
+	frame := func(seq uint64, at string, prev *uint64, b ledger.Batch) (entries [][]byte) {
+		for i, item := range b.Items {
+			e := proof.Entry{Seq: seq + uint64(i), ReceivedAt: at, Via: viaStore, Event: item.Event}
+			entries = append(entries, e.Append(nil))
+		}
+		e := proof.Entry{Seq: seq + uint64(len(b.Items)), ReceivedAt: at, Via: viaStore, Seal: &proof.SealEntry{PrevSeq: prev, Note: b.Seal}}
+		return append(entries, e.Append(nil))
+	}
+	stub := func(seq uint64, s proof.Stub) []byte {
+		return proof.Entry{Seq: seq, ReceivedAt: at, Via: viaStore, Stub: &s}.Append(nil)
+	}
+	s := newStream("a", 1)
+	one, two := s.next(2, 40), s.next(1, 40)
+	other := newStream("a", 2).next(2, 40)
+	seq := func(n uint64) *uint64 { return &n }
+	unsigned := one
+	unsigned.Seal = bytes.Clone(one.Seal)
+	unsigned.Seal[len(unsigned.Seal)-10] ^= 1
+	swapped := one
+	swapped.Items = []ledger.Item{one.Items[1], one.Items[0]}
+	first := frame(0, at, nil, one)
+	lost := proof.Stub{Stream: s.id, First: 1, Last: 4, Code: proof.StubLost}
+	refused := proof.Stub{Stream: s.id, First: 1, Last: 1, Code: proof.StubRefused, Leaf: proof.LeafHash(one.Items[0].Event)}
+	elsewhere, wrong := refused, refused
+	elsewhere.Stream, wrong.First, wrong.Last = newStream("a", 2).id, 2, 2
+	for name, c := range map[string]struct {
+		frames [][][]byte
+		good   bool
+	}{
+		"two batches":                  {[][][]byte{first, frame(3, at, seq(2), two)}, true},
+		"a loss":                       {[][][]byte{{stub(0, lost)}}, true},
+		"a refused event":              {[][][]byte{{stub(0, refused), first[1], first[2]}}, true},
+		"nothing":                      {nil, true},
+		"time goes back":               {[][][]byte{first, frame(3, earlier, seq(2), two)}, false},
+		"prev_seq is missing":          {[][][]byte{first, frame(3, at, nil, two)}, false},
+		"prev_seq is another":          {[][][]byte{first, frame(3, at, seq(1), two)}, false},
+		"prev_seq of nothing":          {[][][]byte{frame(0, at, nil, other), frame(3, at, seq(2), one)}, false},
+		"a gap in the frames":          {[][][]byte{first, frame(4, at, seq(2), two)}, false},
+		"a batch twice":                {[][][]byte{first, frame(3, at, seq(2), one)}, false},
+		"a hole in the stream":         {[][][]byte{frame(0, at, nil, two)}, false},
+		"a seal that is not signed":    {[][][]byte{frame(0, at, nil, unsigned)}, false},
+		"events in another order":      {[][][]byte{frame(0, at, nil, swapped)}, false},
+		"an event is missing":          {[][][]byte{append(frame(0, at, nil, ledger.Batch{Items: one.Items[:1], Seal: one.Seal}), nil)[:2]}, false},
+		"no seal":                      {[][][]byte{first[:2]}, false},
+		"two batches in a frame":       {[][][]byte{append(frame(0, at, nil, one), frame(3, at, seq(2), two)...)}, false},
+		"a loss in a batch":            {[][][]byte{{stub(0, lost), first[1], first[2]}}, false},
+		"a loss behind a loss":         {[][][]byte{{stub(0, lost), stub(1, lost)}}, false},
+		"a loss twice":                 {[][][]byte{{stub(0, lost)}, {stub(1, lost)}}, false},
+		"a stub of another stream":     {[][][]byte{{stub(0, elsewhere), first[1], first[2]}}, false},
+		"a stub of another number":     {[][][]byte{{stub(0, wrong), first[1], first[2]}}, false},
+		"a stub alone":                 {[][][]byte{{stub(0, refused)}}, false},
+		"entries of different times":   {[][][]byte{{first[0], first[1], frame(0, earlier, nil, one)[2]}}, false},
+		"an entry that is none":        {[][][]byte{{[]byte("{}")}}, false},
+		"an entry with another number": {[][][]byte{{first[1], first[1], first[2]}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fsys := fsxtest.New()
+			mustClose(t, open(t, options(fsys)))
+			h := segment.Header{Kind: ledger.JournalKind, Number: 1, Meta: []byte(`{"origin":"` + origin + `","first":0}`)}
+			w, err := segment.Create(fsys, "journal/000001.j", h, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, entries := range c.frames {
+				var payload []byte
+				for _, e := range entries {
+					if payload, err = proof.AppendBundleEntry(payload, e); err != nil {
+						t.Fatal(err)
+					}
+				}
+				e, err := proof.ParseEntry(entries[0])
+				if err != nil {
+					e.Seq = 0
+				}
+				if err := w.Add(e.Seq, payload); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(w.Commit(), w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			l, err := ledger.Open(t.Context(), options(fsys))
+			if c.good && err == nil {
+				mustClose(t, l)
+				err = auditFiles(fsys, nil)
+			}
+			if c.good != (err == nil) || !c.good && !isDamage(err) {
+				t.Errorf("opening gives %v", err)
+			}
+		})
+	}
+}
+
 // TestReplacedHeadsAndCheckpoints plays whoever has an old copy, or another key, or the log's own key.
 func TestReplacedHeadsAndCheckpoints(t *testing.T) {
 	s := newSample(t)
@@ -384,26 +569,21 @@ func mustRead(t testing.TB, fsys fsx.FS, name string) []byte {
 	return b
 }
 
-// TestSomebodyElseCommits: a head that changes under a running ledger ends it before it signs anything.
+// TestSomebodyElseCommits: a head that changes under a running ledger ends it, before it writes a tile or signs anything.
 func TestSomebodyElseCommits(t *testing.T) {
-	s := newSample(t)
-	m := s.copy(t, nil)
+	m := newSample(t).disk
 	signer, _ := key(origin)
 	n := &notary{Signer: signer}
 	o := options(m)
 	o.Signer = n
 	l := open(t, o)
-	other := open(t, options(m)) // a lock that did not hold
+	other := open(t, options(m)) // the lock did not hold
 	mustAppend(t, other, newStream("b", 51).next(1, 50))
-	mustPublish(t, other)
+	mustClose(t, other)
 	signed := len(n.signed)
-	if _, err := l.Append(t.Context(), newStream("a", 50).next(1, 50)); err == nil {
-		_, err = l.Publish(t.Context())
-		if !errors.Is(err, ledger.ErrFailed) || !isDamage(err) {
-			t.Fatalf("publish: %v", err)
-		}
-	} else if !errors.Is(err, ledger.ErrFailed) {
-		t.Fatal(err)
+	mustAppend(t, l, newStream("a", 50).next(1, 50))
+	if _, err := l.Publish(t.Context()); !errors.Is(err, ledger.ErrFailed) || !isDamage(err) {
+		t.Errorf("publish: %v", err)
 	}
 	if len(n.signed) != signed {
 		t.Errorf("it signed %v", n.signed[signed:])
@@ -411,7 +591,9 @@ func TestSomebodyElseCommits(t *testing.T) {
 	if err := l.Close(); !errors.Is(err, ledger.ErrFailed) {
 		t.Errorf("close: %v", err)
 	}
-	mustClose(t, other)
+	if err := auditFiles(m, []proof.Checkpoint{opened(t, other.Checkpoint())}); err != nil {
+		t.Errorf("the other's ledger: %v", err)
+	}
 }
 
 // flipper flips a bit in every file that is written under a prefix: a disk or a controller that lies (THREATS 17).
@@ -463,20 +645,4 @@ func TestFlippedBetweenHashAndSign(t *testing.T) {
 }
 
 // bomb is a small file that inflates to more than a bundle can hold.
-func bomb(t testing.TB) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w, err := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the header of a bundle
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 64 {
-		if _, err := w.Write(make([]byte, 1<<20)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
+func bomb(t testing.TB) []byte { t.Helper(); return zip(t, make([]byte, 64<<20)) }

@@ -138,6 +138,11 @@ func (p *publisher) publish(closing bool) error {
 // of its steps is what the ledger is about (THREATS, "Durability rules for files", 6).
 func (p *publisher) commit(groups []*group, next Head) error {
 	l := p.l
+	// Once before anything is written, so that a process that lost its lock does not write over the other's partial tiles,
+	// and once more right before the head is replaced.
+	if err := p.unchanged(); err != nil {
+		return err
+	}
 	before := p.edge.tree.Clone()
 	files := p.edge.grow(groups)
 	if err := p.store(files); err != nil {
@@ -193,22 +198,30 @@ func checkTree(before, after *proof.Tree, files []*artefact) error {
 	return nil
 }
 
-// swap replaces the head, if it still is what this ledger believes it to be: another process that was let in by mistake
+// unchanged checks that the head still is what this ledger believes it to be: another process that was let in by mistake
 // ends here, before it can sign.
-func (p *publisher) swap(next Head) error {
-	b, err := next.Append(nil)
-	if err != nil {
-		return err
-	}
+func (p *publisher) unchanged() error {
 	now, err := fsx.ReadFile(p.l.fsys, HeadFile, maxHead)
 	if errors.Is(err, fs.ErrNotExist) && p.bytes == nil {
-		now, err = nil, nil
+		return nil
 	}
 	if err != nil {
 		return missing(HeadFile, err)
 	}
 	if !bytes.Equal(now, p.bytes) {
 		return damaged(HeadFile, "it is not the one that this ledger wrote (epoch %d, size %d): somebody else writes to the store", p.head.Epoch, p.head.Size)
+	}
+	return nil
+}
+
+// swap replaces the head durably, if it is unchanged.
+func (p *publisher) swap(next Head) error {
+	b, err := next.Append(nil)
+	if err != nil {
+		return err
+	}
+	if err := p.unchanged(); err != nil {
+		return err
 	}
 	if err := fsx.Replace(p.l.fsys, HeadFile, b, 0o600); err != nil {
 		return err
