@@ -13,7 +13,7 @@ type (
 // Submit records under such a context becomes its child: it inherits interaction, root and principal.
 func FromContext(ctx context.Context) (*Run, bool) {
 	r, ok := ctx.Value(runKey{}).(*Run)
-	return r, ok
+	return r, ok && r != nil
 }
 
 // WithRun returns a context under which new jobs are children of r. Do has done it for its function; it is for those who
@@ -21,7 +21,8 @@ func FromContext(ctx context.Context) (*Run, bool) {
 func WithRun(ctx context.Context, r *Run) context.Context { return context.WithValue(ctx, runKey{}, r) }
 
 // WithInteraction sets the interaction_id of what is recorded under ctx outside any run: one id for all events of a
-// request or transaction, at most 128 bytes.
+// request or transaction. One of more than 128 bytes, or with hidden characters, is replaced by an id derived from it,
+// and one that looks like a secret by a new one; "derived" says so.
 func WithInteraction(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, interactionKey{}, id)
 }
@@ -31,7 +32,8 @@ func WithUser(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, userKey{}, id)
 }
 
-// WithSourceIP sets the source_ip of what is recorded under ctx: the address that the user came from.
+// WithSourceIP sets the source_ip of what is recorded under ctx: the address that the user came from, with or without a
+// port, as http.Request.RemoteAddr has it. What is no address is recorded as unavailable.
 func WithSourceIP(ctx context.Context, ip string) context.Context {
 	return context.WithValue(ctx, sourceIPKey{}, ip)
 }

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -30,86 +31,41 @@ const (
 	typeHeartbeat  = "job_heartbeat"
 )
 
-// The variables by which a parent process hands its place in the tree to a child. They are claims of the environment.
-const (
-	EnvInteractionID = "STET_INTERACTION_ID"
-	EnvParentJobID   = "STET_PARENT_JOB_ID"
-	EnvRootJobID     = "STET_ROOT_JOB_ID"
-)
-
-// submission makes a job's identity and its first event. location is where the job was asked for.
-func (r *Recorder) submission(ctx context.Context, j Job, location string) (*task, *event.Event, error) {
+// submission makes a job's identity. location is where the job was asked for.
+func (r *Recorder) submission(ctx context.Context, j Job, location string) (*task, error) {
 	if r == nil {
-		return nil, nil, fmt.Errorf("submit: %w: the Recorder is nil", ErrInvalid)
+		return nil, fmt.Errorf("submit: %w: the Recorder is nil", ErrInvalid)
 	}
 	if j.Name == "" {
-		return nil, nil, fmt.Errorf("submit: %w: the Job has no Name", ErrInvalid)
+		return nil, fmt.Errorf("submit: %w: the Job has no Name", ErrInvalid)
 	}
-	id, err := r.newID()
-	if err != nil {
-		return nil, nil, err
+	t := &task{rec: r, job: j.own(), id: r.newID(), submission: r.newID(), location: location, submittedAt: r.clock.Now().Wall,
+		user: text(ctx, userKey{}), sourceIP: text(ctx, sourceIPKey{}), absent: map[string]string{}, derived: map[string]string{}}
+	if err := alive(ctx, "the submission of "+t.title()); err != nil {
+		return nil, err
 	}
-	t := &task{rec: r, job: j, id: id, root: id, location: location, submittedAt: r.clock.Now().Wall,
-		user: text(ctx, userKey{}), derived: map[string]string{}}
+	t.root = t.id
 	t.place(ctx)
 	if t.job.CausedBy != nil {
 		t.job.Trigger = "event"
-		p := t.principal()
-		p.Upstream = t.job.CausedBy
-		t.job.Principal = &p
+		t.cameFrom(t.job.CausedBy)
 	}
 	if t.job.Trigger == "" {
 		t.findTrigger()
 	}
-	if t.submission, err = r.newID(); err != nil {
-		return nil, nil, err
-	}
-	ev := t.event(ctx, typeSubmitted, phaseSubmission)
-	ev.EventID = t.submission
-	ev.Job.Params = j.Params
-	if j.Params == nil {
+	return t, nil
+}
+
+// submitted is the first event of the job.
+func (t *task) submitted() *event.Event {
+	ev := t.event(typeSubmitted, phaseSubmission)
+	ev.EventID, ev.CausationID = t.submission, t.cause
+	ev.Job.Params = t.job.Params
+	if t.job.Params == nil {
 		ev.Absent["job.params"] = event.AbsentNotProvided
 	}
 	ev.Status = event.StatusPending
-	return t, ev, nil
-}
-
-// place finds the job's place in the tree: under the run in ctx, else under what the environment names, else at the top.
-func (t *task) place(ctx context.Context) {
-	if run, ok := FromContext(ctx); ok && run.t != nil {
-		t.parent, t.root, t.interaction = run.t.id, run.t.root, run.t.interaction
-		if t.job.Principal == nil {
-			t.job.Principal = run.t.job.Principal
-		}
-		if t.user == "" {
-			t.user = run.t.user
-		}
-		if t.job.Trigger == "" {
-			t.job.Trigger = "parent"
-			t.derived["why.trigger"] = "context"
-		}
-		return
-	}
-	t.interaction = text(ctx, interactionKey{})
-	parent, perr := event.ParseUUID(os.Getenv(EnvParentJobID))
-	if inherited := os.Getenv(EnvInteractionID); inherited != "" && t.interaction == "" {
-		t.interaction = inherited
-		t.derived["interaction_id"] = "environment"
-	}
-	if perr == nil {
-		t.parent, t.root = parent, parent
-		if root, err := event.ParseUUID(os.Getenv(EnvRootJobID)); err == nil {
-			t.root = root
-		}
-		t.derived["job.parent_id"] = "environment"
-		if t.job.Trigger == "" {
-			t.job.Trigger = "parent"
-			t.derived["why.trigger"] = "environment"
-		}
-	}
-	if t.interaction == "" {
-		t.interaction = t.id.String()
-	}
+	return ev
 }
 
 func (t *task) findTrigger() {
@@ -119,19 +75,26 @@ func (t *task) findTrigger() {
 	}
 	if found.Kind == "event" {
 		if found.Upstream.Found() && found.UpstreamRef.Found() {
-			p := t.principal()
-			p.Upstream = &event.Upstream{System: found.Upstream.Text, EventRef: found.UpstreamRef.Text}
-			t.job.Principal = &p
+			t.cameFrom(&event.Upstream{System: found.Upstream.Text, EventRef: found.UpstreamRef.Text})
 		} else {
 			found.Kind = "api"
 		}
 	}
-	t.job.Trigger = found.Kind
-	t.derived["why.trigger"] = found.How
+	t.foundTrigger(found.Kind, found.How)
 	if ref := found.Reference; t.job.Reference == "" && ref.Found() {
 		t.job.Reference = ref.Text
 		t.derived["why.reference"] = ref.How
 	}
+}
+
+// cameFrom names the upstream event in the principal.
+func (t *task) cameFrom(u *event.Upstream) {
+	p := t.principal()
+	p.Upstream = u
+	if t.job.Principal == nil {
+		t.derived["principal"] = t.rec.base.Derived["principal"]
+	}
+	t.job.Principal = &p
 }
 
 func (t *task) principal() event.Principal {
@@ -141,68 +104,21 @@ func (t *task) principal() event.Principal {
 	return *t.rec.base.Principal
 }
 
-func (t *task) ref() ref {
-	f := ref{Interaction: t.interaction, Job: t.id, Name: t.job.Name, Submission: t.submission, At: t.submittedAt,
-		Trigger: t.job.Trigger, Reason: t.job.Reason, Reference: t.job.Reference, User: t.user}
-	if !t.parent.IsZero() {
-		f.Parent, f.Root = &t.parent, &t.root
-	}
-	p := t.principal()
-	f.As = &refWho{p.Type, p.ID}
-	if p.OnBehalfOf != nil {
-		f.OnBehalf = &refWho{p.OnBehalfOf.Type, p.OnBehalfOf.ID}
-	}
-	if p.Upstream != nil {
-		f.Upstream = &refUpstream{p.Upstream.System, p.Upstream.EventRef, p.Upstream.EventType}
-	}
-	if t.job.Target != nil {
-		f.System, f.Environment = t.job.Target.System, t.job.Target.Environment
-	}
-	return f
-}
-
-// resumed is the task that a reference names.
-func (r *Recorder) resumed(f ref, location string) *task {
-	t := &task{rec: r, id: f.Job, root: f.Job, interaction: f.Interaction, submission: f.Submission, submittedAt: f.At,
-		location: location, user: f.User, derived: map[string]string{"principal": "reference", "why": "reference"},
-		job: Job{Name: f.Name, Trigger: f.Trigger, Reason: f.Reason, Reference: f.Reference}}
-	if f.Parent != nil && f.Root != nil {
-		t.parent, t.root = *f.Parent, *f.Root
-	}
-	if f.As != nil {
-		t.job.Principal = &event.Principal{Type: f.As.Type, ID: f.As.ID}
-		if f.OnBehalf != nil {
-			t.job.Principal.OnBehalfOf = &event.OnBehalfOf{Type: f.OnBehalf.Type, ID: f.OnBehalf.ID}
-		}
-		if f.Upstream != nil {
-			t.job.Principal.Upstream = &event.Upstream{System: f.Upstream.System, EventRef: f.Upstream.Event, EventType: f.Upstream.Type}
-		}
-	}
-	if f.System != "" || f.Environment != "" {
-		t.job.Target = &event.Target{System: f.System, Environment: f.Environment}
-	}
-	return t
-}
+// title names the job in errors, where its name may be anything.
+func (t *task) title() string { return event.Sanitize(clip(t.job.Name, 128)) }
 
 // event makes an event of the job with all that they share.
-func (t *task) event(ctx context.Context, typ, phase string) *event.Event {
+func (t *task) event(typ, phase string) *event.Event {
 	ev := t.rec.based()
 	ev.EventType = typ
 	ev.InteractionID = t.interaction
 	ev.CausationID = t.submission
-	if phase == phaseSubmission {
-		ev.CausationID = event.UUID{}
-		if run, ok := FromContext(ctx); ok {
-			ev.CausationID = run.startID
-		}
-	}
 	if t.job.Code.Location == "" {
 		ev.Derived["code_location"] = "caller"
 	}
 	ev.CodeLocation = first(t.job.Code.Location, t.location)
-	maps.Copy(ev.Derived, t.derived)
 	set(ev, "user_id", &ev.UserID, t.user)
-	set(ev, "source_ip", &ev.SourceIP, text(ctx, sourceIPKey{}))
+	setAddress(ev, t.sourceIP)
 	if t.job.Principal != nil {
 		p := *t.job.Principal
 		ev.Principal = &p
@@ -219,88 +135,147 @@ func (t *task) event(ctx context.Context, typ, phase string) *event.Event {
 		ev.Job.ParentID, ev.Job.RootID = t.parent.String(), t.root.String()
 	}
 	ev.Labels = t.job.Labels
+	maps.Copy(ev.Absent, t.absent)
+	maps.Copy(ev.Derived, t.derived)
 	maps.Copy(ev.Derived, t.job.Derived)
 	return ev
 }
 
 // authorization asks and makes the event of what was said. denied is not nil where the job must not run.
 func (t *task) authorization(ctx context.Context) (ev *event.Event, denied error) {
-	id, err := t.rec.newID()
-	if err != nil {
-		denied = err
-	}
+	id := t.rec.newID()
 	if t.rec.o.Authorizer == nil {
-		ev = t.event(ctx, typeUnchecked, phaseAuthorization)
+		ev = t.event(typeUnchecked, phaseAuthorization)
 		ev.EventID = id
 		ev.Authorization = &event.Authorization{Basis: "none", Decision: "unchecked"}
 		ev.Status = event.StatusUnknown
 		ev.StatusReason = "no authoriser is configured"
-		return ev, denied
+		return ev, nil
 	}
-	d, err := t.rec.o.Authorizer.Authorize(ctx, t.job)
+	d, err := t.ask(ctx)
 	if err != nil {
-		d.Allowed, d.Reason = false, "the authoriser failed: "+err.Error()
+		d.Allowed, d.Reason = false, say(err)
 	}
 	typ, decision, status := typeAuthorized, "allowed", event.StatusSuccess
 	if !d.Allowed {
 		typ, decision, status = typeDenied, "denied", event.StatusDenied
-		denied = errors.Join(denied, fmt.Errorf("%s: %w: %s", t.job.Name, ErrDenied, first(d.Reason, "no reason was given")), err)
+		if denied = fmt.Errorf("%s: %w: %s", t.title(), ErrDenied, first(d.Reason, "no reason was given")); err != nil {
+			denied = fmt.Errorf("%s: %w: %w", t.title(), ErrDenied, err)
+		}
 	}
-	ev = t.event(ctx, typ, phaseAuthorization)
+	ev = t.event(typ, phaseAuthorization)
 	ev.EventID = id
 	ev.Status, ev.StatusReason = status, d.Reason
 	ev.Authorization = &event.Authorization{Basis: first(d.Basis, "policy"), Decision: decision, DecidedBy: d.DecidedBy,
-		PolicyID: d.PolicyID, PolicyVersion: d.PolicyVersion, Required: d.Required, Granted: d.Granted}
+		PolicyID: d.PolicyID, PolicyVersion: d.PolicyVersion, Required: fitTexts(d.Required), Granted: fitTexts(d.Granted)}
+	if d.Basis == "" {
+		ev.Derived["authorization.basis"] = "default"
+	}
 	return ev, denied
 }
 
-// start makes the run and its first event. cause is the authorization's event.
-func (t *task) start(cause event.UUID) (*Run, *event.Event, error) {
-	id, err := t.rec.newID()
+// ask is the authoriser's answer. Whatever goes wrong in it is an error, so that the refusal is recorded.
+func (t *task) ask(ctx context.Context) (d Decision, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d, err = Decision{}, fmt.Errorf("the authoriser panicked: %v", p)
+		}
+	}()
+	d, err = t.rec.o.Authorizer.Authorize(ctx, t.job)
 	if err != nil {
-		return nil, nil, err
+		return d, fmt.Errorf("the authoriser failed: %w", err)
 	}
-	startID, err := t.rec.newID()
-	if err != nil {
-		return nil, nil, err
+	if d.Basis != "" && !isOneOf(d.Basis, bases) {
+		err = fmt.Errorf("the authoriser's answer cannot be recorded: its basis is %.40q, known are %s", d.Basis, strings.Join(bases, ", "))
+		d.Basis = "none"
 	}
-	run := &Run{t: t, id: id, startID: startID, started: time.Now()}
-	ev := run.event(typeStarted, phaseExecution)
-	ev.EventID, ev.CausationID = startID, cause
-	ev.Timing = &event.Timing{SubmittedAt: t.submittedAt, StartedAt: run.started}
-	set(ev, "job.code_digest", &ev.Job.CodeDigest, t.job.Code.Digest)
-	set(ev, "job.env_digest", &ev.Job.EnvDigest, t.job.Code.EnvDigest)
-	ev.References = t.job.Code.Files
-	if ev.Job.CodeDigest == "" {
+	return d, err
+}
+
+// run makes a run of the job that has not started yet.
+func (t *task) run() *Run {
+	return &Run{t: t, id: t.rec.newID(), startID: t.rec.newID(), started: time.Now()}
+}
+
+// startEvent is the run's first event. cause is the authorization's.
+func (r *Run) startEvent(cause event.UUID) *event.Event {
+	ev := r.event(typeStarted, phaseExecution)
+	ev.EventID, ev.CausationID = r.startID, cause
+	ev.Timing = &event.Timing{SubmittedAt: r.t.submittedAt, StartedAt: r.started}
+	code := r.t.job.Code
+	set(ev, "job.code_digest", &ev.Job.CodeDigest, code.Digest)
+	set(ev, "job.env_digest", &ev.Job.EnvDigest, code.EnvDigest)
+	ev.References = fitReferences(code.Files, 0)
+	if code.Digest == "" {
 		ev.Absent["job.code_digest"] = event.AbsentNotProvided
 	}
-	if ev.Job.EnvDigest == "" {
+	if code.EnvDigest == "" {
 		ev.Absent["job.env_digest"] = event.AbsentNotProvided
 	}
-	return run, ev, nil
+	return ev
 }
 
 // event makes an event of the run.
 func (r *Run) event(typ, phase string) *event.Event {
-	ev := r.t.event(context.Background(), typ, phase)
+	ev := r.t.event(typ, phase)
 	ev.CausationID = r.startID
 	ev.Job.RunID = r.id.String()
 	ev.Job.Attempt = max(r.t.job.Attempt, 1)
 	return ev
 }
 
+// recordJob is record for a job's events, which give up what the schema refuses rather than the record.
+func (r *Recorder) recordJob(started *Run, events ...*event.Event) error {
+	r.starting.RLock()
+	defer r.starting.RUnlock()
+	if r.closing {
+		return ErrClosed
+	}
+	return r.emitJob(started, events...)
+}
+
+func (r *Recorder) emitJob(started *Run, events ...*event.Event) error {
+	err := r.emit(started, events...)
+	var refused *event.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	var dropped []*event.Error
+	for _, ev := range events {
+		d, err := r.fit(ev)
+		if err != nil {
+			return err
+		}
+		dropped = append(dropped, d...)
+	}
+	if err := r.emit(started, events...); err != nil {
+		return err
+	}
+	for _, d := range dropped {
+		r.o.OnLoss(fmt.Errorf("a part of %s was not recorded: %w", events[0].Job.Name, d))
+	}
+	return nil
+}
+
 // fill completes an application's own event.
 func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (*event.Event, error) {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("record %.64q: %w: %s", e.EventType, ErrInvalid, fmt.Sprintf(format, args...))
+	}
+	if t, ok := r.catalogue().Lookup(e.EventType); ok && t.Reserved {
+		return nil, bad("only a store's or server's own key raises this type")
+	}
+	ownEvent(&e)
 	ev := r.based()
 	absent, derived, shared := ev.Absent, ev.Derived, *ev
 	*ev = e
 	ev.Absent, ev.Derived = absent, derived
 	set(ev, "app_id", &ev.AppID, first(e.AppID, shared.AppID))
 	if ev.AppID != shared.AppID {
-		return nil, fmt.Errorf("record %s: %w: app_id is %q, this Recorder's stream is for %q only", e.EventType, ErrInvalid, ev.AppID, shared.AppID)
+		return nil, bad("app_id is %.140q, this Recorder's stream is for %q only", ev.AppID, shared.AppID)
 	}
 	if e.Environment != "" && e.Environment != shared.Environment {
-		return nil, fmt.Errorf("record %s: %w: environment is %q, this Recorder's stream is for %q only", e.EventType, ErrInvalid, e.Environment, shared.Environment)
+		return nil, bad("environment is %.40q, this Recorder's stream is for %q only", e.Environment, shared.Environment)
 	}
 	ev.Environment = shared.Environment
 	if e.AppVersion == "" {
@@ -312,57 +287,107 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (*e
 		ev.EntryPoint = shared.EntryPoint
 	} else {
 		given(ev, "entry_point")
+		given(ev, "entry_point.name")
 	}
 	if e.Host == nil {
 		ev.Host = shared.Host
 	} else {
 		given(ev, "host")
+		given(ev, "host.name")
+		given(ev, "host.ip")
 	}
-	set(ev, "code_location", &ev.CodeLocation, first(e.CodeLocation, location))
-	if e.CodeLocation == "" {
+	if ev.CodeLocation == "" {
+		ev.CodeLocation = location
 		ev.Derived["code_location"] = "caller"
 	}
-	user, ip := text(ctx, userKey{}), text(ctx, sourceIPKey{})
-	run, inRun := FromContext(ctx)
-	inRun = inRun && run.t != nil
-	if inRun {
-		user = first(user, run.t.user)
+	run, _ := FromContext(ctx)
+	if run.zero() {
+		run = nil
 	}
-	set(ev, "user_id", &ev.UserID, first(e.UserID, user, shared.UserID))
-	set(ev, "source_ip", &ev.SourceIP, first(e.SourceIP, ip, shared.SourceIP))
-	switch {
-	case e.Principal != nil:
-		given(ev, "principal")
-	case inRun:
-		p := run.t.principal()
-		ev.Principal = &p
-	default:
-		ev.Principal = shared.Principal
-	}
-	if ev.InteractionID == "" {
-		switch id := text(ctx, interactionKey{}); {
-		case inRun:
-			ev.InteractionID = run.t.interaction
-			if ev.CausationID.IsZero() {
-				ev.CausationID = run.startID
-			}
-		case id != "":
-			ev.InteractionID = id
-		default:
-			id, err := r.newID()
-			if err != nil {
-				return nil, err
-			}
-			ev.InteractionID = first(os.Getenv(EnvInteractionID), id.String())
-		}
-	}
+	r.fillWho(ctx, run, &e, ev, &shared)
+	r.fillInteraction(ctx, run, ev)
 	maps.Copy(ev.Absent, e.Absent)
 	maps.Copy(ev.Derived, e.Derived)
 	return ev, nil
 }
 
-// caller is the place outside this package that called into it.
-func caller(skip int) string { return origin.Caller(skip, "github.com/stetlog/stet").Location.Text }
+// fillWho says who: the event itself, else ctx, else the run that it happens in, else the process.
+func (r *Recorder) fillWho(ctx context.Context, run *Run, e, ev, shared *event.Event) {
+	user, ip := text(ctx, userKey{}), text(ctx, sourceIPKey{})
+	ev.Principal = shared.Principal
+	switch {
+	case e.Principal != nil:
+		ev.Principal = e.Principal
+		given(ev, "principal")
+	case run != nil:
+		p := run.t.principal()
+		ev.Principal = &p
+		if run.t.job.Principal != nil {
+			given(ev, "principal")
+		}
+	}
+	if run != nil {
+		user, ip = first(user, run.t.user), first(ip, run.t.sourceIP)
+	}
+	ev.UserID, ev.SourceIP = shared.UserID, shared.SourceIP
+	set(ev, "user_id", &ev.UserID, first(e.UserID, user))
+	if e.SourceIP != "" {
+		set(ev, "source_ip", &ev.SourceIP, e.SourceIP) // as given: where it is no address, the caller is told
+		if a, _, ok := fitAddress(e.SourceIP); ok {
+			ev.SourceIP = a
+		}
+		return
+	}
+	setAddress(ev, ip)
+}
+
+// fillInteraction says what the event belongs to: what it names itself, else the run that it happens in, else ctx or the
+// environment, else nothing else.
+func (r *Recorder) fillInteraction(ctx context.Context, run *Run, ev *event.Event) {
+	var how string
+	switch {
+	case ev.InteractionID != "":
+		ev.InteractionID, how = fitInteraction(ev.InteractionID)
+	case run != nil:
+		ev.InteractionID = run.t.interaction
+		if ev.CausationID.IsZero() {
+			ev.CausationID = run.startID
+		}
+	default:
+		ev.InteractionID, how = interactionOf(ctx)
+	}
+	if how != "" {
+		ev.Derived["interaction_id"] = how
+	}
+	if ev.InteractionID == "" {
+		ev.InteractionID = r.newID().String()
+	}
+}
+
+func (r *Recorder) catalogue() *event.Catalogue {
+	if r.o.Catalogue != nil {
+		return r.o.Catalogue
+	}
+	return event.Builtin()
+}
+
+// caller is the place outside this package that called into it, through skip functions of it. Finding its name costs
+// more than all the rest of an event, so it is done once for each place in the program.
+func (r *Recorder) caller(skip int) string {
+	if r == nil {
+		return ""
+	}
+	var pc [1]uintptr
+	if runtime.Callers(skip+2, pc[:]) == 0 {
+		return ""
+	}
+	if known, ok := r.places.Load(pc[0]); ok {
+		return known.(string)
+	}
+	place := origin.Caller(skip, "github.com/stetlog/stet").Location.Text
+	r.places.Store(pc[0], place)
+	return place
+}
 
 // based returns a new event with what all events of this process share, its maps its own.
 func (r *Recorder) based() *event.Event {
@@ -376,6 +401,32 @@ func set(ev *event.Event, path string, field *string, value string) {
 	if value != "" {
 		*field = value
 		given(ev, path)
+	}
+}
+
+// setAddress sets the address that a user came from, where ctx has one. One that is none is not the user's doing, and
+// must not cost the record.
+func setAddress(ev *event.Event, s string) {
+	if s == "" {
+		return
+	}
+	given(ev, "source_ip")
+	ip, port, ok := fitAddress(s)
+	if !ok {
+		ev.SourceIP = ""
+		ev.Absent["source_ip"] = event.AbsentUnavailable
+		return
+	}
+	ev.SourceIP = ip
+	if port > 0 {
+		src := event.Source{Port: port}
+		if ev.Source != nil {
+			src = *ev.Source
+			if src.Port == 0 {
+				src.Port = port
+			}
+		}
+		ev.Source = &src
 	}
 }
 

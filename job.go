@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stetlog/stet/event"
 )
 
-// Job says what is to be done, why, and for whom. Name is required; what else is left open is found or excused.
+// Job says what is to be done, why, and for whom. Name is required; what else is left open is found or excused. Text that
+// exceeds its limit is cut and marked. The Recorder keeps copies: what a Job points to may be changed after the call.
 type Job struct {
 	Name string // at most 128 bytes, the same for every run: "nightly-purge"
 	// Reason is the rationale in a person's words, at most 512 bytes: "Scheduled maintenance".
@@ -18,8 +21,9 @@ type Job struct {
 	Reference string
 	// Trigger is schedule, event, manual, api, parent or boot; "": found from the surroundings.
 	Trigger string
-	// Params are the requested parameters: strings, integers, bools, and maps and lists of these, at most 6 deep, 64 keys,
-	// 16 KiB. Secrets in them are masked, by key and by pattern.
+	// Params are the requested parameters: strings, numbers, bools, times, what has a String or Error method, and maps
+	// with string keys and slices of these, at most 6 deep, 64 keys a map, 256 elements a slice, 16 KiB. What is none of
+	// these, or beyond, is left out and named in its place. Secrets are masked, by key and by pattern.
 	Params map[string]any
 	// Principal is who is responsible. nil: the parent job's, else the process's own user.
 	Principal *event.Principal
@@ -31,13 +35,13 @@ type Job struct {
 	ScheduledFor time.Time
 	// Attempt is the ordinal of this run of the job, from 1; 0 means 1.
 	Attempt int64
-	// Labels are free text by key, at most 64 and 8 KiB, on every event of the run.
+	// Labels are free text by key, at most 64 and 8 KiB, on every event that this process makes of the job.
 	Labels map[string]string
 	// Code says what runs, where that is not this program.
 	Code Code
 	// Trace is the W3C trace that the job belongs to.
 	Trace Trace
-	// Derived names what in this Job was found rather than given: path of the event's field → how.
+	// Derived names what in this Job was found rather than given: path of the event's field → how. At most 16.
 	Derived map[string]string
 }
 
@@ -53,8 +57,19 @@ type Code struct {
 // Trace is a W3C trace context: ids in lower-case hex, 32, 16 and 2 digits.
 type Trace struct{ ID, Span, Flags string }
 
-// An Authorizer says whether a job may run. It must be safe for concurrent use. An error of its own means that the job
-// does not run.
+// own returns j with nothing in it that the caller could still change.
+func (j Job) own() Job {
+	j.Params = recordable(j.Params)
+	j.Principal = ownPrincipal(j.Principal)
+	own(&j.Target)
+	own(&j.CausedBy)
+	j.Labels, j.Derived = maps.Clone(j.Labels), maps.Clone(j.Derived)
+	j.Code.Files = slices.Clone(j.Code.Files)
+	return j
+}
+
+// An Authorizer says whether a job may run. It must be safe for concurrent use. An error or a panic of its own, and an
+// answer that cannot be recorded, mean that the job does not run; the record says why.
 type Authorizer interface {
 	Authorize(ctx context.Context, j Job) (Decision, error)
 }
@@ -62,16 +77,16 @@ type Authorizer interface {
 // Decision is an authoriser's answer.
 type Decision struct {
 	Allowed       bool
-	Basis         string // policy, approval, os_permission, inherited
+	Basis         string // policy, approval, os_permission, inherited; "" means policy
 	DecidedBy     string // who or what decided, at most 256 bytes
-	PolicyID      string
-	PolicyVersion string
+	PolicyID      string // at most 256 bytes
+	PolicyVersion string // at most 64 bytes
 	Required      []string
 	Granted       []string
 	Reason        string // at most 512 bytes
 }
 
-// task is a submission's identity and what every event of the job repeats.
+// task is a submission's identity and what every event of the job repeats. It is not changed once made.
 type task struct {
 	rec         *Recorder
 	job         Job
@@ -80,9 +95,12 @@ type task struct {
 	root        event.UUID
 	interaction string
 	submission  event.UUID
+	cause       event.UUID // of the submission: the start of the run that asked for it
 	submittedAt time.Time
 	location    string
 	user        string
+	sourceIP    string
+	absent      map[string]string
 	derived     map[string]string
 }
 
@@ -97,18 +115,20 @@ type Authorized struct {
 
 // Submit records that a job was asked for: the submission phase.
 func (r *Recorder) Submit(ctx context.Context, j Job) (Submitted, error) {
-	t, ev, err := r.submission(ctx, j, caller(1))
+	t, err := r.submission(ctx, j, r.caller(1))
 	if err != nil {
 		return Submitted{}, err
 	}
-	if err := r.lost("the submission of "+j.Name, r.emit(ctx, ev)); err != nil {
+	if err := r.lost("the submission of "+t.title(), 1, r.recordJob(nil, t.submitted())); err != nil {
 		return Submitted{}, err
 	}
 	return Submitted{t}, nil
 }
 
 // Ref returns what a worker needs to continue the job in another process: put it into the queue's metadata, and hand it
-// to Resume. It names the submission but proves nothing. The zero Submitted has the empty Ref.
+// to Resume. It has at most 16 KiB, mostly less than 1, of letters, digits and ".-_". It names the submission but proves
+// nothing; secrets in name and reason are masked in it, and with an IdentityKey people are HMACs. The zero Submitted has
+// the empty Ref.
 func (s Submitted) Ref() string {
 	if s.t == nil {
 		return ""
@@ -116,19 +136,20 @@ func (s Submitted) Ref() string {
 	return s.t.ref().String()
 }
 
-// Resume continues, in a worker, a job that another process submitted. It records nothing itself.
+// Resume continues, in a worker, a job that another process submitted. It records nothing itself. Parameters, labels,
+// code and trace stay with the submission.
 func (r *Recorder) Resume(ctx context.Context, s string) (Submitted, error) {
 	if r == nil {
 		return Submitted{}, fmt.Errorf("resume: %w: the Recorder is nil", ErrInvalid)
 	}
-	if err := ctx.Err(); err != nil {
+	if err := alive(ctx, "resume"); err != nil {
 		return Submitted{}, err
 	}
 	f, err := parseRef(s)
 	if err != nil {
 		return Submitted{}, err
 	}
-	return Submitted{r.resumed(f, caller(1))}, nil
+	return Submitted{r.resumed(f, r.caller(1))}, nil
 }
 
 // WithAttempt returns the same submission for its nth run, from 1.
@@ -147,12 +168,13 @@ func (s Submitted) Authorize(ctx context.Context) (Authorized, error) {
 	if s.t == nil {
 		return Authorized{}, fmt.Errorf("authorize: %w: the Submitted is zero", ErrInvalid)
 	}
-	ev, denied := s.t.authorization(ctx)
-	if err := s.t.rec.lost("the authorization of "+s.t.job.Name, s.t.rec.emit(ctx, ev)); err != nil {
-		return Authorized{}, errors.Join(denied, err)
+	if err := alive(ctx, "authorize "+s.t.title()); err != nil {
+		return Authorized{}, err
 	}
-	if denied != nil {
-		return Authorized{}, denied
+	ev, denied := s.t.authorization(ctx)
+	err := s.t.rec.lost("the authorization of "+s.t.title(), 1, s.t.rec.recordJob(nil, ev))
+	if denied != nil || err != nil {
+		return Authorized{}, errors.Join(denied, err)
 	}
 	return Authorized{s.t, ev.EventID}, nil
 }
@@ -163,73 +185,71 @@ func (a Authorized) Start(ctx context.Context) (*Run, error) {
 	if a.t == nil {
 		return nil, fmt.Errorf("start: %w: the Authorized is zero", ErrInvalid)
 	}
-	run, ev, err := a.t.start(a.cause)
-	if err != nil {
+	if err := alive(ctx, "start "+a.t.title()); err != nil {
 		return nil, err
 	}
-	if err := a.t.rec.lost("the start of "+a.t.job.Name, a.t.rec.emit(ctx, ev)); err != nil {
-		return nil, err
-	}
-	return run, run.register()
+	run := a.t.run()
+	return run.start(run.startEvent(a.cause))
 }
 
 // Begin records submission, authorization and start with one flush, for callers that do not hand in a function: a
-// refusal is ErrDenied, and under RequireRecord an error means that the job must not run.
-func (r *Recorder) Begin(ctx context.Context, j Job) (*Run, error) { return r.begin(ctx, j, caller(1)) }
+// refusal is ErrDenied, and any error means that the job must not run.
+func (r *Recorder) Begin(ctx context.Context, j Job) (*Run, error) {
+	return r.begin(ctx, j, r.caller(1))
+}
 
 func (r *Recorder) begin(ctx context.Context, j Job, location string) (*Run, error) {
-	t, submitted, err := r.submission(ctx, j, location)
+	t, err := r.submission(ctx, j, location)
 	if err != nil {
 		return nil, err
 	}
-	// Ids are given before the emitter would, because the later events name the earlier ones as their cause.
 	authorized, denied := t.authorization(ctx)
 	if denied != nil {
-		return nil, errors.Join(denied, r.lost("the denial of "+j.Name, r.emit(ctx, submitted, authorized)))
+		return nil, errors.Join(denied, r.lost("the denial of "+t.title(), 2, r.recordJob(nil, t.submitted(), authorized)))
 	}
-	run, started, err := t.start(authorized.EventID)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.lost("the start of "+j.Name, r.emit(ctx, submitted, authorized, started)); err != nil {
-		return nil, err
-	}
-	return run, run.register()
+	run := t.run()
+	return run.start(t.submitted(), authorized, run.startEvent(authorized.EventID))
 }
 
 // Do records a job around fn: submission, authorization and start with one flush, then fn, then the outcome. It returns
-// fn's own error unchanged. An error that wraps ErrNotRecorded, ErrDenied or ErrInvalid means that fn did not run.
+// fn's own error unchanged. An error that wraps ErrNotRecorded, ErrDenied or ErrInvalid and is not fn's own means that fn
+// did not run.
 //
-// fn's context carries the run, so that jobs recorded under it become its children. An error is recorded as failure; an
-// error or panic after ctx was cancelled as aborted; a panic as failure, and is raised again. The outcome is recorded
-// even where ctx is dead by then; where it cannot be, Options.OnLoss is told and fn's result stays what it was.
+// fn's context carries the run, so that jobs recorded under it become its children. An error is recorded as failure, or
+// as aborted where ctx is dead by then. A panic is recorded as failure and raised again; a goroutine that was ended
+// (runtime.Goexit) as aborted. The outcome is recorded even where ctx is dead; where it cannot be, Options.OnLoss is told
+// and fn's result stays what it was.
 func (r *Recorder) Do(ctx context.Context, j Job, fn func(context.Context, *Run) error) error {
 	if fn == nil {
 		return fmt.Errorf("do: %w: the function is nil", ErrInvalid)
 	}
-	run, err := r.begin(ctx, j, caller(1))
+	run, err := r.begin(ctx, j, r.caller(1))
 	if err != nil {
 		return err
 	}
+	return run.call(ctx, fn)
+}
+
+// call runs fn, and records how it ended, whichever way that is.
+func (r *Run) call(ctx context.Context, fn func(context.Context, *Run) error) (err error) {
+	// Under GODEBUG=panicnil=1 recover cannot tell panic(nil) from Goexit, and ends the panic: then this is the result.
+	err = errors.New("the job's function panicked with nil")
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
-		// fn panicked, or ended its goroutine.
-		o := Outcome{Status: event.StatusAborted, Reason: "the job's goroutine was ended (runtime.Goexit)"}
 		p := recover()
-		if p != nil {
-			o = Outcome{Status: event.StatusFailure, Code: "panic", Reason: fmt.Sprint("panic: ", p)}
+		if p == nil {
+			r.finish(Outcome{Status: event.StatusAborted, Reason: "the job's goroutine was ended (runtime.Goexit)"})
+			return
 		}
-		run.finish(ctx, o)
-		if p != nil {
-			panic(p)
-		}
+		r.finish(Outcome{Status: event.StatusFailure, Code: "panic", Reason: fmt.Sprint("panic: ", p)})
+		panic(p) // from here, so that the trace still shows where it came from
 	}()
-	err = fn(WithRun(ctx, run), run)
+	err = fn(WithRun(ctx, r), r)
 	returned = true
-	run.finish(ctx, outcomeOf(ctx, err))
+	r.finish(outcomeOf(ctx, err))
 	return err
 }
 
@@ -241,6 +261,17 @@ func outcomeOf(ctx context.Context, err error) Outcome {
 	case ctx.Err() != nil:
 		return Outcome{Status: event.StatusAborted, Reason: fmt.Sprintf("%v (cancelled: %v)", err, context.Cause(ctx))}
 	default:
-		return Outcome{Status: event.StatusFailure, Reason: err.Error()}
+		return Outcome{Status: event.StatusFailure, Reason: say(err)}
 	}
+}
+
+// say is err.Error() for errors that may panic, as typed nil pointers do: an outcome must not be lost to that.
+func say(err error) string { return fmt.Sprint(err) }
+
+// alive refuses to begin anything for a caller that is gone already.
+func alive(ctx context.Context, what string) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s: %w", ErrNotRecorded, what, context.Cause(ctx))
 }

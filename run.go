@@ -9,19 +9,23 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/emitter"
 )
 
-// Run is one execution of a job, from its start to its outcome. The zero value returns ErrInvalid from every method.
+// Run is one execution of a job, from its start to its outcome. The zero value returns ErrInvalid from every method that
+// returns an error.
 type Run struct {
 	t       *task
 	id      event.UUID
-	startID event.UUID // event_id of job_started
-	started time.Time  // with its monotonic reading
+	startID event.UUID       // event_id of job_started
+	started time.Time        // with its monotonic reading
+	em      *emitter.Emitter // the stream that it was started in, guarded by Recorder.mu; nil where in none
 
 	mu      sync.Mutex // guards what follows
 	ended   bool
 	beats   uint64
 	outcome Outcome // what was said before the end: impact, snapshots, references
+	more    int     // references beyond what the outcome can hold
 }
 
 // Outcome is how a run ended. Status is required; what else is empty is left out, or taken from what the run was told
@@ -33,13 +37,13 @@ type Outcome struct {
 	Impact     *event.Impact
 	Before     *event.Snapshot
 	After      *event.Snapshot
-	References []event.Reference
-	Labels     map[string]string
+	References []event.Reference // at most 16, with those of Run.Reference
+	Labels     map[string]string // in addition to the job's
 }
 
 // ID is the run_id; "" for the zero Run.
 func (r *Run) ID() string {
-	if r == nil || r.t == nil {
+	if r.zero() {
 		return ""
 	}
 	return r.id.String()
@@ -47,7 +51,7 @@ func (r *Run) ID() string {
 
 // JobID is the job's id; "" for the zero Run.
 func (r *Run) JobID() string {
-	if r == nil || r.t == nil {
+	if r.zero() {
 		return ""
 	}
 	return r.t.id.String()
@@ -55,7 +59,7 @@ func (r *Run) JobID() string {
 
 // RootID is the id of the job at the top of this one's tree; "" for the zero Run.
 func (r *Run) RootID() string {
-	if r == nil || r.t == nil {
+	if r.zero() {
 		return ""
 	}
 	return r.t.root.String()
@@ -63,10 +67,21 @@ func (r *Run) RootID() string {
 
 // InteractionID is the id that the whole tree of jobs shares; "" for the zero Run.
 func (r *Run) InteractionID() string {
-	if r == nil || r.t == nil {
+	if r.zero() {
 		return ""
 	}
 	return r.t.interaction
+}
+
+func (r *Run) zero() bool { return r == nil || r.t == nil }
+
+// Environ returns, as NAME=value, what a process that this run starts must have in its environment for its jobs to become
+// children of this one, whether it uses this package or stet run.
+func (r *Run) Environ() []string {
+	if r.zero() {
+		return nil
+	}
+	return []string{EnvInteractionID + "=" + r.InteractionID(), EnvParentJobID + "=" + r.JobID(), EnvRootJobID + "=" + r.RootID()}
 }
 
 // Impact says what the run changed, in words ("1,000 records updated", at most 512 bytes) and in at most 32 counts. The
@@ -77,6 +92,8 @@ func (r *Run) Impact(summary string, counts map[string]int64) {
 
 // Snapshot says what the data was before and after; nil leaves what was said. The outcome records it.
 func (r *Run) Snapshot(before, after *event.Snapshot) {
+	own(&before)
+	own(&after)
 	r.note(func(o *Outcome) {
 		if before != nil {
 			o.Before = before
@@ -87,14 +104,21 @@ func (r *Run) Snapshot(before, after *event.Snapshot) {
 	})
 }
 
-// Reference adds a cross-reference to another record of the same work: a transaction id, a log, a ticket. At most 16;
-// more are refused by the outcome.
+// Reference adds a cross-reference to another record of the same work: a transaction id, a log, a ticket. The outcome
+// records the first 16; of more it says how many.
 func (r *Run) Reference(kind, value string) {
-	r.note(func(o *Outcome) { o.References = append(o.References, event.Reference{Kind: kind, Value: value}) })
+	r.note(func(o *Outcome) {
+		if len(o.References) == maxReferences {
+			r.more++
+			return
+		}
+		o.References = append(o.References, event.Reference{Kind: kind, Value: value})
+	})
 }
 
+// note is nothing on a zero Run, whose end is an error.
 func (r *Run) note(f func(*Outcome)) {
-	if r == nil || r.t == nil {
+	if r.zero() {
 		return
 	}
 	r.mu.Lock()
@@ -102,10 +126,32 @@ func (r *Run) note(f func(*Outcome)) {
 	f(&r.outcome)
 }
 
-// Heartbeat records that the run is still active, with its progress in words and, where next is not zero, until when
-// the next heartbeat is due.
-func (r *Run) Heartbeat(ctx context.Context, progress string, next time.Time) error {
-	if r == nil || r.t == nil {
+// start records the events that begin the run, of which the last is its start. An error means that it must not run.
+func (r *Run) start(events ...*event.Event) (*Run, error) {
+	rec := r.t.rec
+	what := "the start of " + r.t.title()
+	err := rec.recordJob(r, events...)
+	if err == nil {
+		return r, nil
+	}
+	doubt := inDoubt(err)
+	if err := rec.lost(what, len(events), err); err != nil {
+		if doubt {
+			// It may be in the log after all, and then must not look like a run that was lost. Where this cannot be
+			// recorded either, Close tries again.
+			go r.finish(Outcome{Status: event.StatusAborted, Reason: "the job did not run, because its start could not be made durable in time: " + say(err)})
+		} else {
+			rec.forget(r)
+		}
+		return nil, err
+	}
+	return r, nil
+}
+
+// Heartbeat records that the run is still active, with its progress in words (at most 256 bytes) and, where next is not
+// zero, until when the next heartbeat is due.
+func (r *Run) Heartbeat(_ context.Context, progress string, next time.Time) error {
+	if r.zero() {
 		return fmt.Errorf("heartbeat: %w: the Run is zero", ErrInvalid)
 	}
 	r.mu.Lock()
@@ -118,7 +164,7 @@ func (r *Run) Heartbeat(ctx context.Context, progress string, next time.Time) er
 	r.mu.Unlock()
 	ev := r.event(typeHeartbeat, phaseExecution)
 	ev.Heartbeat = &event.Heartbeat{N: n, Progress: progress, NextDue: next}
-	return r.t.rec.lost("a heartbeat of "+r.t.job.Name, r.t.rec.emit(ctx, ev))
+	return r.t.rec.lost("a heartbeat of "+r.t.title(), 1, r.t.rec.recordJob(nil, ev))
 }
 
 // Succeed records success.
@@ -131,7 +177,7 @@ func (r *Run) Fail(ctx context.Context, cause error) error {
 	if cause == nil {
 		return fmt.Errorf("fail: %w: the cause is nil", ErrInvalid)
 	}
-	return r.End(ctx, Outcome{Status: event.StatusFailure, Reason: cause.Error()})
+	return r.End(ctx, Outcome{Status: event.StatusFailure, Reason: say(cause)})
 }
 
 // Abort records that the run was stopped before it was done.
@@ -140,61 +186,56 @@ func (r *Run) Abort(ctx context.Context, reason string) error {
 }
 
 // End records the outcome, once; a second one is ErrEnded. It is recorded even where ctx is dead: the work is over, and
-// that is exactly what must be known. A refusal by the schema leaves the run open, so that a better outcome can follow.
-func (r *Run) End(ctx context.Context, o Outcome) error {
-	if r == nil || r.t == nil {
+// that is exactly what must be known. For the same reason what the schema does not take of it is left out, as package
+// stet's comment says, and a stream that fails is replaced and tried once more. A Status that does not exist is
+// ErrInvalid and leaves the run open.
+func (r *Run) End(_ context.Context, o Outcome) error {
+	if r.zero() {
 		return fmt.Errorf("end: %w: the Run is zero", ErrInvalid)
 	}
 	ended := time.Now()
+	typ, ok := outcomeType(o.Status)
+	if !ok {
+		return fmt.Errorf("end of %s: %w: status %.40q is none of success, failure, aborted", r.t.title(), ErrInvalid, o.Status)
+	}
+	rec := r.t.rec
+	rec.ending.RLock()
+	defer rec.ending.RUnlock()
 	r.mu.Lock()
 	if r.ended {
 		r.mu.Unlock()
-		return fmt.Errorf("end of %s: %w", r.t.job.Name, ErrEnded)
+		return fmt.Errorf("end of %s: %w", r.t.title(), ErrEnded)
 	}
 	r.ended = true
-	o = o.over(r.outcome)
+	o = o.over(r.outcome, r.more)
 	r.mu.Unlock()
+	defer rec.forget(r)
 
-	typ, ok := outcomeType(o.Status)
-	if !ok {
-		r.reopen()
-		return fmt.Errorf("end of %s: %w: status %q is none of success, failure, aborted", r.t.job.Name, ErrInvalid, o.Status)
-	}
+	duration := ended.Sub(r.started).Microseconds()
+	timing := &event.Timing{SubmittedAt: r.t.submittedAt, StartedAt: r.started, EndedAt: ended, DurationUS: &duration}
 	ev := r.event(typ, phaseOutcome)
 	o.into(ev)
-	duration := ended.Sub(r.started).Microseconds()
-	ev.Timing = &event.Timing{SubmittedAt: r.t.submittedAt, StartedAt: r.started, EndedAt: ended, DurationUS: &duration}
-	err := r.t.rec.emit(context.WithoutCancel(ctx), ev)
-	var refused *event.Error
-	if errors.As(err, &refused) {
-		r.reopen()
-	} else {
-		r.forget()
+	ev.Timing = timing
+	err := rec.emitJob(nil, ev)
+	if errors.Is(err, emitter.ErrFailed) {
+		err = rec.emitJob(nil, ev) // under the same event_id, in case that both are durable
 	}
-	return r.t.rec.lost("the outcome of "+r.t.job.Name, err)
+	return rec.lost("the outcome of "+r.t.title(), 1, err)
 }
 
 // finish is End for callers whose own result must not change.
-func (r *Run) finish(ctx context.Context, o Outcome) {
-	err := r.End(ctx, o)
-	var refused *event.Error
-	if errors.As(err, &refused) {
-		// Something that the job said of itself does not fit the schema. How it ended matters more.
-		r.mu.Lock()
-		r.outcome = Outcome{}
-		r.mu.Unlock()
-		reason := "the outcome as reported was refused: " + refused.Error()
-		err = r.End(ctx, Outcome{Status: o.Status, Reason: o.Reason, Code: o.Code, Labels: map[string]string{"refused": reason}})
-	}
-	if err != nil && !errors.Is(err, ErrEnded) {
+func (r *Run) finish(o Outcome) {
+	if err := r.End(context.Background(), o); err != nil && !errors.Is(err, ErrEnded) {
 		r.t.rec.o.OnLoss(err)
 	}
 }
 
-// over returns o with what it leaves empty taken from what was said before.
-func (o Outcome) over(said Outcome) Outcome {
+// over returns o with what it leaves empty taken from what was said before, and nothing in it that others could change.
+func (o Outcome) over(said Outcome, more int) Outcome {
 	if o.Impact == nil {
 		o.Impact = said.Impact
+	} else {
+		o.Impact = &event.Impact{Summary: o.Impact.Summary, Counts: maps.Clone(o.Impact.Counts)}
 	}
 	if o.Before == nil {
 		o.Before = said.Before
@@ -202,7 +243,10 @@ func (o Outcome) over(said Outcome) Outcome {
 	if o.After == nil {
 		o.After = said.After
 	}
-	o.References = append(append([]event.Reference(nil), said.References...), o.References...)
+	own(&o.Before)
+	own(&o.After)
+	all := append(append([]event.Reference(nil), said.References...), o.References...)
+	o.References = fitReferences(all, more)
 	return o
 }
 
@@ -210,11 +254,12 @@ func (o Outcome) into(ev *event.Event) {
 	ev.Status, ev.StatusReason, ev.StatusCode = o.Status, o.Reason, o.Code
 	ev.Impact, ev.Before, ev.After, ev.References = o.Impact, o.Before, o.After, o.References
 	if len(o.Labels) > 0 {
-		labels := maps.Clone(ev.Labels)
-		if labels == nil {
-			labels = map[string]string{}
+		labels := maps.Clone(o.Labels)
+		for k, v := range ev.Labels {
+			if _, ok := labels[k]; !ok {
+				labels[k] = v
+			}
 		}
-		maps.Copy(labels, o.Labels)
 		ev.Labels = labels
 	}
 }
@@ -229,29 +274,4 @@ func outcomeType(status string) (string, bool) {
 		return "job_aborted", true
 	}
 	return "", false
-}
-
-// register makes the run one that Close ends.
-func (r *Run) register() error {
-	rec := r.t.rec
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	if rec.closed {
-		return ErrClosed
-	}
-	rec.runs[r] = struct{}{}
-	return nil
-}
-
-func (r *Run) forget() {
-	rec := r.t.rec
-	rec.mu.Lock()
-	delete(rec.runs, r)
-	rec.mu.Unlock()
-}
-
-func (r *Run) reopen() {
-	r.mu.Lock()
-	r.ended = false
-	r.mu.Unlock()
 }

@@ -1,0 +1,93 @@
+package stet
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stetlog/stet/event"
+)
+
+// typeLoss declares records that were lost: the recorder's watch over the job was off for a while.
+const typeLoss = "sys_monitor_disabled"
+
+// loss is what could not be recorded and has not been declared yet.
+type loss struct {
+	lost    int64 // certainly not recorded
+	doubt   int64 // may be durable in a spool that failed
+	first   time.Time
+	last    time.Time
+	because error // the last failure
+}
+
+func (l loss) none() bool { return l.lost == 0 && l.doubt == 0 }
+
+// plus adds two accounts.
+func (l loss) plus(m loss) loss {
+	if l.none() {
+		return m
+	}
+	if m.none() {
+		return l
+	}
+	l.lost, l.doubt = l.lost+m.lost, l.doubt+m.doubt
+	if m.first.Before(l.first) {
+		l.first = m.first
+	}
+	if m.last.After(l.last) {
+		l.last, l.because = m.last, m.because
+	}
+	return l
+}
+
+// count notes n records that were not acknowledged.
+func (r *Recorder) count(n int, err error) {
+	now := r.clock.Now().Wall
+	l := loss{first: now, last: now, because: err}
+	if inDoubt(err) {
+		l.doubt = int64(n)
+	} else {
+		l.lost = int64(n)
+	}
+	r.owe(l)
+}
+
+// owe puts a loss back onto what must be declared.
+func (r *Recorder) owe(l loss) {
+	if l.none() {
+		return
+	}
+	r.mu.Lock()
+	r.loss = r.loss.plus(l)
+	r.mu.Unlock()
+}
+
+// owes says whether there is a loss to be declared.
+func (r *Recorder) owes() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.loss.none()
+}
+
+// declare puts an event about all that was lost in front of events, in the same batch, so that nothing is recorded after
+// a loss without saying so. Who cannot record the batch owes it again.
+func (r *Recorder) declare(events []*event.Event) ([]*event.Event, loss) {
+	r.mu.Lock()
+	l := r.loss
+	r.loss = loss{}
+	r.mu.Unlock()
+	if l.none() {
+		return events, l
+	}
+	ev := r.based()
+	ev.EventType = typeLoss
+	ev.EventTime = l.first
+	ev.InteractionID = r.newID().String()
+	ev.CodeLocation = "stet.Recorder"
+	ev.Action, ev.Object = "record", &event.Object{Type: "recorder"}
+	ev.Status = event.StatusFailure
+	ev.StatusReason = fmt.Sprintf("%d records were lost and %d are in doubt, the first at %s, the last at %s: %v",
+		l.lost, l.doubt, event.FormatTime(l.first), event.FormatTime(l.last), l.because)
+	ev.Impact = &event.Impact{Summary: "records are missing", Counts: map[string]int64{"lost": l.lost, "in_doubt": l.doubt}}
+	ev.Timing = &event.Timing{StartedAt: l.first, EndedAt: l.last}
+	return append([]*event.Event{ev}, events...), l
+}
