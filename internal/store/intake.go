@@ -297,7 +297,7 @@ func refuses(err error) bool {
 
 // append hands the window to the ledger, one goroutine a batch, and returns when all have their answer. The ledger flushes
 // together what comes together, and refuses with a hole what comes before its predecessor. So each begins when the one
-// before has begun: nearly always they arrive in order, and who does not is sent again.
+// before has been checked and gets in line: nearly always they arrive in order, and who does not is sent again.
 func (in *intake) append(ctx context.Context) {
 	var all sync.WaitGroup
 	turn := make(chan struct{})
@@ -307,13 +307,26 @@ func (in *intake) append(ctx context.Context) {
 		turn = next
 		all.Go(func() {
 			<-mine
-			close(next)
+			pass := sync.OnceFunc(func() { close(next) })
+			defer pass()
 			var placed ledger.Placed
-			placed, p.err = in.r.l.Append(ctx, p.batch)
+			placed, p.err = in.r.l.Append(turnstile{ctx, pass}, p.batch)
 			p.again = placed.Again
 		})
 	}
 	all.Wait()
+}
+
+// turnstile is a context that tells when somebody is about to wait under it: Append does so when a batch is checked, to
+// get in line. Nothing but speed depends on it.
+type turnstile struct {
+	context.Context
+	pass func()
+}
+
+func (t turnstile) Done() <-chan struct{} {
+	t.pass()
+	return t.Context.Done()
 }
 
 // reject gives a batch up. What it holds is lost to the log once a later batch shows how far the stream went; the spool
