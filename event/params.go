@@ -87,7 +87,7 @@ func (w *encoder) texts(m map[string]string, secretKeys bool) *Error {
 // underKey masks a text under a secret-looking key.
 func (w *encoder) underKey(k, v string) string {
 	rule, hit := redact.Key(k)
-	if !hit || v == "" || redact.IsMask(v) || redact.Personal(rule) && w.typ.keeps(w.where()) {
+	if !hit || redact.Void(v) || redact.Personal(rule) && w.typ.keeps(w.where()) {
 		return v
 	}
 	w.masked(rule, "masked")
@@ -150,6 +150,7 @@ func (w *encoder) anyObject(m map[string]any, depth int) *Error {
 	var buf, usedA [16]string
 	used := usedA[:0]
 	named := namedSecret(m)
+	_, jwk := m["kty"]
 	w.dst = append(w.dst, '{')
 	for i, k := range keys(m, buf[:0]) {
 		if i > 0 {
@@ -159,6 +160,9 @@ func (w *encoder) anyObject(m map[string]any, depth int) *Error {
 		rule, hit := redact.Key(k)
 		if !hit && named != "" && (k == "value" || k == "Value") {
 			rule, hit = named, true
+		}
+		if jwk && redact.JWK(k) {
+			rule, hit = "key", true
 		}
 		if err := w.anyValue(m[k], depth-1, rule, hit); err != nil {
 			return err
@@ -185,11 +189,11 @@ func namedSecret(m map[string]any) string {
 // anyValue writes one value of job.params. Under a secret-looking key everything
 // is masked whole: numbers, objects and arrays too.
 func (w *encoder) anyValue(v any, depth int, rule string, secret bool) *Error {
-	if secret && !(redact.Personal(rule) && w.typ.keeps(w.where())) {
+	if secret && (!redact.Personal(rule) || !w.typ.keeps(w.where())) {
 		switch x := v.(type) {
 		case nil, bool:
 		case string:
-			if x != "" && !redact.IsMask(x) {
+			if !redact.Void(x) {
 				return w.maskValue(rule)
 			}
 		default:

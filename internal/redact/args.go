@@ -153,8 +153,12 @@ func commandLine(words []arg) {
 		if t[1] != '-' && short(words, i, program) {
 			continue
 		}
-		name, eq := strings.TrimLeft(t, "-"), -1
-		if eq = strings.IndexAny(name, "=:"); eq >= 0 {
+		if strongOption(words, i) {
+			continue
+		}
+		name := strings.TrimLeft(t, "-")
+		eq := strings.IndexAny(name, "=:")
+		if eq >= 0 {
 			name = name[:eq]
 		}
 		rule, hit := Key(name)
@@ -197,11 +201,7 @@ func option(s string) bool {
 }
 
 func boolean(s string) bool {
-	switch strings.ToLower(s) {
-	case "", "true", "false", "yes", "no", "on", "off", "none", "null":
-		return true
-	}
-	return IsMask(s) || reference(s)
+	return len(s) == 1 && classes[s[0]]&digit != 0 || Void(s) || reference(s) || codeReference(s) == len(s)
 }
 
 // longOption knows options whose names alone do not give them away.
@@ -305,12 +305,12 @@ func short(words []arg, i int, program string) bool {
 			}
 			if glued && name != "pw" {
 				// -pSECRET, but not another long option with one dash, nor ports.
-				if program == "docker" || program == "podman" || program == "nerdctl" || strings.HasPrefix(t, "-password") || strings.HasPrefix(t, "-passw") {
+				if program == "docker" || program == "podman" || program == "nerdctl" || program == "openssl" || strings.HasPrefix(t, "-password") || strings.HasPrefix(t, "-passw") {
 					continue
 				}
 				w.mask(rest, "password")
 			} else if i+1 < len(words) && !option(words[i+1].text) {
-				if (program == "docker" || program == "podman" || program == "nerdctl" || program == "helm") && !login(words[:i]) {
+				if (program == "docker" || program == "podman" || program == "nerdctl" || program == "helm") && !login(words[:min(i, maxPlace)]) {
 					continue
 				}
 				words[i+1].mask(0, "password")
@@ -373,7 +373,7 @@ func positional(words []arg, i int, program string) {
 	if c := strings.LastIndexByte(k, ':'); c >= 0 {
 		k = k[c+1:]
 	}
-	if strings.IndexAny(k, "_-") < 0 && !hasCamel(k) || strings.ContainsAny(k, "=/ ") {
+	if !strings.ContainsAny(k, "_-") && !hasCamel(k) || strings.ContainsAny(k, "=/ ") {
 		return
 	}
 	if rule, hit := Key(k); hit && !innocentWord(next.text) {

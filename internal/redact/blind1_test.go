@@ -2,9 +2,14 @@ package redact_test
 
 import "testing"
 
+// TestBlind1 measures the first batch. Before anything was mended it read: recall
+// 0.882 (66 of 559 leaked), false positives 0.029 (17 of 591).
 func TestBlind1(t *testing.T) {
 	recall, spoilt := measure(t, blind1Positives, blind1Negatives)
 	t.Logf("first batch: recall %.3f, false positives %.4f", recall, spoilt)
+	if recall < 0.97 || spoilt > 0.02 {
+		t.Errorf("recall %.3f, false positives %.4f: the rules were better than that", recall, spoilt)
+	}
 }
 
 var blind1Positives = []sample{

@@ -3,10 +3,14 @@ package redact_test
 import "testing"
 
 // TestBlind2 measures a second batch, written after the rules had been mended
-// over the first.
+// over the first. Before they were mended once more it read: recall 0.858 (31 of
+// 219 leaked), false positives 0.072 (22 of 305).
 func TestBlind2(t *testing.T) {
 	recall, spoilt := measure(t, blind2Positives, blind2Negatives)
 	t.Logf("second batch: recall %.3f, false positives %.4f", recall, spoilt)
+	if recall < 0.93 || spoilt > 0.02 {
+		t.Errorf("recall %.3f, false positives %.4f: the rules were better than that", recall, spoilt)
+	}
 }
 
 var blind2Positives = []sample{

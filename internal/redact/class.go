@@ -4,6 +4,7 @@ package redact
 // which stops at Stop, the encoder, and the prefilter of redaction.
 type Bits uint16
 
+// The features that other packages look at.
 const (
 	Quote     Bits = 1 << iota // "
 	Backslash                  // \
@@ -41,7 +42,7 @@ var classes = func() (t [256]Bits) {
 			t[i] = letter
 		case c >= '0' && c <= '9':
 			t[i] = digit
-		case c == '=' || c == ':' || c == '@' || c == '<' || c == '%' || c == '&' || c == '(':
+		case c == '=' || c == ':' || c == '@' || c == '<' || c == '%' || c == '&' || c == '(' || c == '{':
 			t[i] = mark
 		case c == '-' || c == '_' || c == '.' || c == '/':
 			t[i] = joiner
@@ -74,7 +75,7 @@ func Look(s string) Bits {
 		seen |= k
 		switch {
 		case k&letter != 0:
-			if before&letter == 0 && keyword(s[i:]) {
+			if before&letter == 0 && keyword(s[i:]) || c|0x20 == 'p' && hasFold(s[i:], "passwor") {
 				all |= Suspect
 			}
 			run++
@@ -106,6 +107,9 @@ func keyword(s string) bool {
 	if len(s) < 3 {
 		return false
 	}
+	if hasFold(s, "contrase") { // contraseña; connect is none
+		return true
+	}
 	switch uint32(s[0]|0x20)<<16 | uint32(s[1]|0x20)<<8 | uint32(s[2]|0x20) {
 	case 'p'<<16 | 'a'<<8 | 's', // password, passphrase, passwd
 		'p'<<16 | 'w'<<8 | 'd', 'p'<<16 | 'i'<<8 | 'n', 'o'<<16 | 't'<<8 | 'p',
@@ -122,7 +126,7 @@ func keyword(s string) bool {
 		'k'<<16 | 'e'<<8 | 'n',                         // Kennwort
 		'c'<<16 | 'o'<<8 | 'd',                         // code
 		't'<<16 | 'e'<<8 | 'l', 'p'<<16 | 'h'<<8 | 'o', // telephone, phone
-		'm'<<16 | 'o'<<8 | 'b',                         // mobile
+		'm'<<16 | 'o'<<8 | 'b', 't'<<16 | 'a'<<8 | 'n', // mobile
 		'm'<<16 | 'y'<<8 | 's', 'm'<<16 | 'a'<<8 | 'r', // mysql, mariadb
 		'c'<<16 | 'u'<<8 | 'r', // curl
 		's'<<16 | 's'<<8 | 'h': // sshpass

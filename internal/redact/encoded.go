@@ -25,7 +25,7 @@ func (f *finder) encoded() {
 // and tells for each byte of the result, and for its end, where it stood in s;
 // nil where there is no escape.
 func decode(s string) (view string, at []int) {
-	if strings.IndexAny(s, "%&\\") < 0 {
+	if !strings.ContainsAny(s, "%&\\") {
 		return s, nil
 	}
 	var b []byte

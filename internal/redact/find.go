@@ -11,6 +11,9 @@ type finder struct {
 	personal bool
 	decoded  bool // s is a view of another text
 	spans    []span
+
+	// Whether the text holds a JSON Web Key, once somebody has asked.
+	asked, webKey bool
 }
 
 func sortSpans(spans []span) {
@@ -70,6 +73,7 @@ func (f *finder) run() {
 				f.url(i)
 			} else if c == ':' {
 				f.pgpass(i)
+				f.colonLogin(i)
 			}
 		case c == '%' && hasFold(s[i:], "%3d"):
 			if i >= value {
@@ -79,7 +83,7 @@ func (f *finder) run() {
 			f.element(i)
 		case c == '(':
 			f.call(i)
-		case c == '$':
+		case c == '$' || c == '{':
 			f.crypt(i)
 		case c == '/':
 			f.pathToken(i)
@@ -95,12 +99,18 @@ func (f *finder) run() {
 				masked = i + n
 				continue
 			}
+			if n := f.putty(i); n > 0 {
+				masked = i + n
+				continue
+			}
 			f.word(i)
 			f.oracle(i)
-			f.putty(i)
+			f.piped(i)
 			if f.personal {
 				f.iban(i)
 			}
+		case c|0x20 == 'p' && hasFold(s[i:], "passwor"): // Initialpasswort
+			f.word(i)
 		case c == '+' && p&(letter|digit) == 0:
 			f.phone(i)
 		case k&digit != 0 && p&(letter|digit|High) == 0:

@@ -32,8 +32,11 @@ func Key(name string) (rule string, hit bool) {
 			return r, true
 		}
 		if i == 0 {
-			if n == 1 && (w == "auth" || w == "sid" || w == "pat" || w == "pass" || w == "sig") {
+			if n == 1 && (w == "auth" || w == "sid" || w == "pat" || w == "pass" || w == "sig" || w == "samlresponse") {
 				return "secret", true
+			}
+			if n == 1 && w == "tan" {
+				return "otp", true
 			}
 			if n == 1 && (w == "phone" || w == "telephone" || w == "telefon" || w == "tel" || w == "mobile" || w == "fax") {
 				return "phone", true
@@ -98,6 +101,11 @@ func harmless(ws []word, buf *[maxKey]byte) bool {
 	if len(ws) < 2 {
 		return false
 	}
+	for _, w := range ws {
+		if w.to-w.from == 5 && w.of(buf) == "where" {
+			return true // SQL, not a name
+		}
+	}
 	switch ws[0].of(buf) {
 	case "no", "max", "min", "num", "total", "count", "ask", "prompt", "completion", "input", "output", "cached":
 		return true // max_tokens, no-password
@@ -110,8 +118,9 @@ func harmless(ws []word, buf *[maxKey]byte) bool {
 		"name", "names", "changed", "updated", "created", "expired", "expire", "rotated", "revoked", "at", "until",
 		"valid", "strength", "attempts", "attempt", "reset", "manager", "store", "consent", "domain", "budget", "mode",
 		"per", "rate", "cost", "index", "scope", "scopes", "audience", "issuer", "url", "uri", "host", "port",
-		"rules", "hint", "validation", "ref", "arn", "digest", "fingerprint", "jar",
-		"go", "js", "ts", "py", "rb", "rs", "java", "kt", "cs", "php", "cpp", "sh": // token.go:42
+		"rules", "hint", "validation", "ref", "arn", "digest", "fingerprint", "jar", "history", "bucket", "second", "minute", "hour", "page", "form",
+		"column", "table", "error", "check", "change", "refresh", "generator", "strategy", "service", "storage", "handler", "realm",
+		"go", "js", "ts", "tsx", "jsx", "vue", "swift", "scala", "pl", "hpp", "html", "md", "py", "rb", "rs", "java", "kt", "cs", "php", "cpp", "sh": // token.go:42
 		return true
 	case "hash":
 		// A session is logged by its hash; a password's hash is still a secret.
@@ -197,7 +206,7 @@ func twoWords(a, b string) string {
 		switch a {
 		case "api", "private", "secret", "access", "encryption", "encrypt", "decryption", "signing", "sign", "master",
 			"account", "storage", "shared", "ssh", "auth", "hmac", "aes", "rsa", "pgp", "gpg", "admin", "app", "application",
-			"consumer", "client", "deploy", "webhook", "jwt", "symmetric", "crypto", "wrapping", "role", "service",
+			"consumer", "client", "deploy", "webhook", "jwt", "enc", "dek", "kek", "cipher", "luks", "decrypt", "symmetric", "crypto", "wrapping", "role", "service",
 			"license", "licence", "server", "unseal", "wifi", "wlan", "wpa", "wep", "network", "activation", "product", "tls", "ssl", "session", "root", "anon", "bot", "write", "ingest",
 			"integration", "subscription", "functions", "recovery", "seed", "age", "priv", "security", "kms", "cert":
 			return "key"
@@ -208,12 +217,16 @@ func twoWords(a, b string) string {
 		}
 	case "code", "codes":
 		switch a {
-		case "security", "recovery", "backup", "verification", "auth", "authorization", "access", "pass", "otp", "mfa", "sms", "unlock", "login", "time", "pairing", "2fa", "reset":
+		case "security", "recovery", "backup", "verification", "auth", "authorization", "access", "pass", "otp", "mfa", "fa", "sms", "unlock", "login", "time", "pairing", "2fa", "reset":
 			return "otp"
 		}
 	case "phrase":
 		if a == "pass" || a == "seed" || a == "recovery" || a == "mnemonic" || a == "secret" {
 			return "passphrase"
+		}
+	case "response", "assertion":
+		if a == "saml" {
+			return "token"
 		}
 	case "community":
 		if a == "snmp" {
@@ -285,6 +298,16 @@ func contains(s, part string) bool {
 		if s[i:i+len(part)] == part {
 			return true
 		}
+	}
+	return false
+}
+
+// JWK tells whether a member of a JSON Web Key is a private one (RFC 7518,
+// sections 6.2.2, 6.3.2 and 6.4).
+func JWK(name string) bool {
+	switch name {
+	case "d", "p", "q", "dp", "dq", "qi", "k":
+		return true
 	}
 	return false
 }

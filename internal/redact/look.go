@@ -116,7 +116,7 @@ func allOf(s, more string) bool {
 
 func isHex(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if c := s[i] | 0x20; !(s[i] >= '0' && s[i] <= '9' || c >= 'a' && c <= 'f') {
+		if c := s[i] | 0x20; (s[i] < '0' || s[i] > '9') && (c < 'a' || c > 'f') {
 			return false
 		}
 	}
@@ -135,4 +135,41 @@ func printable(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// strong tells a password from words, numbers and names: letters, digits, and a
+// sign that none of them has.
+func strong(v string) bool {
+	if len(v) < 6 || len(v) > 40 || maskLen(v) > 0 {
+		return false
+	}
+	letters, digits, signs := 0, 0, 0
+	for i := 0; i < len(v); i++ {
+		switch k := classes[v[i]]; {
+		case k&letter != 0:
+			letters++
+		case k&digit != 0:
+			digits++
+		case strings.IndexByte("!#$^*", v[i]) >= 0:
+			signs++
+		case strings.IndexByte("/\\()[]{}<>|=", v[i]) >= 0:
+			return false // a path, a pattern, code
+		}
+	}
+	return letters > 1 && digits > 0 && signs > 0 && !reference(v)
+}
+
+// Void tells whether a text under a secret-looking key says nothing: that it is
+// unset, what happened to it, or of what kind it is.
+func Void(v string) bool {
+	switch strings.ToLower(v) {
+	case "", "true", "false", "yes", "no", "on", "off", "none", "null", "nil", "<nil>", "undefined", "***", "****", "*****", "******", "********",
+		"<redacted>", "[redacted]", "redacted", "~", "-",
+		"changed", "unchanged", "updated", "expired", "reset", "rotated", "accepted", "rejected", "invalid", "missing", "kept", "required",
+		"correct", "incorrect", "wrong", "hidden", "masked", "unset", "present", "absent", "empty", "enabled", "disabled", "verified",
+		"revoked", "created", "deleted", "refreshed", "ok", "okay", "valid", "granted", "denied", "failed", "success", "succeeded", "unused",
+		"unknown", "expires", "ldap", "oauth", "oauth2", "saml", "oidc", "kerberos", "mtls", "sso", "publickey":
+		return true
+	}
+	return IsMask(v)
 }

@@ -82,7 +82,7 @@ func (f *finder) call(i int) {
 	}
 	from := skipSpace(s, end+1)
 	v, end := quoted(s, from)
-	if _, column := Key(v); v == "" || column || boolean(v) {
+	if _, column := Key(v); v == "" || column || Void(v) {
 		return // ("password", "secret") names columns
 	}
 	f.add(from+1, end-1, rule)

@@ -71,6 +71,7 @@ func (f *finder) pair(i int) int {
 func counted(key, value string) bool {
 	most := 6
 	switch {
+	case allDigits(key): // "pass 1: 120 files"
 	case strings.EqualFold(key, "pass"):
 		most = 3
 	case !ends(key, "s") && !ends(key, "ed") || ends(key, "ss"):
@@ -145,6 +146,9 @@ func (f *finder) value(i int, rule string, sep byte, query bool) int {
 		return end
 	}
 	i = from
+	if n := codeReference(s[i:]); n > 0 {
+		return i + n
+	}
 	if s[i] == '{' || s[i] == '[' {
 		end := nested(s, i)
 		if inner := strings.TrimSpace(s[i+1 : max(i+1, end-1)]); inner == "" {
@@ -160,13 +164,7 @@ func (f *finder) value(i int, rule string, sep byte, query bool) int {
 	if rule == "phone" {
 		return f.called(i) // nothing in "phone: verified"
 	}
-	switch strings.ToLower(s[i:end]) {
-	case "changed", "unchanged", "updated", "expired", "reset", "rotated", "accepted", "rejected", "invalid", "missing", "kept", "required",
-		"correct", "incorrect", "wrong", "hidden", "masked", "unset", "present", "absent", "empty", "enabled", "disabled", "verified",
-		"revoked", "created", "deleted", "refreshed", "ok", "okay", "valid", "granted", "denied", "failed", "success", "succeeded", "unused", "unknown", "expires",
-		"ldap", "oauth", "oauth2", "saml", "oidc", "kerberos", "mtls", "sso", "publickey":
-		return end // what happened to it, not what it is
-	case "", "true", "false", "null", "none", "nil", "yes", "no", "***", "****", "*****", "******", "********", "<nil>", "<redacted>", "[redacted]", "redacted", "undefined", "~", "-":
+	if Void(s[i:end]) {
 		return end
 	}
 	f.add(i, end, rule)
@@ -192,6 +190,30 @@ func reference(v string) bool {
 		}
 	}
 	return classes[v[1]]&digit == 0
+}
+
+// codeReference returns the length of an expression that fetches a secret
+// instead of being one, or 0: ${{ secrets.X }}, {{ .Values.x }}, $(X), !ref X,
+// os.environ["X"].
+func codeReference(s string) int {
+	for _, p := range [...][2]string{{"${{", "}}"}, {"{{", "}}"}, {"$(", ")"}} {
+		if strings.HasPrefix(s, p[0]) {
+			if n := strings.Index(s[:min(len(s), 128)], p[1]); n > 0 {
+				return n + len(p[1])
+			}
+		}
+	}
+	for _, p := range [...]string{"!ref ", "!sub ", "!vault ", "!env ", "process.env.", "process.env[", "os.environ[", "os.environ.get(", "os.getenv(", "getenv(", "system.getenv(", "env(", "env[", "import.meta.env."} {
+		if !hasFold(s, p) {
+			continue
+		}
+		n := len(p)
+		for n < len(s) && (classes[s[n]]&(letter|digit) != 0 || strings.IndexByte("_.\"')]", s[n]) >= 0) {
+			n++
+		}
+		return n
+	}
+	return 0
 }
 
 // closing returns where the string that began at start ends: at the same quote,
@@ -378,11 +400,13 @@ func scheme(s string) int {
 // jwk tells whether the name is that of a private part of a JSON Web Key
 // (RFC 7518), and the text one.
 func (f *finder) jwk(name string) bool {
-	switch name {
-	case "d", "p", "q", "dp", "dq", "qi", "k":
-		return strings.Contains(f.s[:min(len(f.s), 8192)], `"kty"`)
+	if !JWK(name) {
+		return false
 	}
-	return false
+	if !f.asked {
+		f.asked, f.webKey = true, strings.Contains(f.s, `"kty"`)
+	}
+	return f.webKey
 }
 
 // hasFold is HasPrefix for a lower-case prefix in any case.

@@ -33,13 +33,16 @@ func (f *finder) dashes(i, since int) int {
 }
 
 // putty masks the private lines of a PuTTY key file, which are base64 without a
-// frame, where it says how many there are.
-func (f *finder) putty(i int) {
+// frame, where it says how many there are, and returns their length.
+func (f *finder) putty(i int) int {
 	const head = "Private-Lines:"
-	if strings.HasPrefix(f.s[i:], head) {
-		from := skipSpace(f.s, i+len(head))
-		f.add(from, blockEnd(f.s, from), "pem")
+	if !strings.HasPrefix(f.s[i:], head) {
+		return 0
 	}
+	from := skipSpace(f.s, i+len(head))
+	end := blockEnd(f.s, from)
+	f.add(from, end, "pem")
+	return end - i
 }
 
 // blockEnd returns where the header lines and base64 end that begin at i.

@@ -13,17 +13,13 @@ func (f *finder) email(i int) {
 		b++
 	}
 	e := i + 1
-	dot := -1
 	for e < len(s) && e-i < 254 && (classes[s[e]]&(letter|digit|High) != 0 || s[e] == '-' || s[e] == '.') {
-		if s[e] == '.' {
-			dot = e
-		}
 		e++
 	}
 	for e > i && (s[e-1] == '.' || s[e-1] == '-') {
 		e--
 	}
-	dot = strings.LastIndexByte(s[i:e], '.') + i
+	dot := strings.LastIndexByte(s[i:e], '.') + i
 	if b == i || dot <= i+1 || e-dot < 3 {
 		return
 	}
@@ -170,11 +166,11 @@ func cardNumber(d []byte) bool {
 	case two == 35, two == 62, two == 65, two == 60, two == 64, two == 81:
 		ok = n >= 16 // JCB, UnionPay, Discover
 	case two == 50, two >= 56 && two <= 69:
-		ok = n >= 13 // Maestro and others
+		ok = n >= 16 // Maestro and others
 	case four >= 2200 && four <= 2204:
 		ok = n >= 16 // Mir
 	}
-	if !ok {
+	if !ok || len(d) == 13 && ean(d) {
 		return false
 	}
 	sum, same := 0, true
@@ -189,6 +185,16 @@ func cardNumber(d []byte) bool {
 		same = same && c == d[0]
 	}
 	return sum%10 == 0 && !same
+}
+
+// ean tells whether 13 digits are an article's number (GS1 General
+// Specifications, 7.9), which begin with 4 in Germany.
+func ean(d []byte) bool {
+	sum := 0
+	for i, c := range d {
+		sum += int(c) * (1 + i%2*2)
+	}
+	return sum%10 == 0
 }
 
 // ssn masks ddd-dd-dddd, but for areas 000, 666 and 9xx, group 00, serial 0000.

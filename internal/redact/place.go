@@ -27,9 +27,16 @@ var places = map[string][]place{
 	"htpasswd": {{"", 3}},
 }
 
+// maxPlace is how far behind its program a place is looked for, so that long
+// texts take linear time.
+const maxPlace = 24
+
 // inPlace masks words[i] where its place behind words[0], the program, says so.
 func inPlace(words []arg, i int, program string) {
 	w := &words[i]
+	if i > maxPlace {
+		return
+	}
 	for _, p := range places[program] {
 		if p.n == 0 {
 			if a, b := slashLogin(w.text); b > a {
@@ -86,6 +93,9 @@ func slashOption(words []arg, i int, program string) {
 	if w.text[0] != '/' {
 		return
 	}
+	if strongOption(words, i) {
+		return
+	}
 	name := w.text[1:]
 	if program == "xfreerdp" && strings.HasPrefix(name, "p:") {
 		w.mask(3, "password")
@@ -98,5 +108,59 @@ func slashOption(words []arg, i int, program string) {
 	}
 	if rule, hit := Key(name); hit && i+1 < len(words) && !option(words[i+1].text) && !boolean(words[i+1].text) {
 		words[i+1].mask(0, rule)
+	}
+}
+
+// strongOption masks what stands behind -p and its like where the program is not
+// known but nothing but a password looks so.
+func strongOption(words []arg, i int) bool {
+	switch words[i].text {
+	case "-p", "-P", "-w", "-W", "-pw", "/p", "/P", "/rp":
+		if i+1 < len(words) && strong(words[i+1].text) {
+			words[i+1].mask(0, "password")
+			return true
+		}
+	}
+	return false
+}
+
+// piped masks what a command line echoes into a program that reads a password.
+func (f *finder) piped(i int) {
+	s := f.s
+	if !hasFold(s[i:], "echo ") && !hasFold(s[i:], "printf ") {
+		return
+	}
+	line := s[i:min(len(s), i+256)]
+	if nl := strings.IndexByte(line, '\n'); nl >= 0 {
+		line = line[:nl]
+	}
+	pipe := strings.IndexByte(line, '|')
+	if pipe < 0 {
+		return
+	}
+	from := skipSpace(line, strings.IndexByte(line, ' '))
+	end := len(strings.TrimRight(line[:pipe], " "))
+	for _, w := range [...]string{"-n ", "-e ", "%s "} {
+		if strings.HasPrefix(line[from:], w) {
+			from += len(w)
+		}
+	}
+	if from >= end {
+		return
+	}
+	if q := line[from]; (q == '"' || q == '\'') && line[end-1] == q && end-1 > from {
+		from, end = from+1, end-1
+	}
+	if into := line[pipe:]; strings.Contains(into, "chpasswd") {
+		colon := strings.IndexByte(line[from:end], ':')
+		if colon < 0 {
+			return
+		}
+		from += colon + 1
+	} else if !strings.Contains(into, "-stdin") && !strings.Contains(into, "sudo -S") {
+		return
+	}
+	if !reference(line[from:end]) {
+		f.add(i+from, i+end, "password")
 	}
 }

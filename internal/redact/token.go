@@ -23,7 +23,9 @@ var vendors = func() (t [256][]vendor) {
 		{"glcbt-", 16, "_-", "gitlab"}, {"glsoat-", 16, "_-", "gitlab"}, {"glft-", 16, "_-", "gitlab"}, {"GR1348941", 16, "_-", "gitlab"},
 		{"xoxb-", 10, "-", "slack"}, {"xoxp-", 10, "-", "slack"}, {"xoxa-", 10, "-", "slack"}, {"xoxr-", 10, "-", "slack"},
 		{"xoxs-", 10, "-", "slack"}, {"xoxe-", 10, "-.", "slack"}, {"xoxe.", 10, "-.", "slack"}, {"xoxc-", 10, "-", "slack"}, {"xoxd-", 10, "-%/+", "slack"}, {"xapp-", 10, "-", "slack"},
-		{"hooks.slack.com/services/", 10, "/", "slack"}, {"hooks.slack.com/workflows/", 10, "/", "slack"},
+		{"hooks.slack.com/services/", 10, "/", "slack"}, {"hooks.zapier.com/hooks/catch/", 8, "/", "zapier"}, {"webhook.office.com/webhookb2/", 36, "-@/", "teams"}, {"re_", 28, "_", "resend"},
+		{"LS0tLS1CRUdJTiBQUklW", 20, "+/=", "pem"}, {"LS0tLS1CRUdJTiBSU0Eg", 20, "+/=", "pem"}, {"LS0tLS1CRUdJTiBFQyBQ", 20, "+/=", "pem"}, {"LS0tLS1CRUdJTiBPUEVO", 20, "+/=", "pem"}, {"LS0tLS1CRUdJTiBFTkNS", 20, "+/=", "pem"},
+		{"hooks.slack.com/workflows/", 10, "/", "slack"},
 		{"sk_live_", 8, "_", "stripe"}, {"sk_test_", 8, "_", "stripe"}, {"rk_live_", 8, "_", "stripe"}, {"rk_test_", 8, "_", "stripe"},
 		{"whsec_", 16, "_-+/=", "stripe"},
 		{"AIza", 30, "_-", "google"}, {"ya29.", 16, "_-.", "google"}, {"GOCSPX-", 16, "_-", "google"}, {"1//0", 24, "_-", "google"},
@@ -116,7 +118,7 @@ func (f *finder) token(i int) int {
 // of base64 with all kinds of them, so that neither digests nor paths match.
 func (f *finder) awsSecret(i int) int {
 	s := f.s
-	if len(s)-i < 40 || i > 0 && (s[i-1] == '/' || s[i-1] == '.' || s[i-1] == '+') {
+	if len(s)-i < 40 || i > 0 && (s[i-1] == '.' || s[i-1] == '+' || s[i-1] == '/' && !behindKeyID(s[:i-1])) {
 		return 0
 	}
 	var lower, upper, digits, signs int
@@ -145,6 +147,11 @@ done:
 	}
 	f.add(i, end, "aws")
 	return 40
+}
+
+// behindKeyID tells whether s ends with an access key's id, or its mask.
+func behindKeyID(s string) bool {
+	return strings.HasSuffix(s, Mask("aws")) || len(s) >= 20 && (s[len(s)-20:len(s)-16] == "AKIA" || s[len(s)-20:len(s)-16] == "ASIA")
 }
 
 // jwt returns the length of a JWT, or of a piece of one, that s begins with:
@@ -210,10 +217,29 @@ func (f *finder) azure(i int) int {
 	return end - i
 }
 
+// maxHash bounds how far a password's hash is followed; yescrypt's are the
+// longest, at about 150 characters.
+const maxHash = 512
+
 // crypt masks a password's hash in the modular crypt format, $id$…, at i:
 // guessing a password from it is a matter of time.
 func (f *finder) crypt(i int) {
 	s := f.s
+	if s[i] == '{' { // LDAP's {SSHA}…
+		scheme := strings.IndexByte(s[i:min(len(s), i+20)], '}')
+		if scheme < 4 || !hasFold(s[i+1:], "ssha") && !hasFold(s[i+1:], "sha") && !hasFold(s[i+1:], "smd5") && !hasFold(s[i+1:], "pbkdf2") {
+			return
+		}
+		from := i + scheme + 1
+		end := from
+		for end < len(s) && (classes[s[end]]&(letter|digit) != 0 || strings.IndexByte("$./+=", s[end]) >= 0) {
+			end++
+		}
+		if end-from >= 24 {
+			f.add(from, end, "hash")
+		}
+		return
+	}
 	j := i + 1
 	for j < len(s) && j-i < 18 && (classes[s[j]]&(letter|digit) != 0 && classes[s[j]]&capital == 0 || s[j] == '-') {
 		j++
@@ -222,7 +248,7 @@ func (f *finder) crypt(i int) {
 		return
 	}
 	end := j
-	for end < len(s) && (classes[s[end]]&(letter|digit) != 0 || strings.IndexByte("$./+=,-", s[end]) >= 0) {
+	for end < len(s) && end-j < maxHash && (classes[s[end]]&(letter|digit) != 0 || strings.IndexByte("$./+=,-", s[end]) >= 0) {
 		end++
 	}
 	if end-j > 20 && secretWord(s[j+1:end], 20) {

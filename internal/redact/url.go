@@ -105,7 +105,8 @@ func (f *finder) pathToken(i int) {
 	}
 done:
 	v := s[i+1 : end]
-	if len(v) < 20 || !(len(v) >= 32 && isHex(v)) && (letters < 3 || capitals < 3 || digits < 1) {
+	random := letters >= 3 && capitals >= 3 && digits >= 1 || len(v) >= 32 && isHex(v)
+	if len(v) < 20 || !random {
 		return
 	}
 	b := i
@@ -132,7 +133,7 @@ func (f *finder) oracle(i int) {
 		if hasFold(s[i:], p) {
 			from := i + len(p)
 			end := from
-			for end < len(s) && strings.IndexByte(" \t\n\"'", s[end]) < 0 {
+			for end < len(s) && end-from < 256 && strings.IndexByte(" \t\n\"'", s[end]) < 0 {
 				end++
 			}
 			if a, b := slashLogin(s[from:end]); b > a {
@@ -177,18 +178,31 @@ func (f *finder) pgpass(i int) {
 		if j+1 >= len(s) || s[j] != ':' || classes[s[j+1]]&letter == 0 && s[j+1] != '*' {
 			return
 		}
-		for j++; j < len(s) && (classes[s[j]]&(letter|digit) != 0 || strings.IndexByte("_-.*", s[j]) >= 0); j++ {
-			if s[j] == '/' {
-				return
-			}
+		for j++; j < len(s) && j-i < 512 && (classes[s[j]]&(letter|digit) != 0 || strings.IndexByte("_-.*", s[j]) >= 0); j++ {
 		}
 	}
 	if j >= len(s) || s[j] != ':' {
 		return
 	}
 	end := j + 1
-	for end < len(s) && s[end] > ' ' && s[end] != '"' && s[end] != '\'' {
+	for end < len(s) && end-j < 256 && s[end] > ' ' && s[end] != '"' && s[end] != '\'' {
 		end++
 	}
 	f.add(j+1, end, "password")
+}
+
+// colonLogin masks the password of user:password where nothing but its strength
+// gives it away, with the colon at i.
+func (f *finder) colonLogin(i int) {
+	s := f.s
+	if i == 0 || classes[s[i-1]]&(letter|digit) == 0 {
+		return
+	}
+	end := i + 1
+	for end < len(s) && end-i < 48 && strings.IndexByte(" \t\r\n\"'`,;<>()[]{}/=:@\\", s[end]) < 0 {
+		end++
+	}
+	if strong(s[i+1:end]) && (end == len(s) || strings.IndexByte(" \t\r\n\"',;)", s[end]) >= 0) {
+		f.add(i+1, end, "password")
+	}
 }

@@ -17,7 +17,7 @@ func (f *finder) word(i int) {
 		return
 	}
 	e := i
-	for e < len(s) && e-i < 64 && (classes[s[e]]&(letter|digit) != 0 || s[e] == '_' || s[e] == '-' || s[e] == '.') {
+	for e < len(s) && e-i < 64 && (classes[s[e]]&(letter|digit|High) != 0 || s[e] == '_' || s[e] == '-' || s[e] == '.') {
 		e++
 	}
 	w := strings.ToLower(s[i:e])
@@ -34,6 +34,9 @@ func (f *finder) word(i int) {
 			end--
 		}
 		v := s[from:end]
+		if strings.HasSuffix(v, "=") && end < len(s) && s[end] == '"' {
+			return // WWW-Authenticate: Basic realm="…"
+		}
 		if secretWord(v, 6) && (w == "bearer" || base64Pair(v)) || w == "bearer" && (len(v) >= 16 || strings.HasPrefix(v, "eyJ")) {
 			f.add(from, end, w)
 		}
@@ -51,7 +54,7 @@ func (f *finder) word(i int) {
 			}
 		}
 	}
-	if !hit || i > 0 && (s[i-1] == '-' || s[i-1] == '/' || s[i-1] == '.') {
+	if !hit || i > 0 && (s[i-1] == '-' && (i == 1 || classes[s[i-2]]&(letter|digit) == 0) || s[i-1] == '/' || s[i-1] == '.') {
 		return
 	}
 	from, linked := links(s, skipSpace(s, e), rule)
@@ -64,7 +67,7 @@ func (f *finder) word(i int) {
 
 // wordBefore returns where the word before the one at i begins.
 func wordBefore(s string, i int) int {
-	if i < 2 || s[i-1] != ' ' {
+	if i < 2 || s[i-1] != ' ' && s[i-1] != '_' {
 		return i
 	}
 	b := i - 1
