@@ -91,7 +91,7 @@ func readType(v any) (t *Type, where, why string) {
 	}
 	t = &Type{Severity: -1}
 	for k, v := range m {
-		good := true
+		var good bool
 		switch k {
 		case "name":
 			t.Name, good = v.(string)

@@ -422,7 +422,7 @@ func isHex[B []byte | string](v B) bool {
 func validTypeName[B []byte | string](v B) bool {
 	for i := 0; i < len(v); i++ {
 		c := v[i]
-		if !(c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '_')) {
+		if (c < 'a' || c > 'z') && (i == 0 || (c < '0' || c > '9') && c != '_') {
 			return false
 		}
 	}
@@ -432,7 +432,7 @@ func validTypeName[B []byte | string](v B) bool {
 func validAppID[B []byte | string](v B) bool {
 	for i := 0; i < len(v); i++ {
 		c := v[i]
-		if !(c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
 			return false
 		}
 	}
