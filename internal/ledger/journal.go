@@ -117,7 +117,7 @@ type JournalReport struct {
 // ScanJournal reads the journal that belongs to a head, frame after frame, and calls fn with each batch's entries, which
 // are valid until fn returns. It only reads, and changes nothing whatever it finds. What no crash explains is an
 // *IntegrityError: a missing or foreign file, damage in the middle, a tail torn below the head, entries that do not
-// follow each other or do not reach the head.
+// follow each other. A journal that ends cleanly below the head is sound: what is missing of it is in the bundles.
 func ScanJournal(fsys fsx.FS, h Head, fn func(seq uint64, entries [][]byte) error) (JournalReport, error) {
 	rep := JournalReport{First: h.Size, Next: h.Size, last: max(h.JournalLast, h.JournalFirst-1)}
 	entries, err := fsys.ReadDir(journalDir)

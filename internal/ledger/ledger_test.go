@@ -300,6 +300,9 @@ func TestReceipt(t *testing.T) {
 			mustPublish(t, l)
 		}
 		b := s.next(1+i%3, 50)
+		if i%10 == 4 {
+			b.Items[1] = ledger.Item{Stub: &ledger.Stub{Leaf: proof.LeafHash(b.Items[1].Event), Reason: "refused"}}
+		}
 		batches = append(batches, b)
 		mustAppend(t, l, b)
 	}
@@ -312,6 +315,10 @@ func TestReceipt(t *testing.T) {
 		var leaves []proof.Hash
 		at := proof.FormatTime(r.ReceivedAt)
 		for j, item := range b.Items {
+			if item.Stub != nil {
+				leaves = append(leaves, proof.LeafHash(proof.AppendStubEntry(nil, r.First+uint64(j), at, r.Via, r.Stubs[0])))
+				continue
+			}
 			leaves = append(leaves, proof.LeafHash(proof.AppendEventEntry(nil, r.First+uint64(j), at, r.Via, item.Event)))
 		}
 		seal := proof.SealEntry{PrevSeq: r.PrevSeq, Note: b.Seal}

@@ -16,11 +16,12 @@ import (
 )
 
 // Receipt proves to an emitter that its batch is in the ledger: with its own events it rebuilds the entries, which Placed,
-// Via and the batch determine, and checks their leaf hashes with proof.VerifyRange.
+// Via, PrevSeq, Stubs and the batch determine, and checks their leaf hashes with proof.VerifyRange.
 type Receipt struct {
 	Placed
 	Via        []byte
 	PrevSeq    *uint64      // ledger seq of the stream's previous seal, as the batch's seal entry states it; nil for the first
+	Stubs      []proof.Stub // what stands in place of events that were refused, in stream order
 	Proof      []proof.Hash // range proof of the entries in the checkpoint's tree
 	Checkpoint []byte
 }
@@ -73,6 +74,13 @@ func (l *Ledger) receipt(ctx context.Context, stream string, first uint64) (Rece
 			return Receipt{}, err
 		}
 		leaves[i] = proof.LeafHash(b)
+		e, err := proof.ParseEntry(b)
+		if err != nil {
+			return Receipt{}, &IntegrityError{Seq: rec.First + uint64(i), HasSeq: true, File: logDir, Reason: "the entry cannot be read", Err: err}
+		}
+		if e.Stub != nil {
+			rec.Stubs = append(rec.Stubs, *e.Stub)
+		}
 	}
 	if err := proof.VerifyRange(rec.First, leaves, size, root, rec.Proof); err != nil {
 		return Receipt{}, &IntegrityError{Seq: rec.First, HasSeq: true, File: logDir, Reason: "tiles and bundles do not lead to the head's root", Err: err}
