@@ -301,7 +301,7 @@ func TestReceipt(t *testing.T) {
 		}
 		b := s.next(1+i%3, 50)
 		if i%10 == 4 {
-			b.Items[1] = ledger.Item{Stub: &ledger.Stub{Leaf: proof.LeafHash(b.Items[1].Event), Reason: "refused"}}
+			b.Items[0] = ledger.Item{Stub: &ledger.Stub{Leaf: proof.LeafHash(b.Items[0].Event), Reason: "refused"}}
 		}
 		batches = append(batches, b)
 		mustAppend(t, l, b)
