@@ -176,6 +176,67 @@ func TestNothingIsLostOrTwiceAfterAFault(t *testing.T) {
 	fsxtest.Faults(t, p, 20)
 }
 
+// TestEvidenceSurvivesACrash: wherever the draining of a spool with a broken batch and a refused event is cut short, both
+// are on record once afterwards, both are kept in quarantine, and what lies between them arrives.
+func TestEvidenceSurvivesACrash(t *testing.T) {
+	base := fsxtest.New()
+	if _, err := keysOn(base)(true); err != nil {
+		t.Fatal(err)
+	}
+	f := newForge(t, base, streamID(5))
+	f.batch(trouble{})
+	f.batch(trouble{note: func(b []byte) []byte { b[len(b)-10] ^= 1; return b }})
+	f.batch(trouble{bytes: func([]byte) []byte { return []byte(`{"x":1}`) }})
+	f.batch(trouble{})
+	f.die()
+	seen := map[fsxtest.Hash]bool{} // what was found sound is sound, however it came about
+	p := fsxtest.Plan{
+		Start: func() *fsxtest.Mem { return copied(t, base) },
+		Run: func(m *fsxtest.Mem) any {
+			_, err := storeOn(m).Drain(context.Background())
+			return err == nil
+		},
+		Again: func(m *fsxtest.Mem, _ any) any {
+			m.CrashAt(len(m.Ops()) + 1 + len(m.Ops())*7%60)
+			_, err := storeOn(m).Drain(context.Background())
+			return err == nil
+		},
+		Check: func(m *fsxtest.Mem, _ any) error {
+			if seen[m.Hash()] {
+				return nil
+			}
+			seen[m.Hash()] = true
+			s := storeOn(m)
+			if _, err := s.Drain(context.Background()); err != nil {
+				return err
+			}
+			got, err := read(s)
+			if err != nil {
+				return err
+			}
+			if got.types["spool_quarantined"] != 1 || got.types["event_refused"] != 1 || got.types["shop_checkout"] != 2 || len(got.stubs) != 2 {
+				return fmt.Errorf("the log has %v and stubs %v", got.types, got.stubs)
+			}
+			kept, err := m.ReadDir("quarantine")
+			if err != nil {
+				return err
+			}
+			names := ""
+			for _, e := range kept {
+				names += " " + e.Name()
+			}
+			if want := " " + streamID(5) + "-000001.seg " + streamID(5) + "-3.json"; names != want {
+				return fmt.Errorf("in quarantine:%s, want%s", names, want)
+			}
+			return verified(m, nil)
+		},
+		MaxStates: 300,
+	}
+	fsxtest.Explore(t, p)
+	p.Again = nil
+	fsxtest.Faults(t, p, 10)
+}
+
 func TestLife(t *testing.T) {
 	m := fsxtest.New()
 	c := life(m, false)
