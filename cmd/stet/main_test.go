@@ -3,11 +3,18 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -29,8 +36,16 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"hidden": hidden,
+			"exits":     exits,
+			"hidden":    hidden,
+			"signalled": signalled,
+			"printable": printable,
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
 		},
 	})
 }
@@ -47,6 +62,62 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if code != args[0] {
 		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+// signalled SIGNAL N COMMAND… starts a command, sends it the signal as soon as there is a file named begun, and demands its
+// exit code, which is -1 where the signal killed it. It removes the file.
+func signalled(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: signalled signal N command…")
+	}
+	sig, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT,
+		"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "KILL": syscall.SIGKILL}[args[0]]
+	if !ok {
+		ts.Fatalf("unknown signal %s", args[0])
+	}
+	cmd := exec.Command(args[2], args[3:]...)
+	cmd.Dir = ts.Getenv("WORK")
+	for _, name := range []string{"PATH", "STET_STORE", "STET_STATE", "TMPDIR"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	begun := filepath.Join(cmd.Dir, "begun")
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for waiting := true; waiting; {
+		select {
+		case err := <-ended:
+			ts.Fatalf("it ended before it had begun: %v", err)
+		case <-look.C:
+			waiting = !exists(begun)
+		}
+	}
+	ts.Check(cmd.Process.Signal(sig))
+	<-ended // its error is its exit code
+	ts.Check(os.Remove(begun))
+	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[1] {
+		ts.Fatalf("exit code %s, want %s", got, args[1])
+	}
+}
+
+// printable demands that the last command wrote nothing but printable characters and line ends.
+func printable(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: printable")
+	}
+	for _, name := range []string{"stdout", "stderr"} {
+		text := ts.ReadFile(name)
+		if !utf8.ValidString(text) {
+			ts.Fatalf("%s is not UTF-8", name)
+		}
+		for i, r := range text {
+			if r != '\n' && !unicode.IsPrint(r) {
+				ts.Fatalf("%s has %U at byte %d", name, r, i)
+			}
+		}
 	}
 }
 

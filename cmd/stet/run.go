@@ -141,7 +141,7 @@ func (c *runCmd) drain(e *env) {
 	ctx, cancel := context.WithTimeout(e.ctx, drainTimeout)
 	defer cancel()
 	if _, err := s.Drain(ctx); err != nil {
-		_, _ = fmt.Fprintf(e.stderr, "stet: the record is safe in the spool, but the log could not take it: %v\n", err)
+		_, _ = fmt.Fprintf(e.stderr, "stet: the log could not be written; what was recorded stays in the spool: %v\n", err)
 	}
 }
 
