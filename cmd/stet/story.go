@@ -141,8 +141,8 @@ func colour(f *os.File) bool { return terminal(f) && os.Getenv("NO_COLOR") == ""
 // width is where to wrap; elsewhere than on a terminal nothing is wrapped.
 func width(f *os.File) int {
 	w, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
+	if err != nil || w == 0 {
+		return 0 // no terminal, or one that does not know
 	}
 	return max(w, 40)
 }
