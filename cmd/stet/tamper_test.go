@@ -126,9 +126,9 @@ func TestTampers(t *testing.T) {
 	a := newAuditor(t, s.state)
 	a.is(exitOK, "a store that nobody touched", s.now)
 	r := rand.New(rand.NewPCG(1, 2))
-	t.Run("flip", func(t *testing.T) { flips(t, a, s.now, r, 60) })
+	t.Run("flip", func(t *testing.T) { flips(t, a, s.now, r, 40) })
 	t.Run("file", func(t *testing.T) { files(a, s) })
-	t.Run("entry", func(t *testing.T) { entries(a, s.now, r, 60) })
+	t.Run("entry", func(t *testing.T) { entries(a, s.now, r, 30) })
 	t.Run("forge", func(t *testing.T) { forgeries(t, a, s) })
 	t.Logf("%d verifications", a.n)
 }
@@ -140,7 +140,7 @@ func TestTampersOfBundles(t *testing.T) {
 	a.is(exitOK, "a store that nobody touched", s.now)
 	r := rand.New(rand.NewPCG(3, 4))
 	t.Run("flip", func(t *testing.T) { flips(t, a, s.now, r, 6) })
-	t.Run("entry", func(t *testing.T) { entries(a, s.now, r, 12) })
+	t.Run("entry", func(t *testing.T) { entries(a, s.now, r, 8) })
 	t.Logf("%d verifications", a.n)
 }
 
