@@ -197,7 +197,7 @@ func (l loot) rewrite(keep func(proof.Seal) bool) loot {
 		}
 		seal, err := proof.ParseSeal(e.Seal.Note)
 		l.must(err)
-		if b.Via, b.Seal = e.Via, []byte(e.Seal.Note); keep(seal) {
+		if b.Via, b.Seal = e.Via, e.Seal.Note; keep(seal) {
 			_, err = log.Append(ctx, b)
 			l.must(err)
 		}

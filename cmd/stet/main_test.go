@@ -96,7 +96,7 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Check(cmd.Process.Signal(sig))
-	<-ended // its error is its exit code
+	_ = <-ended // its error is its exit code
 	ts.Check(os.Remove(begun))
 	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[1] {
 		ts.Fatalf("exit code %s, want %s", got, args[1])
