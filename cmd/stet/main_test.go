@@ -82,21 +82,24 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	ts.Check(cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // its error is its exit code
+	}()
 	begun := filepath.Join(cmd.Dir, "begun")
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
 	for waiting := true; waiting; {
 		select {
-		case err := <-ended:
-			ts.Fatalf("it ended before it had begun: %v", err)
+		case <-ended:
+			ts.Fatalf("it ended before it had begun: %v", cmd.ProcessState)
 		case <-look.C:
 			waiting = !exists(begun)
 		}
 	}
 	ts.Check(cmd.Process.Signal(sig))
-	_ = <-ended // its error is its exit code
+	<-ended
 	ts.Check(os.Remove(begun))
 	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[1] {
 		ts.Fatalf("exit code %s, want %s", got, args[1])
