@@ -1,6 +1,7 @@
 package fsx
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -29,8 +30,22 @@ func (d *Dir) Create(name string, perm fs.FileMode) (File, error) {
 	return file(d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm))
 }
 
-// Open implements FS.
-func (d *Dir) Open(name string) (File, error) { return file(d.root.Open(name)) }
+// Open implements FS. It does not wait for a pipe's other end, and what is neither a file nor a directory is an error: a
+// store may have been tampered with.
+func (d *Dir) Open(name string) (File, error) {
+	f, err := d.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("it is not a regular file")}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return osFile{f}, nil
+}
 
 // Rename implements FS.
 func (d *Dir) Rename(oldname, newname string) error { return d.root.Rename(oldname, newname) }

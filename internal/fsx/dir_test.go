@@ -1,6 +1,8 @@
 package fsx_test
 
 import (
+	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stetlog/stet/internal/fsx"
@@ -20,4 +22,22 @@ func TestDirConforms(t *testing.T) {
 		})
 		return d
 	})
+}
+
+// A pipe in a store is somebody's trap: opening it must not wait for a writer.
+func TestOpenDoesNotWaitForAPipe(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "head"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := fsx.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := d.Open("head"); err == nil {
+		t.Errorf("a pipe was opened as a file: %v", f.Close())
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
 }

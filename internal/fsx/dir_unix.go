@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// nonblock keeps open(2) from waiting for the other end of a pipe; it means nothing for regular files.
+const nonblock = syscall.O_NONBLOCK
+
 func flock(f *os.File) error {
 	c, err := f.SyscallConn()
 	if err != nil {
