@@ -43,7 +43,9 @@ func (v *store) identity() {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// Keys come before the marker, the ledger after it.
-		if _, err := v.fsys.Stat(logread.StoreLog); err == nil {
+		if _, err := v.fsys.Stat(logread.StoreLog); err != nil {
+			v.early = true
+		} else {
 			rep.fail(logread.Marker, "the marker is missing, yet there is a log.")
 		}
 	case errors.Is(err, fsx.ErrTooLarge):

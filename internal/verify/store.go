@@ -53,6 +53,7 @@ type store struct {
 	scan     *scan
 	marker   marker
 	storeKey string // what the store's own files say; "" where they do not
+	early    bool   // there was neither marker nor log when its identity was read
 	spooled  []*spooled
 }
 
@@ -90,6 +91,9 @@ func (v *store) ledger(ctx context.Context, o Options) error {
 		s.remember(proof.Checkpoint{Origin: v.rep.Origin}, o.Known)
 		v.rep.note("", "nothing has been taken into the ledger yet.")
 		return ctx.Err()
+	}
+	if v.early { // a first drain has made the ledger since
+		v.identity()
 	}
 	for round := 0; ; round++ {
 		size, ok := v.take(m, round == 0, o)
