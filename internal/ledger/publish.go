@@ -265,9 +265,19 @@ func (p *publisher) narrow(files []*artefact) error {
 	return nil
 }
 
-// removePartials removes the empty directory of a tile's partial versions. The next commit makes that durable: after it
-// tidy looks at other tiles.
+// removePartials removes the directory of a tile's partial versions, and what is left in it: a publish that was killed
+// may have begun this tile at another width, and tidy looks only at those tiles where the head's edge is. The next commit
+// makes the removal durable: after it tidy looks at other tiles.
 func (p *publisher) removePartials(dir string) error {
+	entries, err := p.l.fsys.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := p.l.fsys.Remove(path.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
 	delete(p.dirs.known, dir)
 	p.stale = append(p.stale, path.Dir(dir))
 	return p.l.fsys.Remove(dir)
