@@ -20,6 +20,7 @@ import (
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 )
 
@@ -171,6 +172,9 @@ func (f storeFlag) openOnly() (*store.Store, error) {
 // drain brings in what is spooled and says what was left.
 func drain(e *env, s *store.Store) error {
 	d, err := s.Drain(e.ctx)
+	for _, l := range d.Damaged {
+		_, _ = fmt.Fprintf(e.stderr, "stet: part of spool %s could not be taken in; it is recorded, and kept in %s: %s\n", l.Stream, spool.QuarantineDir, l.Why)
+	}
 	for _, l := range d.Left {
 		_, _ = fmt.Fprintf(e.stderr, "stet: spool %s is not in the log yet: %s\n", l.Stream, l.Why)
 	}
