@@ -1,181 +1,136 @@
 // Command mutants breaks the code in known ways, one at a time, and runs the tests that must notice. A mutant that no
 // test notices is a promise that nobody keeps; the command then exits 1.
 //
-// The mutants are in mutants.txt. Nothing in the tree is changed: each runs as an overlay of the build.
+//	go run ./mutants                     all of mutants.txt, two at a time
+//	go run ./mutants -only 'seal chain'  those whose promise contains these words
+//	go run ./mutants -v                  with the output of the tests that noticed
+//
+// A mutant is killed when it compiles, and a test fails that passes without it. So the tests are run once over the tree
+// as it is before anything is broken: a red tree is not taken for a kill. Nothing in the tree is changed; each mutant is
+// an overlay of the build.
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"os/signal"
 	"strings"
+	"sync"
 	"time"
 )
 
-// limit bounds one mutant: a test that hangs has noticed, too.
-const limit = 5 * time.Minute
-
-// mutant is one block of mutants.txt.
-type mutant struct {
-	name, file string
-	from, to   string // exact text; from stands once in the file
-	tests      []string
-	run        string // -run pattern, "" for all
-}
+// list is where the mutants stand, below the module's root.
+const list = "mutants/mutants.txt"
 
 func main() {
-	only := flag.String("only", "", "run the mutants whose name contains this")
+	only := flag.String("only", "", "run the mutants whose promise contains `words`")
+	jobs := flag.Int("j", 2, "run `n` at a time")
+	verbose := flag.Bool("v", false, "show what the tests said")
 	flag.Parse()
-	if err := run(*only); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := start(ctx, *only, *jobs, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
 }
 
-func run(only string) error {
-	text, err := os.ReadFile("mutants/mutants.txt")
+func start(ctx context.Context, only string, jobs int, verbose bool) error {
+	root, err := os.Getwd()
 	if err != nil {
 		return err
+	}
+	text, err := os.ReadFile(list)
+	if err != nil {
+		return fmt.Errorf("%w: run this in the module's root", err)
 	}
 	all, err := parse(string(text))
 	if err != nil {
 		return err
 	}
-	ran, alive := 0, 0
+	var chosen []mutant
 	for _, m := range all {
-		if !strings.Contains(m.name, only) {
-			continue
+		if strings.Contains(m.promise, only) {
+			chosen = append(chosen, m)
 		}
-		start := time.Now()
-		out, err := m.kill()
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
-		ran++
-		verdict := "killed"
-		if out == nil {
-			verdict = "ALIVE"
-			alive++
-		}
-		fmt.Printf("%-7s %6.1fs  %s (%s)\n", verdict, time.Since(start).Seconds(), m.name, firstFailure(out))
 	}
-	fmt.Printf("%d mutants, %d killed, %d alive\n", ran, ran-alive, alive)
-	if alive > 0 || ran == 0 {
-		return errors.New("a break that no test notices")
+	if len(chosen) == 0 {
+		return fmt.Errorf("no promise in %s contains %q", list, only)
+	}
+	r := runner{root: root, jobs: max(1, jobs), verbose: verbose, out: os.Stdout}
+	return r.run(ctx, chosen)
+}
+
+// errAlive says that the tests do not hold what they should.
+var errAlive = errors.New("not every break was noticed")
+
+// runner runs mutants of the module at root, several at a time.
+type runner struct {
+	root    string
+	jobs    int
+	verbose bool
+	out     io.Writer
+}
+
+// run tests the tree as it is, then every mutant, and reports one line each. It returns errAlive where one of them was
+// not killed, for whatever reason.
+func (r runner) run(ctx context.Context, all []mutant) error {
+	begin := time.Now()
+	if err := r.control(ctx, all); err != nil {
+		return err
+	}
+	r.printf("the tests pass without a mutant (%.1fs)\n", time.Since(begin).Seconds())
+
+	var mu sync.Mutex // guards what follows, and the output
+	count := map[verdict]int{}
+	r.each(len(all), func(i int) {
+		start := time.Now()
+		res := r.kill(ctx, all[i])
+		mu.Lock()
+		defer mu.Unlock()
+		count[res.verdict]++
+		r.printf("%-6s %5.1fs  %s: %s\n", res.verdict, time.Since(start).Seconds(), all[i].promise, res.why)
+		if r.verbose && len(res.output) > 0 {
+			r.printf("%s\n", indent(res.output))
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r.printf("%d mutants: %d killed, %d alive, %d broken, in %.0fs\n",
+		len(all), count[killed], count[alive], count[broken], time.Since(begin).Seconds())
+	if count[killed] < len(all) {
+		return errAlive
 	}
 	return nil
 }
 
-// kill runs the tests over the broken code and returns their output where they failed, nil where they passed.
-func (m mutant) kill() ([]byte, error) {
-	src, err := os.ReadFile(m.file)
-	if err != nil {
-		return nil, err
+// each calls fn for 0 to n-1, r.jobs at a time.
+func (r runner) each(n int, fn func(i int)) {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(r.jobs, n) {
+		wg.Go(func() {
+			for i := range next {
+				fn(i)
+			}
+		})
 	}
-	if n := bytes.Count(src, []byte(m.from)); n != 1 {
-		return nil, fmt.Errorf("%s has the text %d times, once is expected: %q", m.file, n, m.from)
+	for i := range n {
+		next <- i
 	}
-	dir, err := os.MkdirTemp("", "stet-mutant-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	broken := filepath.Join(dir, "broken.go")
-	if err := os.WriteFile(broken, bytes.Replace(src, []byte(m.from), []byte(m.to), 1), 0o600); err != nil {
-		return nil, err
-	}
-	abs, err := filepath.Abs(m.file)
-	if err != nil {
-		return nil, err
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{abs: broken}})
-	if err != nil {
-		return nil, err
-	}
-	overlayFile := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	// A break must be one of behaviour: what does not compile proves nothing.
-	build := exec.CommandContext(ctx, "go", "build", "-overlay", overlayFile, "./...")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("the mutant does not compile: %s", out)
-	}
-	args := []string{"test", "-count=1", "-failfast", "-vet=off", "-overlay", overlayFile}
-	if m.run != "" {
-		args = append(args, "-run", m.run)
-	}
-	out, err := exec.CommandContext(ctx, "go", append(args, m.tests...)...).CombinedOutput()
-	if err == nil {
-		return nil, nil
-	}
-	if bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")) {
-		return nil, fmt.Errorf("the tests do not compile: %s", out)
-	}
-	return append(out, '\n'), nil
+	close(next)
+	wg.Wait()
 }
 
-func firstFailure(out []byte) string {
-	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); strings.HasPrefix(line, "--- FAIL") {
-			return strings.TrimPrefix(line, "--- ")
-		}
-	}
-	if out == nil {
-		return "all tests passed"
-	}
-	return "failed without a named test"
+func (r runner) printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(r.out, format, args...) // the exit code says what matters
 }
 
-// parse reads blocks of "key: value" lines, apart by blank lines; # begins a comment. In from and to, \n is a new line
-// and \t a tab.
-func parse(text string) ([]mutant, error) {
-	var all []mutant
-	for block := range strings.SplitSeq(text, "\n\n") {
-		var m mutant
-		for line := range strings.Lines(block) {
-			line = strings.TrimRight(line, "\n")
-			if line == "" || strings.HasPrefix(line, "#") {
-				continue
-			}
-			key, value, ok := strings.Cut(line, ":")
-			if !ok {
-				return nil, fmt.Errorf("mutants.txt: %q is not key: value", line)
-			}
-			value = strings.TrimPrefix(value, " ")
-			unescaped := strings.NewReplacer(`\n`, "\n", `\t`, "\t").Replace(value)
-			switch key {
-			case "break":
-				m.name = value
-			case "file":
-				m.file = value
-			case "from":
-				m.from = unescaped
-			case "to":
-				m.to = unescaped
-			case "test":
-				m.tests = strings.Fields(value)
-			case "run":
-				m.run = value
-			default:
-				return nil, fmt.Errorf("mutants.txt: unknown key %q", key)
-			}
-		}
-		if m.name == "" && m.file == "" {
-			continue
-		}
-		if m.name == "" || m.file == "" || m.from == "" || len(m.tests) == 0 || m.from == m.to {
-			return nil, fmt.Errorf("mutants.txt: the block of %q lacks something", m.name+m.file)
-		}
-		all = append(all, m)
-	}
-	return all, nil
+func indent(s string) string {
+	return "\t" + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n\t")
 }
