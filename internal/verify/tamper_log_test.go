@@ -304,6 +304,24 @@ func TestForgeries(t *testing.T) {
 			w.add(e)
 		}
 	})
+	forge(t, "an event that was never sealed", verify.Failed, func(w *world) {
+		a := w.emitter(30, "app", "production")
+		w.batch(a, one(w), nil)
+		w.entries[len(w.entries)-2].Event = w.encode(a, w.login(7), a.next-1)
+	})
+	forge(t, "a stub for an event that was never sealed", verify.Failed, func(w *world) {
+		w.batch(w.emitter(30, "app", "production"), one(w), []int{0})
+		w.entries[len(w.entries)-2].Stub.Leaf[0] ^= 1
+	})
+	forge(t, "a seal that its key did not sign", verify.Failed, func(w *world) {
+		w.batch(w.emitter(30, "app", "production"), one(w), nil)
+		note := w.entries[len(w.entries)-1].Seal.Note
+		if i := len(note) - 20; note[i] == 'A' { // in the middle of the signature
+			note[i] = 'B'
+		} else {
+			note[i] = 'A'
+		}
+	})
 	forge(t, "an event that is none", verify.Failed, func(w *world) {
 		w.batch(w.emitter(30, "app", "production"), one(w), nil)
 		w.entries[len(w.entries)-2].Event = []byte(`{"schema":"stet.event/1"}`)
