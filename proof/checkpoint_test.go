@@ -77,6 +77,12 @@ func TestCheckpointSigners(t *testing.T) {
 	if _, err := OpenCheckpoint(sign(t, old), "log.example/b", mustVerifier(t, oldKey)); !errors.Is(err, ErrSignature) {
 		t.Errorf("as another log's: %v", err)
 	}
+	// What a key of this log signs is not this log's when it says that it is another's.
+	c.Origin = "log.example/b"
+	if _, err := OpenCheckpoint(sign(t, old), origin, mustVerifier(t, oldKey)); !errors.Is(err, ErrSignature) {
+		t.Errorf("of another log, under this one's key: %v", err)
+	}
+	c.Origin = origin
 	if _, err := SignCheckpoint(c, witness); !errors.Is(err, ErrSignature) {
 		t.Errorf("signed by a witness alone: %v", err)
 	}
