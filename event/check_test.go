@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -313,5 +314,32 @@ func BenchmarkAppend(b *testing.B) {
 		if _, err := c.Append(buf, e); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestIdentitiesAreHashedWhereAKeyIsGiven: who it was can then only be compared, and by nobody without the key.
+func TestIdentitiesAreHashedWhereAKeyIsGiven(t *testing.T) {
+	e := sample()
+	e.Principal.OnBehalfOf = &event.OnBehalfOf{Type: "user", ID: "carol@example.com"}
+	codec := event.Codec{IdentityKey: bytes.Repeat([]byte{7}, 32)}
+	b, err := codec.Append(nil, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, clear := range []string{e.UserID, e.Principal.ID, e.Principal.OnBehalfOf.ID, e.SourceIP} {
+		if bytes.Contains(b, []byte(clear)) {
+			t.Errorf("%s is in the clear: %s", clear, b)
+		}
+	}
+	got, err := event.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := event.HMAC(codec.IdentityKey, e.UserID); got.UserID != want || got.Principal.ID != want {
+		t.Errorf("user_id %s, principal.id %s, want both %s", got.UserID, got.Principal.ID, want)
+	}
+	again, err := codec.Append(nil, got)
+	if err != nil || !bytes.Equal(again, b) {
+		t.Errorf("hashed twice: %v\n%s\n%s", err, b, again)
 	}
 }
