@@ -596,49 +596,57 @@ func TestSomebodyElseCommits(t *testing.T) {
 	}
 }
 
-// flipper flips a bit in every file that is written under a prefix: a disk or a controller that lies (THREATS 17).
+// flipper changes every file that is written under a prefix: a disk, a controller or a memory that lies (THREATS 17).
 type flipper struct {
 	fsx.FS
 	prefix string
+	flip   func([]byte) []byte
 }
 
-type flippedFile struct{ fsx.File }
+type flippedFile struct {
+	fsx.File
+	flip func([]byte) []byte
+}
 
 func (f flipper) Create(name string, perm fs.FileMode) (fsx.File, error) {
 	file, err := f.FS.Create(name, perm)
 	if err == nil && strings.HasPrefix(name, f.prefix) {
-		return flippedFile{file}, nil
+		return flippedFile{file, f.flip}, nil
 	}
 	return file, err
 }
 
 func (f flippedFile) WriteAt(b []byte, off int64) (int, error) {
-	b = bytes.Clone(b)
-	b[len(b)/2] ^= 4
-	return f.File.WriteAt(b, off)
+	return f.File.WriteAt(f.flip(b), off)
 }
 
 func TestFlippedBetweenHashAndSign(t *testing.T) {
-	for _, prefix := range []string{"log/tile/0", "log/tile/entries"} {
+	middle := func(b []byte) []byte { return flip(b, 4*len(b)) }
+	for name, f := range map[string]flipper{
+		"tile":                            {prefix: "log/tile/0", flip: middle},
+		"bundle":                          {prefix: "log/tile/entries", flip: middle},
+		"bundle before it was compressed": {prefix: "log/tile/entries", flip: func(b []byte) []byte { return alterEntry(t, b, 1) }},
+	} {
 		m := fsxtest.New()
 		signer, _ := key(origin)
 		n := &notary{Signer: signer}
-		o := options(flipper{m, prefix})
+		f.FS = m
+		o := options(f)
 		o.Signer = n
 		l := open(t, o)
 		mustAppend(t, l, newStream("a", 1).next(3, 50))
 		if _, err := l.Publish(t.Context()); !isDamage(err) {
-			t.Errorf("%s: publish: %v", prefix, err)
+			t.Errorf("%s: publish: %v", name, err)
 		}
 		if size, _ := l.Head(); size != 0 || len(n.signed) != 1 {
-			t.Errorf("%s: the head is at %d, %v was signed", prefix, size, n.signed)
+			t.Errorf("%s: the head is at %d, %v was signed", name, size, n.signed)
 		}
 		if err := l.Close(); !errors.Is(err, ledger.ErrFailed) {
-			t.Errorf("%s: close: %v", prefix, err)
+			t.Errorf("%s: close: %v", name, err)
 		}
 		l = open(t, options(m)) // on a disk that does not lie all is well again
 		if size, _ := l.Head(); size != 4 {
-			t.Errorf("%s: %d entries after reopening", prefix, size)
+			t.Errorf("%s: %d entries after reopening", name, size)
 		}
 		mustClose(t, l)
 	}
