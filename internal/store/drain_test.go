@@ -368,3 +368,39 @@ func TestPlain(t *testing.T) {
 		}
 	}
 }
+
+// TestASpoolGoesAfterMemory stops the machine at every operation of a drain: a spool that is gone then is under a
+// checkpoint that this computer remembers (invariant 8), however much of it a journal may hold.
+func TestASpoolGoesAfterMemory(t *testing.T) {
+	start := fsxtest.New()
+	said(t, start, 1, 2)
+	mustDrain(t, storeOn(start))
+	size := uint64(0)
+	if last, ok, err := (known.Dir{FS: start, Name: "state"}).Last(logName); err != nil || !ok {
+		t.Fatalf("nothing is remembered: %v", err)
+	} else {
+		size = last.Size
+	}
+	said(t, start, 2, 2)
+	for op := 1; ; op++ {
+		m := copied(t, start)
+		m.CrashAt(op)
+		_, err := storeOn(m).Drain(t.Context())
+		if len(m.Ops()) < op {
+			if err != nil || op < 50 {
+				t.Fatalf("after %d operations: %v", op-1, err)
+			}
+			break
+		}
+		for disk := range m.States(8, 1) {
+			report, err := spool.Read(disk, spool.Dir, streamID(2), 1, func(spool.Batch) error { return nil })
+			if err == nil && report.Next == 3 && len(report.Damaged) == 0 {
+				continue
+			}
+			last, _, err := (known.Dir{FS: disk, Name: "state"}).Last(logName)
+			if err != nil || last.Size <= size {
+				t.Fatalf("crash at operation %d: the spool is not whole, and %d entries are remembered, as before: %v", op, last.Size, err)
+			}
+		}
+	}
+}
