@@ -139,10 +139,11 @@ func (r runner) test(ctx context.Context, env []string, pattern string, args []s
 	return out, nil
 }
 
-// environ is this process's environment without stet's own variables: they would decide how long tests take, or let
-// a mutant write the golden files anew.
+// environ is this process's environment without stet's own variables, which would decide how long tests take, or let a
+// mutant write the golden files anew. rapid, too, must not keep in the tree what a mutant failed on.
 func environ() []string {
-	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "STET_") })
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "STET_") })
+	return append(env, "RAPID_NOFAILFILE=true")
 }
 
 // readEvents looks for the first test that failed in what go test -json wrote, or for what the compiler said.
