@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -402,5 +403,46 @@ func TestASpoolGoesAfterMemory(t *testing.T) {
 				t.Fatalf("crash at operation %d: the spool is not whole, and %d entries are remembered, as before: %v", op, last.Size, err)
 			}
 		}
+	}
+}
+
+// doorway lets something happen just before the store's lock is let go for the first time.
+type doorway struct {
+	fsx.FS
+	meanwhile func()
+}
+
+type door struct {
+	io.Closer
+	before func()
+}
+
+func (d *doorway) TryLock(name string) (io.Closer, error) {
+	lock, err := d.FS.TryLock(name)
+	if err != nil || name != lockFile || d.meanwhile == nil {
+		return lock, err
+	}
+	before := d.meanwhile
+	d.meanwhile = nil
+	return door{lock, before}, nil
+}
+
+func (d door) Close() error {
+	d.before()
+	return d.Closer.Close()
+}
+
+// TestTheHolderLooksAgain: whoever was turned away by the lock has spooled what the holder may have looked past already
+// (invariant 7).
+func TestTheHolderLooksAgain(t *testing.T) {
+	m := fsxtest.New()
+	said(t, m, 1, 1)
+	turnedAway := false
+	d := mustDrain(t, storeOn(&doorway{FS: m, meanwhile: func() {
+		said(t, m, 2, 1)
+		turnedAway = mustDrain(t, storeOn(m)).Busy
+	}}))
+	if !turnedAway || d.Events != 2 || mustRead(t, storeOn(m)).types["shop_checkout"] != 2 {
+		t.Errorf("the other was turned away: %v; drained %+v, want both events", turnedAway, d)
 	}
 }
