@@ -17,9 +17,10 @@ import (
 type Policy int
 
 const (
-	// RequireRecord: a job whose start cannot be made durable does not run, and Open fails where there is no spool.
+	// RequireRecord means that a job whose start cannot be made durable does not run, and that Open fails where there
+	// is no spool.
 	RequireRecord Policy = iota
-	// BestEffort: the job runs. Each loss is handed to Options.OnLoss, and later events are tried on a fresh spool.
+	// BestEffort means that the job runs. Each loss is handed to Options.OnLoss, and later events are tried on a fresh spool.
 	BestEffort
 )
 

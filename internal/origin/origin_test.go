@@ -167,7 +167,7 @@ func TestSSHAndSudo(t *testing.T) {
 func TestTerminalNames(t *testing.T) {
 	for dev, want := range map[int]string{
 		0: "", pts3: "pts/3", 137<<8 | 1: "pts/257", 4<<8 | 1: "tty1", 4<<8 | 64: "ttyS0", 5<<8 | 1: "console",
-		188<<8 | 0: "tty 188:0", 136<<8 | 44 | 1<<20: "pts/300",
+		188 << 8: "tty 188:0", 136<<8 | 44 | 1<<20: "pts/300",
 	} {
 		h := newHost()
 		h.files["proc/4242/stat"] = stat(self, "x", 100, dev, 1)

@@ -49,8 +49,6 @@ func (v *store) readSpools(ctx context.Context, machine string) error {
 	return nil
 }
 
-var errElsewhere = errors.New("another machine's spool")
-
 func (v *store) readSpool(ctx context.Context, stream, machine string) error {
 	rep := v.rep
 	s := &spooled{dir: spool.Dir + "/" + stream}

@@ -52,7 +52,7 @@ func (s *scan) list(ctx context.Context, l Lister, size uint64) error {
 		}
 		t, err := proof.ParseTilePath(path)
 		if err != nil {
-			return nil // List has said that it is one
+			return nil //nolint:nilerr // List has said that it is one
 		}
 		if full, _ := proof.TilesFor(size, t.Level); t.Index < full && t.Width == proof.TileWidth {
 			return nil
