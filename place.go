@@ -48,8 +48,10 @@ func (t *task) place(ctx context.Context) {
 		return
 	}
 	t.parent, t.root = parent, parent
+	t.derived["job.root_id"] = "the parent: " + EnvRootJobID + " names no job"
 	if root, err := event.ParseUUID(os.Getenv(EnvRootJobID)); err == nil {
 		t.root = root
+		t.derived["job.root_id"] = "environment: " + EnvRootJobID
 	}
 	t.derived["job.parent_id"] = "environment: " + EnvParentJobID
 	t.foundTrigger("parent", "environment: "+EnvParentJobID)
