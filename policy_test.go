@@ -421,3 +421,49 @@ func TestDeadline(t *testing.T) {
 		})
 	}
 }
+
+// A place that stays missing is looked for every 30 seconds, after some quicker attempts.
+func TestAttemptsPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := stet.Options{Policy: stet.BestEffort}
+		w := prepare(t, &o)
+		tries := 0
+		var err error
+		if w.Recorder, err = stet.OpenOn(w.disk, o, func() error { tries++; return errDisk }); err != nil {
+			t.Fatal(err)
+		}
+		for range 3600 {
+			if err := w.Record(t.Context(), event.Event{EventType: "sys_startup"}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second) // of the bubble's clock
+		}
+		if tries < 100 || tries > 140 {
+			t.Errorf("%d attempts in an hour", tries)
+		}
+		if err := w.Close(); err == nil || !strings.Contains(err.Error(), "could not be declared") {
+			t.Errorf("Close says nothing of 3600 losses: %v", err)
+		}
+	})
+}
+
+// Open and Close end too while the disk hangs.
+func TestHangingOpenAndClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, stet.Options{Deadline: time.Second})
+		begin(t, w, t.Context(), job("a"))
+		hang := make(chan struct{})
+		w.disk.set(func(f *flaky) { f.hang = hang })
+		from := time.Now()
+		if err := w.Close(); !errors.Is(err, context.DeadlineExceeded) || time.Since(from) > 3*time.Second {
+			t.Errorf("Close: %v after %v", err, time.Since(from))
+		}
+		from = time.Now()
+		rec, err := stet.OpenOn(w.disk, stet.Options{App: "a", Deadline: time.Second, OnLoss: w.loss}, w.disk.find)
+		if rec != nil || !errors.Is(err, context.DeadlineExceeded) || time.Since(from) > 3*time.Second {
+			t.Errorf("Open: %v after %v", err, time.Since(from))
+		}
+		close(hang)
+		synctest.Wait()
+	})
+}
