@@ -343,3 +343,36 @@ func TestIdentitiesAreHashedWhereAKeyIsGiven(t *testing.T) {
 		t.Errorf("hashed twice: %v\n%s\n%s", err, b, again)
 	}
 }
+
+// TestSecretsUnderKeys: what stands under a key that promises a secret is masked whatever it looks like, at any depth, and
+// the event says where.
+func TestSecretsUnderKeys(t *testing.T) {
+	const secret = "plainword"
+	e := sample()
+	e.Labels = map[string]string{"api_key": secret, "team": "payments"}
+	e.Job.Params = map[string]any{
+		"password": secret, "pin": 4711, "rows": 4712,
+		"db":  map[string]any{"token": secret, "name": "orders"},
+		"env": []any{map[string]any{"name": "DB_PASSWORD", "value": secret}},
+	}
+	b := must(t, e)
+	if strings.Contains(b, secret) || strings.Contains(b, "4711") {
+		t.Errorf("a secret got through: %s", b)
+	}
+	if !strings.Contains(b, "payments") || !strings.Contains(b, "4712") || !strings.Contains(b, "orders") {
+		t.Errorf("what is no secret is gone: %s", b)
+	}
+	got, err := event.Parse([]byte(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := map[string]bool{}
+	for _, r := range got.Redactions {
+		where[r.Path] = r.Action == "masked"
+	}
+	for _, path := range []string{"labels.api_key", "job.params.password", "job.params.pin", "job.params.db.token", "job.params.env[0].value"} {
+		if !where[path] {
+			t.Errorf("no redaction of %s: %+v", path, got.Redactions)
+		}
+	}
+}
