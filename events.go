@@ -231,7 +231,13 @@ func (r *Recorder) recordJob(started *Run, events ...*event.Event) error {
 	if r.closing {
 		return ErrClosed
 	}
-	return r.emitJob(started, events...)
+	err := r.emitJob(started, events...)
+	if started != nil && r.o.Policy == RequireRecord && inDoubt(err) {
+		started.mu.Lock()
+		started.unrun = "the job did not run, because its start could not be made durable in time: " + say(err) // before Close sees it
+		started.mu.Unlock()
+	}
+	return err
 }
 
 func (r *Recorder) emitJob(started *Run, events ...*event.Event) error {

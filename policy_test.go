@@ -76,7 +76,7 @@ func TestRequireRecord(t *testing.T) {
 		if len(aborted) != 1 || len(started) > 1 || len(started) == 1 && started[0].Job.RunID != aborted[0].Job.RunID {
 			t.Errorf("recorded is %v", w.types())
 		}
-		if got := aborted[0].StatusReason; !strings.Contains(got, "the job did not run") && !strings.Contains(got, "closed") {
+		if got := aborted[0].StatusReason; !strings.Contains(got, "the job did not run") {
 			t.Errorf("it was aborted because %q", got)
 		}
 	})
@@ -415,8 +415,9 @@ func TestDeadline(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Error(err)
 			}
-			if started, aborted := w.only("job_started"), w.only("job_aborted"); started.Job.RunID != aborted.Job.RunID {
-				t.Errorf("run %s was started, run %s aborted", started.Job.RunID, aborted.Job.RunID)
+			started, aborted := w.only("job_started"), w.only("job_aborted")
+			if started.Job.RunID != aborted.Job.RunID || !strings.Contains(aborted.StatusReason, "the job did not run") {
+				t.Errorf("run %s was started, run %s aborted: %s", started.Job.RunID, aborted.Job.RunID, aborted.StatusReason)
 			}
 		})
 	}

@@ -23,6 +23,7 @@ type Run struct {
 
 	mu      sync.Mutex // guards what follows
 	ended   bool
+	unrun   string // why it did not run though its start may be durable; "" where it runs
 	beats   uint64
 	outcome Outcome // what was said before the end: impact, snapshots, references
 	more    int     // references beyond what the outcome can hold
@@ -139,7 +140,7 @@ func (r *Run) start(events ...*event.Event) (*Run, error) {
 		if doubt {
 			// It may be in the log after all, and then must not look like a run that was lost. Where this cannot be
 			// recorded either, Close tries again.
-			go r.finish(Outcome{Status: event.StatusAborted, Reason: "the job did not run, because its start could not be made durable in time: " + say(err)})
+			go r.finish(r.left())
 		} else {
 			rec.forget(r)
 		}
@@ -221,6 +222,13 @@ func (r *Run) End(_ context.Context, o Outcome) error {
 		err = rec.emitJob(nil, ev) // under the same event_id, in case that both are durable
 	}
 	return rec.lost("the outcome of "+r.t.title(), 1, err)
+}
+
+// left is the outcome of a run that nobody ends.
+func (r *Run) left() Outcome {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Outcome{Status: event.StatusAborted, Reason: first(r.unrun, "the recorder was closed while the run was open")}
 }
 
 // finish is End for callers whose own result must not change.

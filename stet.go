@@ -289,7 +289,7 @@ func (r *Recorder) endRuns() error {
 	for run := range r.runs {
 		errs = append(errs, nil)
 		go func() {
-			done <- run.End(context.Background(), Outcome{Status: event.StatusAborted, Reason: "the recorder was closed while the run was open"})
+			done <- run.End(context.Background(), run.left())
 		}()
 	}
 	r.mu.Unlock()
