@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -170,7 +171,7 @@ func readEvents(b []byte) (out outcome, err error) {
 				return outcome{text: out.text}, nil
 			}
 			if e.Test != "" && out.test == "" {
-				out.test = test
+				out.test = path.Base(e.Package) + "." + e.Test
 				if s := said[test]; s != nil {
 					out.text = s.String()
 				}
