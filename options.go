@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -79,6 +80,8 @@ func (o Options) check() error {
 		return bad("IdentityKey", "has %d bytes; it needs at least 16, random and secret", len(o.IdentityKey))
 	case o.EntryPoint != nil && !isOneOf(o.EntryPoint.Kind, entryPoints):
 		return bad("EntryPoint", "is of kind %.40q; kinds are %s", o.EntryPoint.Kind, strings.Join(entryPoints, ", "))
+	case o.StateDir != "" && !filepath.IsAbs(o.StateDir):
+		return bad("StateDir", "is %.140q; it must be absolute, or every working directory would have a key of its own", o.StateDir)
 	case len(o.Derived) > 16:
 		return bad("Derived", "has %d entries, at most 16 are allowed", len(o.Derived))
 	}

@@ -54,8 +54,6 @@ func findPlace(path, state, host string) (p place, err error) {
 		if state, err = keyfile.StateDir(os.LookupEnv); err != nil {
 			return p, err
 		}
-	} else if !filepath.IsAbs(state) {
-		return p, fmt.Errorf("%w: Options.StateDir is %q, which is not absolute", ErrInvalid, state)
 	}
 	if err := makeStore(path); err != nil {
 		return p, err
