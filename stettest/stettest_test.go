@@ -74,6 +74,9 @@ func TestHostile(t *testing.T) {
 		if err := work(t.Context(), rec.Recorder, in.Text, errors.New(in.Text)); err == nil || errors.Is(err, stet.ErrNotRecorded) {
 			t.Errorf("%s: %v", in.Name, err)
 		}
+		if in.Secret != "" {
+			rec.WantNoSecret(in.Secret)
+		}
 	}
 	if got, want := len(rec.Of("job_failed")), len(stettest.Hostile()); got != want {
 		t.Errorf("%d outcomes, want %d", got, want)
