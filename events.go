@@ -258,7 +258,7 @@ func (r *Recorder) emitJob(started *Run, events ...*event.Event) error {
 		return err
 	}
 	for _, d := range dropped {
-		r.o.OnLoss(fmt.Errorf("a part of %s was not recorded: %w", events[0].Job.Name, d))
+		r.o.OnLoss(fmt.Errorf("a part of %s was not recorded: %w", event.Sanitize(clip(events[0].Job.Name, 128)), d))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -50,6 +51,7 @@ func TestNothingGivenCostsTheRecord(t *testing.T) {
 			j.Labels = map[string]string{hostile: hostile}
 			j.Params = map[string]any{hostile: hostile}
 		}},
+		{name: "hostile texts and a malformed digest", job: func(j *stet.Job) { j.Name, j.Code.Digest = hostile, hostile }, left: "job.code_digest"},
 		{name: "hostile context", ctx: func(ctx context.Context) context.Context {
 			return stet.WithInteraction(stet.WithSourceIP(stet.WithUser(ctx, hostile), hostile), hostile)
 		}},
@@ -128,6 +130,11 @@ func TestNothingGivenCostsTheRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.wantTypes(phases("job_succeeded")...)
+			for _, l := range w.lost() {
+				if strings.IndexFunc(l, event.Hidden) >= 0 || !utf8.ValidString(l) {
+					t.Errorf("OnLoss is told %q, which is no line for a terminal", l)
+				}
+			}
 			said := ""
 			for _, e := range w.events() {
 				said += e.Labels["not_recorded"]

@@ -99,7 +99,7 @@ func (o Options) own() Options {
 		o.Deadline = DefaultDeadline
 	}
 	if o.OnLoss == nil {
-		o.OnLoss = func(err error) { fmt.Fprintln(os.Stderr, "stet:", err) }
+		o.OnLoss = func(err error) { fmt.Fprintln(os.Stderr, "stet:", event.Sanitize(say(err))) }
 	}
 	if o.EntryPoint != nil {
 		e := *o.EntryPoint
