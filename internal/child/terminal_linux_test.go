@@ -140,7 +140,7 @@ func TestInterruptForUsAloneIsForwarded(t *testing.T) {
 // killed with what runs below it, and nothing else of our group is.
 func TestTerminalTermThenKill(t *testing.T) {
 	t.Setenv("STET_CHILD_TEST_GRACE", "short")
-	_, out, us, end := inTerminal(t, "sh", "-c", `trap "" TERM; sleep 60 & echo $!; wait; wait`)
+	_, out, us, end := inTerminal(t, "sh", "-c", `trap "" TERM; sleep 60 & echo $!; while :; do wait; done`)
 	grandchild := number(t, line(t, out))
 	if err := syscall.Kill(us, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
