@@ -119,6 +119,9 @@ func (s *supervisor) result(ended time.Time) Result {
 		r.ExitCode = 128 + int(r.Signal)
 	}
 	r.Usage = Usage{User: state.UserTime(), System: state.SystemTime()}
+	if !s.p.group && r.Cause == "" {
+		s.late(syscall.Signal(r.ExitCode - 128))
+	}
 	for _, sig := range append(s.suspects, s.seen) {
 		// A shell that was interrupted while waiting answers with 128+n.
 		if sig != 0 && (r.Signal == sig || r.ExitCode == 128+int(sig)) {
@@ -130,6 +133,32 @@ func (s *supervisor) result(ended time.Time) Result {
 	}
 	r.Cause = orCause(r.Cause, CauseExit)
 	return r
+}
+
+// lateSignal is how long a signal of the terminal's may take to reach us after it has ended the child.
+const lateSignal = 100 * time.Millisecond
+
+// late waits for our own copy of the signal that ended the child, where the terminal may have sent it to both: the
+// child can be dead before we are told.
+func (s *supervisor) late(sig syscall.Signal) {
+	if sig != syscall.SIGINT && sig != syscall.SIGQUIT && sig != syscall.SIGHUP {
+		return
+	}
+	timer := time.NewTimer(lateSignal)
+	defer timer.Stop()
+	for {
+		select {
+		case got, ok := <-s.o.Signals:
+			if n, isSignal := got.(syscall.Signal); isSignal {
+				s.suspects = append(s.suspects, n)
+			}
+			if !ok || got == sig {
+				return
+			}
+		case <-timer.C:
+			return
+		}
+	}
 }
 
 func orCause(c, otherwise Cause) Cause {
