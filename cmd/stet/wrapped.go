@@ -190,8 +190,9 @@ func (w *wrapped) lost(e *env, err error) {
 // environ is what the command gets: its place in the tree, and where to say what it changed.
 func (w *wrapped) environ(run *stet.Run, impact string) []string {
 	set := map[string]string{"TRACEPARENT": "00-" + w.job.Trace.ID + "-" + w.job.Trace.Span + "-" + w.job.Trace.Flags}
-	if run != nil {
-		set[stet.EnvInteractionID], set[stet.EnvParentJobID], set[stet.EnvRootJobID] = run.InteractionID(), run.JobID(), run.RootID()
+	for _, kv := range run.Environ() { // none where nothing could be recorded
+		name, value, _ := strings.Cut(kv, "=")
+		set[name] = value
 	}
 	if impact != "" {
 		set[impactVar] = impact
