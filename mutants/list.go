@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
-// mutant is one block of mutants.txt: one way to break the code.
+// mutant is one block of a list: one way to break the code.
 type mutant struct {
 	promise  string   // what must not be broken, for people
 	file     string   // path below the module's root
@@ -13,6 +16,27 @@ type mutant struct {
 	tests    []string // packages whose tests must notice, as go test takes them
 	run      string   // -run pattern of these tests; "" for all
 	env      []string // KEY=value for the tests
+}
+
+// read reads all lists below root, a file an area of the code.
+func read(root string) ([]mutant, error) {
+	files, err := filepath.Glob(filepath.Join(root, list))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, errors.New("there is no " + list + " here: run this in the module's root")
+	}
+	var text strings.Builder
+	for _, f := range files { // in the order of their names
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		text.Write(b)
+		text.WriteString("\n\n")
+	}
+	return parse(text.String())
 }
 
 // parse reads blocks of "key: value" lines, apart by blank lines; # begins a comment. In from and to, \n stands for a

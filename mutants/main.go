@@ -1,7 +1,7 @@
 // Command mutants breaks the code in known ways, one at a time, and runs the tests that must notice. A mutant that no
 // test notices is a promise that nobody keeps; the command then exits 1.
 //
-//	go run ./mutants                     all of mutants.txt, two at a time
+//	go run ./mutants                     all of mutants/list, two at a time
 //	go run ./mutants -only 'seal chain'  those whose promise contains these words
 //	go run ./mutants -v                  with the output of the tests that noticed
 //
@@ -23,8 +23,8 @@ import (
 	"time"
 )
 
-// list is where the mutants stand, below the module's root.
-const list = "mutants/mutants.txt"
+// list are the files in which the mutants stand, below the module's root.
+const list = "mutants/list/*.txt"
 
 func main() {
 	only := flag.String("only", "", "run the mutants whose promise contains `words`")
@@ -44,11 +44,7 @@ func start(ctx context.Context, only string, jobs int, verbose bool) error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(list)
-	if err != nil {
-		return fmt.Errorf("%w: run this in the module's root", err)
-	}
-	all, err := parse(string(text))
+	all, err := read(root)
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,7 @@ import (
 // Each mutant of the list still applies, so that a change of the code that outdates one is seen at once and not at the
 // next `make mutants`.
 func TestTheListApplies(t *testing.T) {
-	text, err := os.ReadFile("mutants.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := parse(string(text))
+	all, err := read("..")
 	if err != nil {
 		t.Fatal(err)
 	}
