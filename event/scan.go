@@ -29,6 +29,7 @@ type scanner struct {
 	names    [MaxKeys]text
 	unknowns int
 	event    *Event // where Parse keeps unknown members; nil in Check
+	draft    bool   // see ParseDraft
 }
 
 func (s *scanner) fail(c Refusal, detail, hint string) *Error {
@@ -130,7 +131,7 @@ func (s *scanner) object(o *object, parent any) *Error {
 		return s.syntax("comma or closing brace")
 	}
 	s.facts.seen[o.id], s.facts.null[o.id] = seen, null
-	if o.id == 0 {
+	if o.id == 0 || s.draft {
 		return nil
 	}
 	for _, f := range o.fields {
@@ -219,7 +220,7 @@ func (s *scanner) value(f *field, parent any) *Error {
 		if err := s.any(MaxParamsDepth, true, p); err != nil {
 			return err
 		}
-		if n := s.i - start; n > f.size {
+		if n := s.i - start; n > f.size && !s.draft {
 			return s.fail(ErrTooLarge, "is "+strconv.Itoa(n)+" bytes of JSON, at most "+strconv.Itoa(f.size)+" are allowed", "")
 		}
 		s.facts.params = s.b[start:s.i]
@@ -266,8 +267,10 @@ func (s *scanner) value(f *field, parent any) *Error {
 	if t.escaped && f.kind > kindIdentity {
 		raw = t.decode()
 	}
-	if err := s.form(f, raw, t.n); err != nil {
-		return err
+	if !s.draft || f.kind == kindUUID || f.kind == kindTime {
+		if err := s.form(f, raw, t.n); err != nil {
+			return err
+		}
 	}
 	if f.slot != slotNone {
 		s.facts.slots[f.slot] = t
@@ -541,7 +544,7 @@ func (s *scanner) texts(f *field, parent any) *Error {
 			return s.wrongType("a string").within("[" + strconv.Itoa(i) + "]")
 		}
 		t, err := s.text()
-		if err == nil && t.n > f.size {
+		if err == nil && t.n > f.size && !s.draft {
 			err = s.tooLong(t.n, int64(f.size))
 		}
 		if err != nil {
@@ -611,7 +614,7 @@ func (s *scanner) pairs(f *field, parent any) *Error {
 			for _, e := range f.enum {
 				known = known || e == string(raw)
 			}
-			if !known {
+			if !known && !s.draft {
 				return s.fail(ErrEnum, "is not one of the allowed reasons", "see docs/spec/event.md").within(string(safeName(k.raw)))
 			}
 			s.facts.excuses[s.facts.excuseCount] = k
@@ -625,7 +628,7 @@ func (s *scanner) pairs(f *field, parent any) *Error {
 			(*p)[string(k.decode())] = string(v.decode())
 		}
 	}
-	if f.size > 0 && s.i-start > f.size {
+	if f.size > 0 && s.i-start > f.size && !s.draft {
 		return s.fail(ErrTooLarge, "is "+strconv.Itoa(s.i-start)+" bytes of JSON, at most "+strconv.Itoa(f.size)+" are allowed", "")
 	}
 	if f.name == "labels" {
@@ -640,7 +643,7 @@ func (s *scanner) key(before []text) (text, *Error) {
 	if err != nil {
 		return k, err
 	}
-	if k.n > MaxKeyBytes {
+	if k.n > MaxKeyBytes && !s.draft {
 		return k, s.tooLong(k.n, MaxKeyBytes).within(string(safeName(k.raw)))
 	}
 	for i := range before {
@@ -835,7 +838,7 @@ func (s *scanner) slowText(start int) (text, *Error) {
 				return text{}, s.fail(ErrUTF8, "holds a byte that is not UTF-8", `write it as \xNN, escaped: see "Sanitising"`)
 			}
 		}
-		if c < 0x20 || c == 0x7f || (c >= utf8.RuneSelf || c == '\\') && Hidden(r) {
+		if !s.draft && (c < 0x20 || c == 0x7f || (c >= utf8.RuneSelf || c == '\\') && Hidden(r)) {
 			return text{}, s.fail(ErrControl, "holds the character U+"+hex4(r), `escape what does not show itself: see "Sanitising"`)
 		}
 		n += utf8.RuneLen(r)
