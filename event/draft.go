@@ -1,10 +1,6 @@
 package event
 
-import (
-	"bytes"
-	"encoding/json"
-	"strconv"
-)
+import "strconv"
 
 // MaxDraft bounds a draft, in bytes: what an event cannot hold of it is cut when
 // it is written.
@@ -22,14 +18,12 @@ func ParseDraft(b []byte) (*Event, error) {
 	if len(b) > MaxDraft {
 		return nil, s.fail(ErrTooLarge, "is "+strconv.Itoa(len(b))+" bytes, at most "+strconv.Itoa(MaxDraft)+" are allowed", "shorten params, labels or snapshots")
 	}
-	var compact bytes.Buffer
-	compact.Grow(len(b))
-	if err := json.Compact(&compact, b); err != nil {
-		return nil, s.fail(ErrSyntax, "is not JSON: "+err.Error(), "")
-	}
-	s.b = compact.Bytes()
+	s.b = compact(b)
 	if err := s.object(root, s.event); err != nil {
 		return nil, err
+	}
+	if s.i != len(s.b) {
+		return nil, s.fail(ErrSyntax, "has bytes behind the closing brace", "write one event")
 	}
 	if s.unknowns > 0 {
 		if n, _ := minorOf([]byte(s.event.Schema)); n == 0 {
@@ -38,4 +32,45 @@ func ParseDraft(b []byte) (*Event, error) {
 		}
 	}
 	return s.event, nil
+}
+
+// compact takes the white space of RFC 8259 from between tokens, and leaves it
+// where two would become one: the scanner refuses it there.
+func compact(b []byte) []byte {
+	out := make([]byte, 0, len(b))
+	quoted := false
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		switch {
+		case quoted && c == '\\' && i+1 < len(b):
+			out = append(out, c)
+			i++
+			c = b[i]
+		case c == '"':
+			quoted = !quoted
+		case !quoted && isSpace(c):
+			next := i + 1
+			for next < len(b) && isSpace(b[next]) {
+				next++
+			}
+			apart := len(out) > 0 && next < len(b) && !ends(out[len(out)-1]) && !ends(b[next])
+			i = next - 1
+			if !apart {
+				continue
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// ends tells the characters of JSON that are tokens of their own.
+func ends(c byte) bool {
+	switch c {
+	case '{', '}', '[', ']', ':', ',', '"':
+		return true
+	}
+	return false
 }

@@ -43,6 +43,8 @@ func TestDraftRefusals(t *testing.T) {
 		"not JSON":         {`{"event_type"`, "", event.ErrSyntax},
 		"no object":        {`[]`, "", event.ErrType},
 		"two":              {`{} {}`, "", event.ErrSyntax},
+		"a number in two":  {`{"severity":1 2}`, "", event.ErrSyntax},
+		"a raw line end":   {"{\"description\":\"a\nb\"}", "description", event.ErrControl},
 		"unknown member":   {`{"event_typ":"x"}`, "event_typ", event.ErrUnknown},
 		"unknown below":    {`{"object":{"name":"x"}}`, "object.name", event.ErrUnknown},
 		"key twice":        {`{"event_type":"x","event_type":"y"}`, "event_type", event.ErrDuplicate},

@@ -838,7 +838,7 @@ func (s *scanner) slowText(start int) (text, *Error) {
 				return text{}, s.fail(ErrUTF8, "holds a byte that is not UTF-8", `write it as \xNN, escaped: see "Sanitising"`)
 			}
 		}
-		if !s.draft && (c < 0x20 || c == 0x7f || (c >= utf8.RuneSelf || c == '\\') && Hidden(r)) {
+		if c < 0x20 || !s.draft && (c == 0x7f || (c >= utf8.RuneSelf || c == '\\') && Hidden(r)) {
 			return text{}, s.fail(ErrControl, "holds the character U+"+hex4(r), `escape what does not show itself: see "Sanitising"`)
 		}
 		n += utf8.RuneLen(r)
