@@ -231,7 +231,9 @@ func (r *Recorder) recordJob(started *Run, events ...*event.Event) error {
 	if r.closing {
 		return ErrClosed
 	}
-	err := r.emitJob(started, events...)
+	ctx, cancel := r.deadline(context.Background())
+	defer cancel()
+	err := r.emitJob(ctx, started, events...)
 	if started != nil && r.o.Policy == RequireRecord && inDoubt(err) {
 		started.mu.Lock()
 		started.unrun = "the job did not run, because its start could not be made durable in time: " + say(err) // before Close sees it
@@ -240,8 +242,8 @@ func (r *Recorder) recordJob(started *Run, events ...*event.Event) error {
 	return err
 }
 
-func (r *Recorder) emitJob(started *Run, events ...*event.Event) error {
-	err := r.emit(started, events...)
+func (r *Recorder) emitJob(ctx context.Context, started *Run, events ...*event.Event) error {
+	err := r.emit(ctx, started, events...)
 	var refused *event.Error
 	if !errors.As(err, &refused) {
 		return err
@@ -254,7 +256,7 @@ func (r *Recorder) emitJob(started *Run, events ...*event.Event) error {
 		}
 		dropped = append(dropped, d...)
 	}
-	if err := r.emit(started, events...); err != nil {
+	if err := r.emit(ctx, started, events...); err != nil {
 		return err
 	}
 	for _, d := range dropped {

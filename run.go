@@ -142,7 +142,9 @@ func (r *Run) start(events ...*event.Event) (*Run, error) {
 			// recorded either, Close tries again.
 			go r.finish(r.left())
 		} else {
-			rec.forget(r)
+			ctx, cancel := rec.deadline(context.Background())
+			defer cancel()
+			rec.forget(ctx, r)
 		}
 		return nil, err
 	}
@@ -210,17 +212,19 @@ func (r *Run) End(_ context.Context, o Outcome) error {
 	r.ended = true
 	o = o.over(r.outcome, r.more)
 	r.mu.Unlock()
-	defer rec.forget(r)
 
 	duration := ended.Sub(r.started).Microseconds()
 	timing := &event.Timing{SubmittedAt: r.t.submittedAt, StartedAt: r.started, EndedAt: ended, DurationUS: &duration}
 	ev := r.event(typ, phaseOutcome)
 	o.into(ev)
 	ev.Timing = timing
-	err := rec.emitJob(nil, ev)
+	ctx, cancel := rec.deadline(context.Background())
+	defer cancel()
+	err := rec.emitJob(ctx, nil, ev)
 	if errors.Is(err, emitter.ErrFailed) {
-		err = rec.emitJob(nil, ev) // under the same event_id, in case that both are durable
+		err = rec.emitJob(ctx, nil, ev) // under the same event_id, in case that both are durable
 	}
+	rec.forget(ctx, r)
 	return rec.lost("the outcome of "+r.t.title(), 1, err)
 }
 

@@ -127,10 +127,10 @@ func open(ctx context.Context, name string, o Options, where origin.Origin, find
 	// What cannot work is known before a job depends on it.
 	ctx, cancel := r.deadline(ctx)
 	defer cancel()
-	if _, err := r.stream(ctx); err != nil {
+	if _, err := r.stream(ctx, true); err != nil {
 		err = fmt.Errorf("open store %s: %w", name, err)
 		if o.Policy == RequireRecord {
-			return nil, errors.Join(err, r.abandon())
+			return nil, errors.Join(err, r.abandon(ctx))
 		}
 		r.o.OnLoss(fmt.Errorf("nothing can be recorded for now: %w", err))
 	}
@@ -138,11 +138,11 @@ func open(ctx context.Context, name string, o Options, where origin.Origin, find
 }
 
 // abandon closes a Recorder that nobody got.
-func (r *Recorder) abandon() error {
+func (r *Recorder) abandon(ctx context.Context) error {
 	r.ending.Lock()
 	r.closed = true
 	r.ending.Unlock()
-	return r.closeStreams()
+	return r.closeStreams(ctx)
 }
 
 // StorePath is the directory that a store's name means: the name itself, else STET_STORE, else "store" in the user's
@@ -179,17 +179,36 @@ func (e slowError) Error() string { return fmt.Sprintf("the spool did not answer
 
 func (e slowError) Unwrap() error { return context.DeadlineExceeded }
 
-// emit makes events durable, all or none, in front of them what must be said of earlier losses. It waits at most the
-// Recorder's deadline. started is the run that one of them starts, or nil; it is registered before it can be in a stream.
-func (r *Recorder) emit(started *Run, events ...*event.Event) error {
-	ctx, cancel := r.deadline(context.Background())
-	defer cancel()
-	em, err := r.stream(ctx)
+// stuckError is what a call ends with at once under BestEffort while the disk has not answered others for a whole
+// deadline: a job that records often would stand still otherwise. Nothing was handed to the disk.
+type stuckError struct{ since time.Duration }
+
+func (e stuckError) Error() string {
+	return fmt.Sprintf("the spool has not answered for %v; nothing waits for it until it does", e.since.Round(time.Millisecond))
+}
+
+// patient says whether events are waited for though others wait in vain already: where the record is required, and the
+// last word on a job, which is worth it.
+func (r *Recorder) patient(events []*event.Event) bool {
+	return r.o.Policy == RequireRecord || len(events) == 0 || isOutcome(events[len(events)-1])
+}
+
+func isOutcome(ev *event.Event) bool { return ev.Job != nil && ev.Job.Phase == phaseOutcome }
+
+// emit makes events durable, all or none, in front of them what must be said of earlier losses. It waits until ctx ends,
+// which has the Recorder's deadline. started is the run that one of them starts, or nil; it is registered before it can
+// be in a stream.
+func (r *Recorder) emit(ctx context.Context, started *Run, events ...*event.Event) error {
+	patient := r.patient(events)
+	em, err := r.stream(ctx, patient)
 	if started != nil {
 		r.register(started, em)
 	}
 	if err != nil {
 		return err
+	}
+	if since := em.Waiting(); !patient && since >= r.o.Deadline {
+		return stuckError{since}
 	}
 	batch, owed := r.declare(events)
 	if len(batch) == 0 {
@@ -200,7 +219,7 @@ func (r *Recorder) emit(started *Run, events ...*event.Event) error {
 	case err == nil:
 		r.works()
 	case errors.Is(err, emitter.ErrFailed):
-		r.giveUp(em, err)
+		r.giveUp(ctx, em, err)
 	}
 	if err != nil {
 		r.owe(owed)
@@ -231,7 +250,9 @@ func (r *Recorder) record(started *Run, events ...*event.Event) error {
 	if r.closing {
 		return ErrClosed
 	}
-	return r.emit(started, events...)
+	ctx, cancel := r.deadline(context.Background())
+	defer cancel()
+	return r.emit(ctx, started, events...)
 }
 
 // inDoubt says whether a record that was not acknowledged may be durable all the same.
@@ -270,15 +291,17 @@ func (r *Recorder) Close() error {
 		return ErrClosed
 	}
 	err := r.endRuns()
+	ctx, cancel := r.deadline(context.Background())
+	defer cancel()
 	if r.owes() {
-		if derr := r.emit(nil); derr != nil {
+		if derr := r.emit(ctx, nil); derr != nil {
 			err = errors.Join(err, fmt.Errorf("what was lost could not be declared: %w", derr))
 		}
 	}
 	r.ending.Lock()
 	r.closed = true
 	r.ending.Unlock()
-	return errors.Join(err, r.closeStreams())
+	return errors.Join(err, r.closeStreams(ctx))
 }
 
 // endRuns ends all open runs at once, so that they share their flushes.

@@ -35,9 +35,10 @@ type streams struct {
 }
 
 type opening struct {
-	done chan struct{} // closed when em and err are set
-	em   *emitter.Emitter
-	err  error
+	began time.Time     // with its monotonic reading
+	done  chan struct{} // closed when em and err are set
+	em    *emitter.Emitter
+	err   error
 }
 
 // place is where streams go, and the key that seals them.
@@ -118,8 +119,9 @@ func makeDir(path string) error {
 const pauseMost = 30 * time.Second
 
 // stream returns the open stream, and opens one where there is none. Where attempts fail, they pause: otherwise a full
-// disk would be filled with empty spools. The caller holds starting or ending for reading, or is Open.
-func (r *Recorder) stream(ctx context.Context) (*emitter.Emitter, error) {
+// disk would be filled with empty spools. Who is not patient does not wait for an attempt that others have waited for in
+// vain. The caller holds starting or ending for reading, or is Open.
+func (r *Recorder) stream(ctx context.Context, patient bool) (*emitter.Emitter, error) {
 	r.mu.Lock()
 	s := &r.streams
 	if s.em != nil {
@@ -131,11 +133,14 @@ func (r *Recorder) stream(ctx context.Context) (*emitter.Emitter, error) {
 		return nil, fmt.Errorf("the spool is tried again in %v; the last time: %w", wait.Round(time.Millisecond), s.why)
 	}
 	if s.opening == nil {
-		s.opening = &opening{done: make(chan struct{})}
+		s.opening = &opening{began: time.Now(), done: make(chan struct{})}
 		go r.openStream(s.opening)
 	}
 	o := s.opening
 	r.mu.Unlock()
+	if since := time.Since(o.began); !patient && since >= r.o.Deadline {
+		return nil, stuckError{since}
+	}
 	select {
 	case <-o.done:
 		return o.em, o.err
@@ -194,7 +199,7 @@ func (r *Recorder) works() {
 }
 
 // giveUp drops a stream that cannot be written any more, so that the next record starts a new one.
-func (r *Recorder) giveUp(em *emitter.Emitter, why error) {
+func (r *Recorder) giveUp(ctx context.Context, em *emitter.Emitter, why error) {
 	r.mu.Lock()
 	s := &r.streams
 	if s.em != em {
@@ -217,7 +222,7 @@ func (r *Recorder) giveUp(em *emitter.Emitter, why error) {
 	}
 	r.mu.Unlock()
 	if open == 0 {
-		_ = em.Close() // its error is the one that the caller has already
+		_ = em.CloseContext(ctx) // its error is the one that the caller has already; where the disk hangs, it goes on by itself
 	}
 }
 
@@ -230,7 +235,7 @@ func (r *Recorder) register(run *Run, em *emitter.Emitter) {
 }
 
 // forget is for a run that has its outcome, or can have none.
-func (r *Recorder) forget(run *Run) {
+func (r *Recorder) forget(ctx context.Context, run *Run) {
 	r.mu.Lock()
 	_, open := r.runs[run]
 	delete(r.runs, run)
@@ -245,12 +250,13 @@ func (r *Recorder) forget(run *Run) {
 	}
 	r.mu.Unlock()
 	if em != nil {
-		_ = em.Close() // it failed before, and that was reported
+		_ = em.CloseContext(ctx) // it failed before, and that was reported
 	}
 }
 
-// closeStreams seals the open stream as final and lets all locks and the directory go.
-func (r *Recorder) closeStreams() error {
+// closeStreams seals the open stream as final and lets all locks and the directory go. Where ctx ends first, that goes on
+// by itself.
+func (r *Recorder) closeStreams(ctx context.Context) error {
 	r.mu.Lock()
 	o := r.streams.opening
 	r.mu.Unlock()
@@ -275,8 +281,6 @@ func (r *Recorder) closeStreams() error {
 		}
 		closed <- errors.Join(errs...)
 	}()
-	ctx, cancel := r.deadline(context.Background())
-	defer cancel()
 	select {
 	case err := <-closed:
 		return err

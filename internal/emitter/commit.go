@@ -2,6 +2,7 @@ package emitter
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/proof"
@@ -124,7 +125,10 @@ func (c *committer) commit(final bool) {
 	}
 	err := c.failed
 	if err == nil {
-		if err = c.write(final); err != nil {
+		c.e.writing.Store(int64(time.Since(c.e.opened) + 1))
+		err = c.write(final)
+		c.e.writing.Store(0)
+		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrFailed, err)
 			c.failed = err
 		}

@@ -16,6 +16,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -61,6 +62,9 @@ type Emitter struct {
 	done    chan struct{} // closed when the committer has ended
 
 	closeErr error // set by the committer before done is closed
+
+	opened  time.Time    // with its monotonic reading
+	writing atomic.Int64 // when the write under way began, in nanoseconds after opened, from 1; 0: there is none
 }
 
 // request is one call of Emit. mu guards the events, which belong to the caller: the committer reads them while holding
@@ -79,7 +83,7 @@ func (r *request) giveUp() bool {
 	if r.taken {
 		return false
 	}
-	r.taken = true
+	r.taken, r.events = true, nil // a place in the queue is all that a caller who left still costs
 	return true
 }
 
@@ -99,7 +103,7 @@ func Open(o Options) (*Emitter, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Emitter{o: o, stream: stream, queue: make(chan *request, queueDepth),
+	e := &Emitter{o: o, stream: stream, opened: time.Now(), queue: make(chan *request, queueDepth),
 		closing: make(chan struct{}), done: make(chan struct{})}
 	go e.commitLoop(w)
 	return e, nil
@@ -107,6 +111,15 @@ func Open(o Options) (*Emitter, error) {
 
 // Stream is the id of this emitter's stream.
 func (e *Emitter) Stream() event.UUID { return e.stream }
+
+// Waiting is for how long the disk has not answered; 0 where nothing is asked of it.
+func (e *Emitter) Waiting() time.Duration {
+	since := e.writing.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Since(e.opened) + 1 - time.Duration(since)
+}
 
 // Emit makes the events durable, all or none, contiguous and in order, and fills their EventID where it is zero, and
 // Timestamp, StreamID, StreamSeq and Clock; the caller must not touch them until Emit returns. It returns an *event.Error

@@ -39,6 +39,8 @@ type disk struct {
 	crashAt int
 	crashed bool
 	faults  map[int]fault
+	hangAt  int
+	hang    chan struct{} // nil: the disk answers
 
 	limit, used int64 // bytes of space; limit 0: without end
 }
@@ -110,6 +112,23 @@ func (m *Mem) FailAt(op int, err error, persisted bool) {
 	m.d.mu.Lock()
 	defer m.d.mu.Unlock()
 	m.d.faults[op] = fault{err, persisted}
+}
+
+// HangAt makes the disk stop answering: operation number op and all later ones, through any view, wait until release is
+// called, and are numbered and carried out then. The wait is one that testing/synctest knows as idle.
+func (m *Mem) HangAt(op int) (release func()) {
+	hang := make(chan struct{})
+	m.d.mu.Lock()
+	defer m.d.mu.Unlock()
+	m.d.hangAt, m.d.hang = op, hang
+	return sync.OnceFunc(func() {
+		m.d.mu.Lock()
+		defer m.d.mu.Unlock()
+		if m.d.hang == hang {
+			m.d.hang = nil
+		}
+		close(hang)
+	})
 }
 
 func (m *Mem) clearFaults() {

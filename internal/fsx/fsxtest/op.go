@@ -97,6 +97,12 @@ func (m *Mem) begin(kind Kind, name string) verdict {
 func (m *Mem) do(kind Kind, name string, fn func(verdict) error) error {
 	m.d.mu.Lock()
 	defer m.d.mu.Unlock()
+	for m.d.hang != nil && m.d.ops+1 >= m.d.hangAt {
+		hang := m.d.hang
+		m.d.mu.Unlock()
+		<-hang
+		m.d.mu.Lock()
+	}
 	v := m.begin(kind, name)
 	var err error
 	if v.effect || v.failed && (kind == OpSync || kind == OpSyncDir) {
