@@ -1,16 +1,28 @@
 package event
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+	"time"
+)
 
 // MaxDraft bounds a draft, in bytes: what an event cannot hold of it is cut when
 // it is written.
 const MaxDraft = 1 << 20
 
+// Limits of a draft beyond those of an event, which the encoder and the recorder
+// have: only what would cost memory or time is refused here.
+const (
+	draftDepth = 32   // of job.params
+	draftKeys  = 1024 // of one object or map
+)
+
 // ParseDraft reads an event that is not whole yet: a JSON object with members of
 // stet.event/1, as a person or a script writes it. What is missing is for a
 // Recorder to fill in. White space between tokens is allowed, and strings are
 // what is meant, raw: Append redacts, escapes and cuts them as it does those of
-// a Go program, and refuses what it refuses there with the same error. Refused
+// a Go program, and refuses what it refuses there with the same error. Times are
+// any RFC 3339, and numbers in job.params may be fractions. Refused
 // here, with a *Error, is only what an Event cannot carry: other members, other
 // types, numbers out of range, ids and times that are none, a key twice.
 func ParseDraft(b []byte) (*Event, error) {
@@ -73,4 +85,93 @@ func ends(c byte) bool {
 		return true
 	}
 	return false
+}
+
+// most is a limit of the schema, or where the encoder enforces it the wider one that bounds memory.
+func (s *scanner) most(strict, draft int) int {
+	if s.draft {
+		return draft
+	}
+	return strict
+}
+
+// anyTime reads any RFC 3339 time.
+func (s *scanner) anyTime(f *field, parent any, raw []byte) *Error {
+	t, err := time.Parse(time.RFC3339Nano, string(raw))
+	if err != nil {
+		return s.fail(ErrFormat, malformed(&field{kind: kindTime}, ""), "")
+	}
+	*f.at(parent).(*time.Time) = t
+	return nil
+}
+
+// number reads any number of JSON that Go holds: an integer where it is one, else a fraction. What is beyond both stays
+// text, as the encoder would write it.
+func (s *scanner) number() (any, *Error) {
+	start := s.i
+	n, err := s.integer()
+	if err == nil {
+		return n, nil
+	}
+	for s.i = start; s.i < len(s.b); s.i++ {
+		if c := s.b[s.i]; c-'0' > 9 && c != '-' && c != '+' && c != '.' && c|0x20 != 'e' {
+			break
+		}
+	}
+	word := string(s.b[start:s.i])
+	if !jsonNumber(word) {
+		s.i = start
+		return nil, err
+	}
+	if i, perr := strconv.ParseInt(word, 10, 64); perr == nil && i != 0 {
+		return i, nil
+	}
+	if u, perr := strconv.ParseUint(word, 10, 64); perr == nil && u != 0 {
+		return u, nil
+	}
+	x, perr := strconv.ParseFloat(word, 64)
+	switch {
+	case perr != nil || math.IsInf(x, 0):
+		s.i = start
+		return nil, err
+	case x == math.Trunc(x) && math.Abs(x) > MaxInt: // digits would be lost
+		return word, nil
+	}
+	return x, nil
+}
+
+// jsonNumber tells whether a word of digits, signs, points and exponents is a number of RFC 8259. -0 is not taken: it
+// would come back as 0.
+func jsonNumber(w string) bool {
+	digits := func() bool {
+		n := 0
+		for n < len(w) && w[n]-'0' <= 9 {
+			n++
+		}
+		w = w[n:]
+		return n > 0
+	}
+	if w == "-0" {
+		return false
+	}
+	if w[0] == '-' {
+		w = w[1:]
+	}
+	if len(w) > 1 && w[0] == '0' && w[1]-'0' <= 9 || !digits() {
+		return false
+	}
+	if w != "" && w[0] == '.' {
+		if w = w[1:]; !digits() {
+			return false
+		}
+	}
+	if w != "" && w[0]|0x20 == 'e' {
+		if w = w[1:]; w != "" && (w[0] == '-' || w[0] == '+') {
+			w = w[1:]
+		}
+		if !digits() {
+			return false
+		}
+	}
+	return w == ""
 }

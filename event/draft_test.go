@@ -3,8 +3,10 @@ package event_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stetlog/stet/event"
@@ -32,6 +34,45 @@ func TestDraft(t *testing.T) {
 		Job: &event.Job{Params: map[string]any{"limit": int64(10)}}, Absent: map[string]string{"user_id": "no_such_reason"}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// What the encoder makes fit, or refuses in its own words, gets as far as the encoder: as from a Go program.
+func TestDraftIsGenerous(t *testing.T) {
+	keys := make([]string, event.MaxKeys+1)
+	for i := range keys {
+		keys[i] = fmt.Sprintf(`"k%d":"v"`, i)
+	}
+	for in, want := range map[string]event.Event{
+		`{"event_time":"2026-01-02T03:04:05.5+01:00"}`: {EventTime: time.Date(2026, 1, 2, 2, 4, 5, 5e8, time.UTC)},
+		`{"job":{"params":{"a":1.5,"b":9007199254740993,"c":18446744073709551615,"d":2.0,"e":-7,"f":123456789012345678901}}}`: {Job: &event.Job{Params: map[string]any{
+			"a": 1.5, "b": int64(9007199254740993), "c": uint64(18446744073709551615), "d": 2.0, "e": int64(-7), "f": "123456789012345678901"}}},
+		`{"job":{"params":{"a":[[[[[[[[1]]]]]]]]}}}`: {Job: &event.Job{Params: map[string]any{"a": []any{[]any{[]any{[]any{[]any{[]any{[]any{[]any{int64(1)}}}}}}}}}}},
+	} {
+		got, err := event.ParseDraft([]byte(in))
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		if !got.EventTime.IsZero() {
+			got.EventTime = got.EventTime.UTC()
+		}
+		if d := cmp.Diff(&want, got); d != "" {
+			t.Errorf("%s:\n%s", in, d)
+		}
+	}
+	for _, in := range []string{`{"labels":{` + strings.Join(keys, ",") + `}}`, `{"job":{"params":{` + strings.Join(keys, ",") + `}}}`} {
+		if _, err := event.ParseDraft([]byte(in)); err != nil {
+			t.Errorf("%.40s: %v", in, err)
+		}
+	}
+	for _, word := range []string{"01", "-0", "1.", "1e", "1.5.5", "1e400", "-", "1.e5", "--1", "1e+"} {
+		if _, err := event.ParseDraft([]byte(`{"job":{"params":{"a":` + word + `}}}`)); err == nil {
+			t.Errorf("%s was taken for a number", word)
+		}
+	}
+	if _, err := event.ParseDraft([]byte(`{"job":{"params":` + strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 42))); !errors.Is(err, event.ErrDepth) {
+		t.Errorf("40 deep: %v", err)
 	}
 }
 

@@ -217,7 +217,7 @@ func (s *scanner) value(f *field, parent any) *Error {
 			p = make(map[string]any)
 			*f.at(parent).(*map[string]any) = p
 		}
-		if err := s.any(MaxParamsDepth, true, p); err != nil {
+		if err := s.any(s.most(MaxParamsDepth, draftDepth), true, p); err != nil {
 			return err
 		}
 		if n := s.i - start; n > f.size && !s.draft {
@@ -267,7 +267,10 @@ func (s *scanner) value(f *field, parent any) *Error {
 	if t.escaped && f.kind > kindIdentity {
 		raw = t.decode()
 	}
-	if !s.draft || f.kind == kindUUID || f.kind == kindTime {
+	if s.draft && f.kind == kindTime {
+		return s.anyTime(f, parent, raw)
+	}
+	if !s.draft || f.kind == kindUUID {
 		if err := s.form(f, raw, t.n); err != nil {
 			return err
 		}
@@ -569,21 +572,24 @@ func (s *scanner) pairs(f *field, parent any) *Error {
 	if !s.eat('{') {
 		return s.wrongType("an object")
 	}
-	var keys [MaxKeys]text
-	n := 0
+	most := int(f.max)
+	if f.kind != kindReason {
+		most = s.most(most, draftKeys)
+	}
+	var first [MaxKeys]text
+	keys := first[:0]
 	for !s.eat('}') {
-		if n > 0 && !s.eat(',') {
+		if len(keys) > 0 && !s.eat(',') {
 			return s.syntax("comma or closing brace")
 		}
-		if int64(n) == f.max {
-			return s.fail(ErrKeys, "has more than "+strconv.FormatInt(f.max, 10)+" keys", "")
+		if len(keys) == most {
+			return s.fail(ErrKeys, "has more than "+strconv.Itoa(most)+" keys", "")
 		}
-		k, err := s.key(keys[:n])
+		k, err := s.key(keys)
 		if err != nil {
 			return err
 		}
-		keys[n] = k
-		n++
+		keys = append(keys, k)
 		if f.kind == kindCounts {
 			v, err := s.integer()
 			if err != nil {
@@ -691,6 +697,8 @@ func (s *scanner) build(depth int, decode bool, into map[string]any) (any, *Erro
 		return false, nil
 	case s.literal("null"):
 		return nil, nil
+	case s.draft && (c == '-' || c-'0' <= 9):
+		return s.number()
 	case c == '-' || c-'0' <= 9:
 		n, err := s.integer()
 		if err != nil || !decode {
@@ -706,21 +714,20 @@ func (s *scanner) buildObject(depth int, decode bool, into map[string]any) (any,
 	if decode && into == nil {
 		into = make(map[string]any)
 	}
-	var keys [MaxKeys]text
-	n := 0
+	var first [MaxKeys]text
+	keys, most := first[:0], s.most(MaxKeys, draftKeys)
 	for !s.eat('}') {
-		if n > 0 && !s.eat(',') {
+		if len(keys) > 0 && !s.eat(',') {
 			return nil, s.syntax("comma or closing brace")
 		}
-		if n == MaxKeys {
-			return nil, s.fail(ErrKeys, "has more than "+strconv.Itoa(MaxKeys)+" keys", "")
+		if len(keys) == most {
+			return nil, s.fail(ErrKeys, "has more than "+strconv.Itoa(most)+" keys", "")
 		}
-		k, err := s.key(keys[:n])
+		k, err := s.key(keys)
 		if err != nil {
 			return nil, err
 		}
-		keys[n] = k
-		n++
+		keys = append(keys, k)
 		v, err := s.build(depth-1, decode, nil)
 		if err != nil {
 			return nil, err.within(string(safeName(k.raw)))
