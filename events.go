@@ -314,9 +314,46 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (*e
 	}
 	r.fillWho(ctx, run, &e, ev, &shared)
 	r.fillInteraction(ctx, run, ev)
+	notFound(ev, &e)
 	maps.Copy(ev.Absent, e.Absent)
 	maps.Copy(ev.Derived, e.Derived)
 	return ev, nil
+}
+
+// notFound takes back what was found in place of what the event itself says is not known.
+func notFound(ev, e *event.Event) {
+	excused := func(path string, given bool) bool {
+		if _, ok := e.Absent[path]; !ok || given {
+			return false
+		}
+		delete(ev.Derived, path)
+		return true
+	}
+	for path, field := range map[string]struct{ found, given *string }{
+		"app_version":   {&ev.AppVersion, &e.AppVersion},
+		"code_location": {&ev.CodeLocation, &e.CodeLocation},
+		"user_id":       {&ev.UserID, &e.UserID},
+		"source_ip":     {&ev.SourceIP, &e.SourceIP},
+	} {
+		if excused(path, *field.given != "") {
+			*field.found = ""
+		}
+	}
+	if excused("entry_point", e.EntryPoint != nil) {
+		ev.EntryPoint = nil
+		delete(ev.Derived, "entry_point.name")
+		delete(ev.Absent, "entry_point.name")
+	}
+	if excused("host", e.Host != nil) {
+		ev.Host = nil
+		for _, path := range []string{"host.name", "host.ip"} {
+			delete(ev.Derived, path)
+			delete(ev.Absent, path)
+		}
+	}
+	if excused("principal", e.Principal != nil) {
+		ev.Principal = nil
+	}
 }
 
 // fillWho says who: the event itself, else ctx, else the run that it happens in, else the process.

@@ -273,7 +273,7 @@ func (r *Recorder) Record(ctx context.Context, e event.Event) error {
 		return err
 	}
 	err = r.record(nil, ev)
-	return r.lost("event "+event.Sanitize(clip(e.EventType, 64)), 1, err)
+	return r.lost(nameOf(e), 1, err)
 }
 
 // Close records every run that is still open as aborted, seals the stream as final and lets the spool go. It returns
