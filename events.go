@@ -39,11 +39,15 @@ func (r *Recorder) submission(ctx context.Context, j Job, location string) (*tas
 	if j.Name == "" {
 		return nil, fmt.Errorf("submit: %w: the Job has no Name", ErrInvalid)
 	}
-	t := &task{rec: r, job: j.own(), id: r.newID(), submission: r.newID(), location: location, submittedAt: r.clock.Now().Wall,
+	if err := j.checkKey(); err != nil {
+		return nil, err
+	}
+	t := &task{rec: r, job: j.own(), location: location, submittedAt: r.clock.Now().Wall,
 		user: text(ctx, userKey{}), sourceIP: text(ctx, sourceIPKey{}), absent: map[string]string{}, derived: map[string]string{}}
 	if err := alive(ctx, "the submission of "+t.title()); err != nil {
 		return nil, err
 	}
+	t.id, t.submission = t.newID("job"), t.newID("submission")
 	t.root = t.id
 	t.place(ctx)
 	if t.job.CausedBy != nil {
@@ -194,7 +198,7 @@ func (t *task) ask(ctx context.Context) (d Decision, err error) {
 
 // run makes a run of the job that has not started yet.
 func (t *task) run() *Run {
-	return &Run{t: t, id: t.rec.newID(), startID: t.rec.newID(), started: time.Now()}
+	return &Run{t: t, id: t.newID(t.attempt("run")), startID: t.newID(t.attempt("start")), started: time.Now()}
 }
 
 // startEvent is the run's first event. cause is the authorization's.
@@ -205,7 +209,7 @@ func (r *Run) startEvent(cause event.UUID) *event.Event {
 	code := r.t.job.Code
 	set(ev, "job.code_digest", &ev.Job.CodeDigest, code.Digest)
 	set(ev, "job.env_digest", &ev.Job.EnvDigest, code.EnvDigest)
-	ev.References = fitReferences(code.Files, 0)
+	ev.References = r.startReferences()
 	if code.Digest == "" {
 		ev.Absent["job.code_digest"] = event.AbsentNotProvided
 	}

@@ -41,6 +41,12 @@ type Job struct {
 	Code Code
 	// Trace is the W3C trace that the job belongs to.
 	Trace Trace
+	// Key is for work that begins in one process and ends in another, as that of a systemd unit does between ExecStartPre=
+	// and ExecStopPost=: a name, at most 256 bytes, that this application gives to this piece of work alone, such as the
+	// id of a message. It is not recorded, but what is recorded of the job has ids derived from it, so that the other
+	// process finds the run with Recorder.Attach. Such a run is detached: Close leaves it open, and no store takes it for
+	// lost when the process that started it is gone. So nobody but its own end tells that it has ended.
+	Key string
 	// Derived names what in this Job was found rather than given: path of the event's field → how. At most 16.
 	Derived map[string]string
 }

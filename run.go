@@ -213,11 +213,9 @@ func (r *Run) End(_ context.Context, o Outcome) error {
 	o = o.over(r.outcome, r.more)
 	r.mu.Unlock()
 
-	duration := ended.Sub(r.started).Microseconds()
-	timing := &event.Timing{SubmittedAt: r.t.submittedAt, StartedAt: r.started, EndedAt: ended, DurationUS: &duration}
 	ev := r.event(typ, phaseOutcome)
 	o.into(ev)
-	ev.Timing = timing
+	ev.Timing = r.timing(ended)
 	ctx, cancel := rec.deadline(context.Background())
 	defer cancel()
 	err := rec.emitJob(ctx, nil, ev)
@@ -226,6 +224,16 @@ func (r *Run) End(_ context.Context, o Outcome) error {
 	}
 	rec.forget(ctx, r)
 	return rec.lost("the outcome of "+r.t.title(), 1, err)
+}
+
+// timing is what this process knows of when the run began and ended.
+func (r *Run) timing(ended time.Time) *event.Timing {
+	t := &event.Timing{SubmittedAt: r.t.submittedAt, StartedAt: r.started, EndedAt: ended}
+	if !r.started.IsZero() { // else another process started it: see Attach
+		duration := ended.Sub(r.started).Microseconds()
+		t.DurationUS = &duration
+	}
+	return t
 }
 
 // left is the outcome of a run that nobody ends.

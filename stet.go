@@ -201,7 +201,7 @@ func isOutcome(ev *event.Event) bool { return ev.Job != nil && ev.Job.Phase == p
 func (r *Recorder) emit(ctx context.Context, started *Run, events ...*event.Event) error {
 	patient := r.patient(events)
 	em, err := r.stream(ctx, patient)
-	if started != nil {
+	if started != nil && !started.detached() {
 		r.register(started, em)
 	}
 	if err != nil {

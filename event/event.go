@@ -223,6 +223,11 @@ type Timing struct {
 // Reference points at another record of the same thing.
 type Reference struct{ Kind, Value string }
 
+// ReferenceDetached is the kind of reference by which a job_started says that
+// its run outlives the process that recorded it: that this process is gone says
+// nothing of the run.
+const ReferenceDetached = "detached"
+
 // Corrects names the event, or the stub of a refused one, that this replaces.
 type Corrects struct {
 	EventID   UUID

@@ -185,6 +185,34 @@ func TestManyLostRuns(t *testing.T) {
 	}
 }
 
+// TestDetachedRunsAreNotLost: that the process which recorded their start is gone says nothing of them, whether it closed
+// its stream or died.
+func TestDetachedRunsAreNotLost(t *testing.T) {
+	detached := func(p *process, run string) {
+		e := p.base("job_started")
+		e.Job = &event.Job{ID: "job-" + run, RunID: run, Name: "nightly", Phase: "execution", Attempt: 1}
+		e.Absent["job.code_digest"], e.Absent["job.env_digest"] = "unavailable", "unavailable"
+		e.References = []event.Reference{{Kind: event.ReferenceDetached, Value: "does not end with process 4711"}}
+		p.emit(e)
+	}
+	m := fsxtest.New()
+	ending := begin(m, 1)
+	detached(ending, "run-1")
+	ending.close()
+	dying := m.Process()
+	p := begin(dying, 2)
+	detached(p, "run-2")
+	p.start("run-3")
+	noneFailed(t, ending, p)
+	dying.Kill()
+	p.close()
+	mustDrain(t, storeOn(m))
+	if got := mustRead(t, storeOn(m)).lost; len(got) != 1 || got["run-3"] != 1 {
+		t.Errorf("lost are %v, want run-3, which its process kept to itself", got)
+	}
+	mustVerify(t, m)
+}
+
 // TestSquattedActs: somebody opens the stream that the store would close a dead process's with. The loss is recorded
 // nevertheless, once.
 func TestSquattedActs(t *testing.T) {

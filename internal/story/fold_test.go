@@ -333,3 +333,26 @@ func document(t fataler, s Story) string {
 	}
 	return string(b)
 }
+
+// A run that outlives the process which started it is neither lost nor silent when that process is gone.
+func TestDetachedRuns(t *testing.T) {
+	tape := newTape()
+	s := tape.process("backup", "web1")
+	s.begins("kept")
+	s.asks("detached")
+	s.may("detached")
+	s.starts("detached", func(e *event.Event) {
+		e.References = append(e.References, event.Reference{Kind: event.ReferenceDetached, Value: "does not end with process 7"})
+	})
+	if open := OpenRuns(s.stream, tape.items); len(open) != 1 || open[0].ID != "run-kept" {
+		t.Errorf("open are %v, want the one that its process kept", open)
+	}
+	f := tape.fold()
+	f.Ended(s.stream)
+	story, _ := f.Story("7f3c")
+	for i, want := range []State{StateSilent, StateRunning} {
+		if got := story.Jobs[i].Runs[0].State(); got != want {
+			t.Errorf("%s is %s, want %s", story.Jobs[i].Name, got, want)
+		}
+	}
+}

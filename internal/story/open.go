@@ -2,13 +2,22 @@ package story
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stetlog/stet/event"
 )
 
+// detached says whether the run's start says that it outlives the process that recorded it.
+func (r *Run) detached() bool {
+	if r.Execution.Event == nil {
+		return false
+	}
+	return slices.ContainsFunc(r.Execution.Event.Event.References, func(f event.Reference) bool { return f.Kind == event.ReferenceDetached })
+}
+
 // OpenRuns finds the runs that a stream started, or only asked for, and that have no outcome, were not recorded as lost,
-// and were neither denied nor dropped as duplicates: what to look at when the stream's process is gone. items are the
+// were neither denied nor dropped as duplicates, and are not detached: what to look at when the stream's process is gone. items are the
 // stream's; those of other streams may be among them, so that an outcome which another process of the same application
 // reported is found. A run whose Execution.Event is nil was only asked for: a queue may still hold it, so Lost is not for
 // it. The order is that of the runs' jobs.
@@ -27,6 +36,9 @@ func OpenRuns(stream event.UUID, items []Item) []*Run {
 				}
 				if begin == nil || begin.Event.StreamID != stream {
 					continue
+				}
+				if r.detached() {
+					continue // that its process is gone says nothing of it
 				}
 				switch r.State() {
 				case StateWaiting, StateUnstarted, StateRunning, StateSilent:

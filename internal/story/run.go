@@ -115,7 +115,7 @@ func (f *Fold) explainMissing(j *Job) {
 				last = int(p)
 			}
 		}
-		gone := i+1 < len(j.Runs) || f.ended[r.Stream] && !(r.Stream == event.UUID{})
+		gone := i+1 < len(j.Runs) || f.ended[r.Stream] && !(r.Stream == event.UUID{}) && !r.detached()
 		for p := submission; p <= outcome; p++ {
 			slot := r.slot(p)
 			if slot.Event != nil {
