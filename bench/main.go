@@ -1,0 +1,128 @@
+// Command bench measures what DESIGN's section "Speed" sets aims for, in one run on one machine, and prints each figure
+// beside what bounds it there: the limit program (a bare write-ahead log with group commit, leaf hashes, a Merkle tree),
+// the bare fdatasync, the bare signature. Times differ between machines and between minutes; the ratios much less.
+//
+//	go run .                      all of it, about a minute
+//	go run . -duration 30s        as the aims are stated
+//	go run . -only 'ledger|disk'  some of it
+//
+// Nothing here fails because it was slow: what the figures mean is in docs/performance.md.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"runtime/pprof"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// config is what a run is asked for.
+type config struct {
+	duration time.Duration // of each timed measurement; those of a fixed amount of work do not look at it
+	events   int           // of the log that is verified
+	batches  int           // of the spool that is drained
+	dir      string        // a directory of the run's own, on the disk to be measured
+	memory   string        // the same in memory, or "" where there is none
+	root     string        // of the module stet, to build the command
+}
+
+// A section measures some rows, and may use what an earlier one found.
+type section struct {
+	name string
+	run  func(ctx context.Context, c config, t *table) error
+}
+
+func sections() []section {
+	return []section{
+		{"machine", machine},
+		{"event", events},
+		{"ledger", ledgers},
+		{"verify", verification},
+		{"rest", atRest},
+		{"sdk", sdk},
+		{"drain", drain},
+		{"command", command},
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(out)
+	var c config
+	flags.DurationVar(&c.duration, "duration", 3*time.Second, "of each timed measurement")
+	flags.IntVar(&c.events, "events", 100_000, "in the log that is verified")
+	flags.IntVar(&c.batches, "batches", 10_000, "of one event each, in the spool that is drained")
+	flags.StringVar(&c.root, "root", "..", "where the module stet is")
+	only := flags.String("only", "", "run the sections whose name matches this `pattern`")
+	dir := flags.String("dir", "", "a directory on the disk to be measured; the current one where empty")
+	profile := flags.String("cpuprofile", "", "write a profile of the whole run to this `file`")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *dir == "" {
+		*dir = "." // the temporary directory may be in memory
+	}
+	if c.dir, err = os.MkdirTemp(*dir, ".stet-bench-"); err != nil {
+		return err
+	}
+	if c.dir, err = filepath.Abs(c.dir); err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(c.dir) }()
+	if c.memory, err = os.MkdirTemp("/dev/shm", "stet-bench-"); err != nil {
+		c.memory = "" // not Linux, or not mounted: rows that need it say so
+	} else {
+		defer func() { _ = os.RemoveAll(c.memory) }()
+	}
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer func() {
+			pprof.StopCPUProfile()
+			if cerr := f.Close(); err == nil {
+				err = cerr
+			}
+		}()
+	}
+	t := &table{out: out}
+	t.printf("%s, %d processors, %s, %v a measurement\n", runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.Version(), c.duration)
+	for _, s := range sections() {
+		if !wanted.MatchString(s.name) {
+			continue
+		}
+		t.printf("\n%s\n", s.name)
+		if err := s.run(ctx, c, t); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return t.err
+}
