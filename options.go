@@ -44,6 +44,12 @@ type Options struct {
 	Policy  Policy
 	// Deadline bounds every wait for durability; 0 is DefaultDeadline.
 	Deadline time.Duration
+	// SpoolBytes bounds what all spools of the store hold together, in bytes, until they are brought into the log; 0 is 1 GiB,
+	// less than 0 is without bound. KeepFree is how much of the disk stet leaves to others; 0 is 64 MiB, or a hundredth of a
+	// disk where that is less, less than 0 is nothing. Beyond either a record fails with ErrSpoolFull, which the Policy
+	// decides about like any other failure. The last tenth of both is kept for outcomes and security events, so that a job
+	// that started can still say how it ended.
+	SpoolBytes, KeepFree int64
 	// Authorizer decides whether a job may run; nil: nobody is asked, and the events say so.
 	Authorizer Authorizer
 	// Catalogue adds an organisation's own event types; nil is the built-in one.

@@ -44,6 +44,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -51,12 +52,15 @@ import (
 	"github.com/stetlog/stet/internal/emitter"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/origin"
+	"github.com/stetlog/stet/internal/spool"
 )
 
 // Errors that decide something for a caller.
 var (
 	// ErrNotRecorded says that a record could not be made durable, so the job was not run.
 	ErrNotRecorded = errors.New("not recorded")
+	// ErrSpoolFull says that the spools of the store, or its disk, have no room for more: see Options.SpoolBytes.
+	ErrSpoolFull = spool.ErrFull
 	// ErrDenied says that the authoriser refused the job. The refusal is recorded.
 	ErrDenied = errors.New("denied")
 	// ErrEnded says that the run has its outcome already; the second one was not recorded.
@@ -193,6 +197,17 @@ func (r *Recorder) patient(events []*event.Event) bool {
 	return r.o.Policy == RequireRecord || len(events) == 0 || isOutcome(events[len(events)-1])
 }
 
+// reserved says whether events may use the room that is kept for what must be said. The last of them is what they are
+// about: a start comes behind the authorization that allows it.
+func (r *Recorder) reserved(events []*event.Event) bool {
+	if len(events) == 0 {
+		return true
+	}
+	last := events[len(events)-1]
+	t, _ := r.catalogue().Lookup(last.EventType)
+	return isOutcome(last) || last.Security || t.Security
+}
+
 func isOutcome(ev *event.Event) bool { return ev.Job != nil && ev.Job.Phase == phaseOutcome }
 
 // emit makes events durable, all or none, in front of them what must be said of earlier losses. It waits until ctx ends,
@@ -214,7 +229,11 @@ func (r *Recorder) emit(ctx context.Context, started *Run, events ...*event.Even
 	if len(batch) == 0 {
 		return nil
 	}
-	err = em.Emit(ctx, batch...)
+	if r.reserved(events) {
+		err = em.EmitReserved(ctx, batch...)
+	} else {
+		err = em.Emit(ctx, batch...)
+	}
 	switch {
 	case err == nil:
 		r.works()
@@ -231,6 +250,9 @@ func (r *Recorder) emit(ctx context.Context, started *Run, events ...*event.Even
 func (r *Recorder) lost(what string, n int, err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		err = fmt.Errorf("%w: free some space: %w", ErrSpoolFull, err)
 	}
 	var refused *event.Error
 	if !errors.As(err, &refused) && !errors.Is(err, ErrClosed) {

@@ -46,6 +46,7 @@ type place struct {
 	fsys   fsx.FS
 	key    keyfile.Key
 	signer note.Signer
+	room   *spool.Room
 	close  func() error
 }
 
@@ -172,6 +173,7 @@ func (r *Recorder) newStream() (*emitter.Emitter, error) {
 			return nil, err
 		}
 		p = &found
+		p.room = &spool.Room{FS: p.fsys, Dir: spool.Dir, Most: r.o.SpoolBytes, Keep: r.o.KeepFree, Now: time.Now}
 		r.mu.Lock()
 		r.streams.place = p
 		r.mu.Unlock()
@@ -179,7 +181,7 @@ func (r *Recorder) newStream() (*emitter.Emitter, error) {
 	m := spool.Meta{V: 1, StreamID: r.newID().String(), Key: p.key.VKey, AppID: r.base.AppID, Environment: r.base.Environment,
 		Host: clip(strings.ToValidUTF8(r.where.Hostname.Text, "?"), 255), BootID: r.clock.Evidence().BootID, MachineID: r.where.Machine.Text,
 		PID: os.Getpid(), StartedAt: event.FormatTime(r.clock.Now().Wall)}
-	return emitter.Open(emitter.Options{FS: p.fsys, Dir: spool.Dir, Meta: m, Signer: p.signer, Codec: r.codec, Clock: r.clock, Rand: rand.Reader})
+	return emitter.Open(emitter.Options{FS: p.fsys, Dir: spool.Dir, Meta: m, Signer: p.signer, Codec: r.codec, Clock: r.clock, Rand: rand.Reader, Room: p.room})
 }
 
 // failed notes a failure and when to try again: the first time at once, then after 1, 2, 4 s and so on.

@@ -2,7 +2,6 @@ package emitter
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/proof"
@@ -36,6 +35,7 @@ func (e *Emitter) commitLoop(w *spool.Writer) {
 		if r == nil {
 			break
 		}
+		c.look()
 		c.take(r)
 		for carry == nil && len(c.ends) < proof.MaxBatch {
 			if r = e.queued(); r == nil {
@@ -114,8 +114,21 @@ func (c *committer) take(r *request) (fits bool) {
 		r.result <- fmt.Errorf("emit %d events at once: they exceed the batch limit of %d bytes", len(r.events), proof.MaxBatchBytes)
 		return true
 	}
+	if err := c.e.o.Room.Take(int64(len(c.arena)-size), r.reserved); err != nil {
+		undo()
+		r.result <- err
+		return true
+	}
 	c.waiting = append(c.waiting, r)
 	return true
+}
+
+// look keeps what is known of the room for spools fresh. It comes before a request is taken, and not in between: whoever
+// gives up waiting must be able to take his events back while the disk hangs.
+func (c *committer) look() {
+	if c.failed == nil {
+		c.e.waits(c.e.o.Room.Look)
+	}
 }
 
 // commit seals and writes the batch and answers everybody in it. A final seal may be empty.
@@ -125,10 +138,7 @@ func (c *committer) commit(final bool) {
 	}
 	err := c.failed
 	if err == nil {
-		c.e.writing.Store(int64(time.Since(c.e.opened) + 1))
-		err = c.write(final)
-		c.e.writing.Store(0)
-		if err != nil {
+		if c.e.waits(func() { err = c.write(final) }); err != nil {
 			err = fmt.Errorf("%w: %w", ErrFailed, err)
 			c.failed = err
 		}
@@ -161,6 +171,7 @@ func (c *committer) write(final bool) error {
 		return err
 	}
 	b.Seal = note
+	_ = c.e.o.Room.Take(int64(len(note)), true) // counted; what is decided about its events is decided
 	if err := c.w.Add(b); err != nil {
 		return err
 	}

@@ -40,6 +40,9 @@ type Options struct {
 	Codec  *event.Codec
 	Clock  *clock.Clock
 	Rand   io.Reader // crypto/rand.Reader outside tests
+	// Room bounds what is spooled; nil: nothing does. Events that it has no room for take no number: their caller gets its
+	// error, which wraps spool.ErrFull, and the stream goes on.
+	Room *spool.Room
 }
 
 // ErrClosed says that the emitter was closed before the event came.
@@ -64,16 +67,17 @@ type Emitter struct {
 	closeErr error // set by the committer before done is closed
 
 	opened  time.Time    // with its monotonic reading
-	writing atomic.Int64 // when the write under way began, in nanoseconds after opened, from 1; 0: there is none
+	writing atomic.Int64 // when what the disk is asked for now was asked, in nanoseconds after opened, from 1; 0: there is none
 }
 
 // request is one call of Emit. mu guards the events, which belong to the caller: the committer reads them while holding
 // it, and not at all once the caller has taken them back.
 type request struct {
-	mu     sync.Mutex
-	taken  bool // encoded, answered, or given up: the committer leaves the events alone from now on
-	events []*event.Event
-	result chan error // buffered: the committer never waits for a caller that gave up
+	mu       sync.Mutex
+	taken    bool // encoded, answered, or given up: the committer leaves the events alone from now on
+	events   []*event.Event
+	reserved bool       // may use the room's reserve
+	result   chan error // buffered: the committer never waits for a caller that gave up
 }
 
 // giveUp takes the events back; false where they are encoded already, and will become durable or not.
@@ -96,6 +100,11 @@ func Open(o Options) (*Emitter, error) {
 	if id := fmt.Sprintf("%s+%08x+", o.Signer.Name(), o.Signer.KeyHash()); !strings.HasPrefix(o.Meta.Key, id) {
 		return nil, fmt.Errorf("open stream %s: the signer is %s, the stream is to be sealed by %s", stream, id, o.Meta.Key)
 	}
+	// A stream is opened for an outcome too.
+	o.Room.Look()
+	if err := o.Room.Take(spool.Footprint, true); err != nil {
+		return nil, err
+	}
 	w, err := spool.Create(o.FS, o.Dir, o.Meta, func() (salt [8]byte, err error) {
 		_, err = io.ReadFull(o.Rand, salt[:])
 		return salt, err
@@ -112,6 +121,13 @@ func Open(o Options) (*Emitter, error) {
 // Stream is the id of this emitter's stream.
 func (e *Emitter) Stream() event.UUID { return e.stream }
 
+// waits runs what asks the disk, and lets Waiting know.
+func (e *Emitter) waits(ask func()) {
+	e.writing.Store(int64(time.Since(e.opened) + 1))
+	ask()
+	e.writing.Store(0)
+}
+
 // Waiting is for how long the disk has not answered; 0 where nothing is asked of it.
 func (e *Emitter) Waiting() time.Duration {
 	since := e.writing.Load()
@@ -126,6 +142,16 @@ func (e *Emitter) Waiting() time.Duration {
 // where the schema refuses one of them (nothing was recorded), ErrFailed or ErrClosed. Where ctx ends first, its cause is
 // returned: with ErrUnknown where the events may still become durable, without where they will not.
 func (e *Emitter) Emit(ctx context.Context, events ...*event.Event) error {
+	return e.emit(ctx, false, events)
+}
+
+// EmitReserved is Emit for what must be said also where the room for spools is nearly used up: outcomes, security events,
+// the loss of others.
+func (e *Emitter) EmitReserved(ctx context.Context, events ...*event.Event) error {
+	return e.emit(ctx, true, events)
+}
+
+func (e *Emitter) emit(ctx context.Context, reserved bool, events []*event.Event) error {
 	if len(events) == 0 || len(events) > proof.MaxBatch {
 		return fmt.Errorf("emit %d events at once: allowed are 1 to %d", len(events), proof.MaxBatch)
 	}
@@ -143,7 +169,7 @@ func (e *Emitter) Emit(ctx context.Context, events ...*event.Event) error {
 		x.StreamID = e.stream
 		x.Clock = EventClock(ev)
 	}
-	r := &request{events: events, result: make(chan error, 1)}
+	r := &request{events: events, reserved: reserved, result: make(chan error, 1)}
 	select {
 	case <-e.closing: // even where there is a place in the queue
 		return ErrClosed

@@ -98,6 +98,16 @@ func (d *Dir) TryLock(name string) (io.Closer, error) {
 	return f, nil
 }
 
+// Space implements FS.
+func (d *Dir) Space() (Space, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return Space{}, err
+	}
+	defer func() { _ = f.Close() }() // read only: nothing to lose
+	return space(f)
+}
+
 // osFile adds to os.File what File asks for beyond it.
 type osFile struct{ *os.File }
 

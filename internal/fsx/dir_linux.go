@@ -52,3 +52,15 @@ func preallocate(f *os.File, size int64) error {
 	}
 	return nil
 }
+
+func space(f *os.File) (Space, error) {
+	var st syscall.Statfs_t
+	if err := control(f, func(fd int) error { return syscall.Fstatfs(fd, &st) }); err != nil {
+		return Space{}, fmt.Errorf("fstatfs %s: %w", f.Name(), err)
+	}
+	block := int64(st.Frsize) //nolint:unconvert // 32 bits on some systems
+	if block == 0 {           // some file systems leave it to the block size of transfers
+		block = int64(st.Bsize) //nolint:unconvert // the same
+	}
+	return Space{Free: int64(st.Bavail) * block, Size: int64(st.Blocks) * block}, nil
+}

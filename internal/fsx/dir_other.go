@@ -2,7 +2,10 @@
 
 package fsx
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 func datasync(f *os.File) error { return f.Sync() }
 
@@ -13,3 +16,5 @@ func preallocate(f *os.File, size int64) error {
 	}
 	return f.Truncate(size)
 }
+
+func space(*os.File) (Space, error) { return Space{}, errors.ErrUnsupported }

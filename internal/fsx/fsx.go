@@ -41,6 +41,8 @@ type FS interface {
 	// TryLock takes the exclusive advisory lock on name, creating the file where it is missing. It never waits: a lock held
 	// elsewhere is ErrLocked. The lock ends with Close, or with the process.
 	TryLock(name string) (io.Closer, error)
+	// Space says how much room is left; errors.ErrUnsupported where the system does not tell.
+	Space() (Space, error)
 }
 
 // File is one open file. Methods may be called from several goroutines as far as their ranges do not overlap.

@@ -106,6 +106,8 @@ func (m *memFS) Rename(name, _ string) error            { return m.wrote("rename
 func (m *memFS) Remove(name string) error               { return m.wrote("remove", name) }
 func (m *memFS) Mkdir(name string, _ fs.FileMode) error { return m.wrote("make", name) }
 func (m *memFS) SyncDir(name string) error              { return m.wrote("sync", name) }
+func (m *memFS) Space() (fsx.Space, error)              { return fsx.Space{}, errors.ErrUnsupported }
+
 func (m *memFS) TryLock(name string) (io.Closer, error) { return nil, m.wrote("lock", name) }
 
 type memFile struct {

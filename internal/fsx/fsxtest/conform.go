@@ -31,6 +31,7 @@ func Conform(t *testing.T, open func(t *testing.T) fsx.FS) {
 		{"names do not leave the root", conformNames},
 		{"locks", conformLocks},
 		{"closed files", conformClosed},
+		{"Space", conformSpace},
 		{"Replace", conformReplace},
 		{"MkdirAll", conformMkdirAll},
 		{"ReadFile", conformReadFile},
@@ -373,5 +374,16 @@ func conformReadFile(t *testing.T, fsys fsx.FS) {
 	create(t, fsys, "empty", "")
 	if b, err := fsx.ReadFile(fsys, "empty", 0); err != nil || len(b) != 0 {
 		t.Errorf("read %q, %v", b, err)
+	}
+}
+
+func conformSpace(t *testing.T, fsys fsx.FS) {
+	s, err := fsys.Space()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return // the system does not tell, and says so
+	}
+	must(t, err)
+	if s.Free <= 0 || s.Size < s.Free {
+		t.Errorf("%d of %d bytes are free", s.Free, s.Size)
 	}
 }

@@ -413,6 +413,19 @@ func (m *Mem) TryLock(name string) (io.Closer, error) {
 	return l, nil
 }
 
+// Space implements fsx.FS. A disk without a limit has a PiB.
+func (m *Mem) Space() (fsx.Space, error) {
+	var s fsx.Space
+	err := m.do(OpSpace, ".", func(verdict) error {
+		if s.Size = m.d.limit; s.Size == 0 {
+			s.Size = 1 << 50
+		}
+		s.Free = max(0, s.Size-m.d.used)
+		return nil
+	})
+	return s, err
+}
+
 // held is a lock that its process may hold still.
 type held struct {
 	m    *Mem

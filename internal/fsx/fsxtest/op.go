@@ -21,6 +21,7 @@ const (
 	OpSyncDir     Kind = "syncdir"
 	OpLock        Kind = "lock"
 	OpUnlock      Kind = "unlock"
+	OpSpace       Kind = "space"
 	OpRead        Kind = "read"
 	OpWrite       Kind = "write"
 	OpSize        Kind = "size"
