@@ -74,7 +74,7 @@ func (c *runCmd) Run(e *env) error {
 		if cerr := rec.Close(); cerr != nil && !errors.Is(cerr, stet.ErrClosed) {
 			_, _ = fmt.Fprintf(e.stderr, "stet: closing the record: %v\n", cerr)
 		}
-		c.drain(e)
+		c.bringIn(e)
 	}
 	return exit{exitCode, err}
 }
@@ -130,19 +130,22 @@ func (c *runCmd) refuse(err error) error {
 	return exit{exitRefused, fmt.Errorf("the command was not started: %w", err)}
 }
 
-// drain brings the record into the log. Nothing here changes the command's result.
-func (c *runCmd) drain(e *env) {
-	s, err := c.openOnly()
+// bringIn brings what was recorded into the log, and says whether that is where it is now. Where it fails standard error
+// says so, and nothing else comes of it: what was recorded is durable in the spool.
+func (f storeFlag) bringIn(e *env) bool {
+	s, err := f.openOnly()
 	if err != nil {
 		_, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err)
-		return
+		return false
 	}
 	defer func() { _ = s.Close() }() // read and written through files that were synced by themselves
 	ctx, cancel := context.WithTimeout(e.ctx, drainTimeout)
 	defer cancel()
-	if _, err := s.Drain(ctx); err != nil {
+	d, err := s.Drain(ctx)
+	if err != nil {
 		_, _ = fmt.Fprintf(e.stderr, "stet: the log could not be written; what was recorded stays in the spool: %v\n", err)
 	}
+	return err == nil && !d.Busy
 }
 
 func (c *runCmd) options(e *env, w *wrapped) stet.Options {

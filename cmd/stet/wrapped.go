@@ -67,11 +67,10 @@ func (c *runCmd) wrapped(e *env, argv []string) (*wrapped, error) {
 		return nil, usage("run: --trigger %q: say one of %s", c.Trigger, strings.Join(triggers, ", "))
 	}
 	if c.As != "" {
-		typ, id, ok := strings.Cut(c.As, ":")
-		if !ok || id == "" || !slices.Contains(principals, typ) {
-			return nil, usage("run: --as %q: say TYPE:ID, for example user:alice; types are %s", c.As, strings.Join(principals, ", "))
+		var err error
+		if j.Principal, err = principal("run", c.As); err != nil {
+			return nil, err
 		}
-		j.Principal = &event.Principal{Type: typ, ID: id}
 	}
 	if c.CausedBy != "" {
 		system, ref, ok := strings.Cut(c.CausedBy, "/")

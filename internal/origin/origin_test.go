@@ -178,7 +178,6 @@ func TestTerminalNames(t *testing.T) {
 }
 
 func TestTrigger(t *testing.T) {
-	const invocation = "0123456789abcdef0123456789abcdef"
 	terminal := func(h host) { h.files["proc/4242/stat"] = stat(self, "stet", 100, pts3, 1) }
 	service := func(h host) {
 		h.env["INVOCATION_ID"] = invocation

@@ -1,7 +1,6 @@
 package origin
 
 import (
-	"path"
 	"strconv"
 	"strings"
 )
@@ -47,13 +46,6 @@ type CI struct {
 	Commit  Value
 }
 
-// Systemd is what systemd says of the service that we run in.
-type Systemd struct {
-	Invocation  Value // INVOCATION_ID: 32 hex digits
-	Unit        Value // the unit in whose control group we are
-	TriggerUnit Value // TRIGGER_UNIT: the timer, path or socket behind it
-}
-
 func (d detector) ci() CI {
 	if d.isTrue("GITHUB_ACTIONS") {
 		c := CI{System: "github-actions", Actor: d.env("GITHUB_ACTOR"), Event: d.env("GITHUB_EVENT_NAME"),
@@ -80,34 +72,6 @@ func (d detector) ci() CI {
 func (d detector) isTrue(name string) bool {
 	v, _ := d.Lookup(name)
 	return v == "true" || v == "1"
-}
-
-// systemd believes INVOCATION_ID only where the kernel puts us into a service's
-// control group and we have no terminal: a shell started from a service, or from
-// a desktop, inherits the variable too.
-func (d detector) systemd(self process) Systemd {
-	id := d.env("INVOCATION_ID")
-	if len(id.Text) != 32 || strings.Trim(id.Text, "0123456789abcdef") != "" || self.tty != 0 {
-		return Systemd{}
-	}
-	return Systemd{Invocation: id, Unit: d.unit(), TriggerUnit: d.env("TRIGGER_UNIT")}
-}
-
-// unit is the innermost service in our control group's path, cgroups(7).
-func (d detector) unit() Value {
-	for line := range strings.Lines(d.read("proc/self/cgroup", 64<<10)) {
-		// 0::/system.slice/backup.service, or for version 1 N:name=systemd:/…
-		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-		if len(f) != 3 || f[1] != "" && f[1] != "name=systemd" {
-			continue
-		}
-		for dir := f[2]; len(dir) > 1; dir = path.Dir(dir) {
-			if base := path.Base(dir); strings.HasSuffix(base, ".service") {
-				return value(base, "kernel: control group")
-			}
-		}
-	}
-	return Value{}
 }
 
 // trigger decides what set us off. The nearest cause wins: a stet job that
