@@ -96,6 +96,10 @@ var neverImports = []struct {
 		why: "one fold of events for CLI, watch, policy and UI: it must not care where events come from"},
 	{from: []string{"internal/verify"}, never: []string{module + "/internal/store", module + "/internal/emitter", "net/http"},
 		why: "the verifier must not share code with what it checks more than formats"},
+	{from: []string{"snapshot"}, never: []string{module + "/internal", "net", "net/http", "os/exec"},
+		why: "what data was must be told by the data alone, with nothing of the log in it: package event's words and the standard library"},
+	{from: []string{"."}, never: []string{module + "/snapshot", "database/sql"},
+		why: "who takes no snapshots must not link what takes them"},
 	{from: []string{"."}, never: []string{module + "/internal/ledger", module + "/internal/store", module + "/internal/verify", "net/http"},
 		why: "the SDK writes spools and never opens a ledger: it must not be able to hold the log's key"},
 	{from: []string{"."}, never: []string{"C"}, why: "no cgo: one static binary"},
@@ -137,7 +141,7 @@ func TestNoTestingInProduction(t *testing.T) {
 func TestNoClockInPurePackages(t *testing.T) {
 	fset, all := sources(t)
 	for _, s := range all {
-		if !within(s.dir, "event", "proof", "evidence", "internal/redact", "internal/story", "internal/segment", "internal/spool") {
+		if !within(s.dir, "event", "proof", "evidence", "internal/redact", "internal/story", "internal/segment", "internal/spool", "snapshot") {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {
