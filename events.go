@@ -43,12 +43,12 @@ func (r *Recorder) submission(ctx context.Context, j Job, location string) (*tas
 		return nil, err
 	}
 	t := &task{rec: r, job: j.own(), location: location, submittedAt: r.clock.Now().Wall,
-		user: text(ctx, userKey{}), sourceIP: text(ctx, sourceIPKey{}), absent: map[string]string{}, derived: map[string]string{}}
+		absent: map[string]string{}, derived: map[string]string{}}
 	if err := alive(ctx, "the submission of "+t.title()); err != nil {
 		return nil, err
 	}
 	t.id, t.submission = t.newID("job"), t.newID("submission")
-	t.root = t.id
+	t.root, t.interaction = t.id, t.id.String()
 	t.place(ctx)
 	if t.job.CausedBy != nil {
 		t.job.Trigger = "event"
@@ -68,11 +68,18 @@ func (t *task) submitted() *event.Event {
 	if t.job.Params == nil {
 		ev.Absent["job.params"] = event.AbsentNotProvided
 	}
+	if t.request != nil {
+		ev.References = t.request.claims
+	}
 	ev.Status = event.StatusPending
 	return ev
 }
 
 func (t *task) findTrigger() {
+	if t.request != nil {
+		t.foundTrigger("api", "http request")
+		return
+	}
 	found := t.rec.where.Trigger
 	if found.Kind == "" {
 		found.Kind, found.How = "manual", "nothing else was found"
@@ -121,14 +128,15 @@ func (t *task) event(typ, phase string) *event.Event {
 		ev.Derived["code_location"] = "caller"
 	}
 	ev.CodeLocation = first(t.job.Code.Location, t.location)
-	set(ev, "user_id", &ev.UserID, t.user)
-	setAddress(ev, t.sourceIP)
+	t.request.into(ev)
+	setUser(ev, t.user, t.nobody)
+	setAddress(ev, t.source)
 	if t.job.Principal != nil {
 		p := *t.job.Principal
 		ev.Principal = &p
 		given(ev, "principal")
 	}
-	ev.TraceID, ev.SpanID, ev.TraceFlags = t.job.Trace.ID, t.job.Trace.Span, t.job.Trace.Flags
+	t.job.Trace.into(ev)
 	ev.Target = t.job.Target
 	ev.Why = &event.Why{Trigger: t.job.Trigger, Reason: t.job.Reason, Reference: t.job.Reference}
 	if t.job.Reason == "" {
@@ -316,8 +324,14 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (*e
 	if run.zero() {
 		run = nil
 	}
+	q := requestOf(ctx)
+	if q == nil && run != nil {
+		q = run.t.request
+	}
+	q.complete(&e, ev)
 	r.fillWho(ctx, run, &e, ev, &shared)
 	r.fillInteraction(ctx, run, ev)
+	fillTrace(ctx, ev)
 	notFound(ev, &e)
 	maps.Copy(ev.Absent, e.Absent)
 	maps.Copy(ev.Derived, e.Derived)
@@ -362,7 +376,8 @@ func notFound(ev, e *event.Event) {
 
 // fillWho says who: the event itself, else ctx, else the run that it happens in, else the process.
 func (r *Recorder) fillWho(ctx context.Context, run *Run, e, ev, shared *event.Event) {
-	user, ip := text(ctx, userKey{}), text(ctx, sourceIPKey{})
+	user, nobody := userOf(ctx)
+	ip := value(ctx, sourceIPKey{})
 	ev.Principal = shared.Principal
 	switch {
 	case e.Principal != nil:
@@ -375,11 +390,14 @@ func (r *Recorder) fillWho(ctx context.Context, run *Run, e, ev, shared *event.E
 			given(ev, "principal")
 		}
 	}
-	if run != nil {
-		user, ip = first(user, run.t.user), first(ip, run.t.sourceIP)
+	if run != nil && user == "" {
+		user, nobody = run.t.user, first(nobody, run.t.nobody)
+	}
+	if run != nil && ip.text == "" {
+		ip = run.t.source
 	}
 	ev.UserID, ev.SourceIP = shared.UserID, shared.SourceIP
-	set(ev, "user_id", &ev.UserID, first(e.UserID, user))
+	setUser(ev, first(e.UserID, user), nobody)
 	if e.SourceIP != "" {
 		set(ev, "source_ip", &ev.SourceIP, e.SourceIP) // as given: where it is no address, the caller is told
 		if a, _, ok := fitAddress(e.SourceIP); ok {
@@ -410,6 +428,17 @@ func (r *Recorder) fillInteraction(ctx context.Context, run *Run, ev *event.Even
 	}
 	if ev.InteractionID == "" {
 		ev.InteractionID = r.newID().String()
+	}
+}
+
+// fillTrace says which trace the event belongs to, where it does not say so itself.
+func fillTrace(ctx context.Context, ev *event.Event) {
+	if ev.TraceID+ev.SpanID+ev.TraceFlags != "" {
+		return
+	}
+	t, how := traceOf(ctx)
+	if t.into(ev); how != "" {
+		ev.Derived["trace_id"] = how
 	}
 }
 
@@ -453,18 +482,32 @@ func set(ev *event.Event, path string, field *string, value string) {
 	}
 }
 
+// setUser sets who is logged in, or says why that is not known. Where neither is said, the process's own user stays.
+func setUser(ev *event.Event, user, nobody string) {
+	if user == "" && nobody != "" {
+		ev.UserID = ""
+		delete(ev.Derived, "user_id")
+		ev.Absent["user_id"] = nobody
+		return
+	}
+	set(ev, "user_id", &ev.UserID, user)
+}
+
 // setAddress sets the address that a user came from, where ctx has one. One that is none is not the user's doing, and
 // must not cost the record.
-func setAddress(ev *event.Event, s string) {
-	if s == "" {
+func setAddress(ev *event.Event, from found) {
+	if from.text == "" {
 		return
 	}
 	given(ev, "source_ip")
-	ip, port, ok := fitAddress(s)
+	ip, port, ok := fitAddress(from.text)
 	if !ok {
 		ev.SourceIP = ""
 		ev.Absent["source_ip"] = event.AbsentUnavailable
 		return
+	}
+	if from.how != "" {
+		ev.Derived["source_ip"] = from.how
 	}
 	ev.SourceIP = ip
 	if port > 0 {

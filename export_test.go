@@ -2,6 +2,7 @@ package stet
 
 import (
 	"context"
+	"net/http"
 	"os"
 
 	"github.com/stetlog/stet/internal/fsx"
@@ -27,3 +28,28 @@ func OpenOn(fsys fsx.FS, o Options, find func() error) (*Recorder, error) {
 
 // Recordable is what becomes of parameters.
 func Recordable(params map[string]any) map[string]any { return recordable(params) }
+
+// ParseTraceparent, ParseTracestate and ParseBaggage are the parsers of headers that anybody may have written.
+func ParseTraceparent(s string) (Trace, bool) { return parseTraceparent(s) }
+
+func ParseTracestate(lines []string) string { return parseTracestate(lines) }
+
+func ParseBaggage(lines []string) (ours map[string][]string, others []string) {
+	b := parseBaggage(lines)
+	return b.ours, b.others
+}
+
+// Parent is t as a traceparent header has it.
+func (t Trace) Parent() string { return t.parent() }
+
+// Client is the address that a Middleware with these options takes for a request's.
+func (o MiddlewareOptions) Client(r *http.Request) string {
+	if o.ProxyHeader == "" {
+		o.ProxyHeader = headerForwardedFor
+	}
+	address, _ := o.client(r)
+	return address
+}
+
+// Forwarded is what becomes source.forwarded_for.
+func Forwarded(h http.Header) []string { return forwarded(h) }

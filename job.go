@@ -39,7 +39,7 @@ type Job struct {
 	Labels map[string]string
 	// Code says what runs, where that is not this program.
 	Code Code
-	// Trace is the W3C trace that the job belongs to.
+	// Trace is the W3C trace that the job belongs to; zero: the one that it begins under, else a new one.
 	Trace Trace
 	// Key is for work that begins in one process and ends in another, as that of a systemd unit does between ExecStartPre=
 	// and ExecStopPost=: a name, at most 256 bytes, that this application gives to this piece of work alone, such as the
@@ -59,9 +59,6 @@ type Code struct {
 	// Files are the files that run, at most 16, as references on the start.
 	Files []event.Reference
 }
-
-// Trace is a W3C trace context: ids in lower-case hex, 32, 16 and 2 digits.
-type Trace struct{ ID, Span, Flags string }
 
 // own returns j with nothing in it that the caller could still change.
 func (j Job) own() Job {
@@ -105,7 +102,9 @@ type task struct {
 	submittedAt time.Time
 	location    string
 	user        string
-	sourceIP    string
+	nobody      string   // why no user is known; "": the process's own stands in
+	source      found    // the address that the user came from
+	request     *request // that it began under; nil: none
 	absent      map[string]string
 	derived     map[string]string
 }
@@ -142,8 +141,8 @@ func (s Submitted) Ref() string {
 	return s.t.ref().String()
 }
 
-// Resume continues, in a worker, a job that another process submitted. It records nothing itself. Parameters, labels,
-// code and trace stay with the submission.
+// Resume continues, in a worker, a job that another process submitted, and its trace. It records nothing itself.
+// Parameters, labels and code stay with the submission.
 func (r *Recorder) Resume(ctx context.Context, s string) (Submitted, error) {
 	if r == nil {
 		return Submitted{}, fmt.Errorf("resume: %w: the Recorder is nil", ErrInvalid)

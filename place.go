@@ -11,70 +11,84 @@ import (
 	"github.com/stetlog/stet/internal/redact"
 )
 
-// The variables by which a parent process hands its place in the tree to a child: see Run.Environ. They are claims of
-// the environment, which anybody may have set.
+// The variables by which a parent process hands its place in the tree to a child, beside TRACEPARENT and TRACESTATE: see
+// Run.Environ. They are claims of the environment, which anybody may have set.
 const (
 	EnvInteractionID = "STET_INTERACTION_ID"
 	EnvParentJobID   = "STET_PARENT_JOB_ID"
 	EnvRootJobID     = "STET_ROOT_JOB_ID"
 )
 
-// place finds the job's place in the tree: under the run in ctx, else under what the environment names, else at the top.
+// place finds the job's place in the tree: under the run in ctx, else under what a peer or the environment names, else at
+// the top.
 func (t *task) place(ctx context.Context) {
-	if run, ok := FromContext(ctx); ok && !run.zero() {
-		t.parent, t.root, t.interaction, t.cause = run.t.id, run.t.root, run.t.interaction, run.startID
-		if t.job.Principal == nil {
-			t.job.Principal = run.t.job.Principal
-		}
-		t.user = first(t.user, run.t.user)
-		t.sourceIP = first(t.sourceIP, run.t.sourceIP)
-		t.foundTrigger("parent", "context")
-		return
+	l := lineageOf(ctx)
+	t.request, t.source = requestOf(ctx).settled(), value(ctx, sourceIPKey{})
+	t.user, t.nobody = userOf(ctx)
+	if l.interaction != "" {
+		t.interaction = l.interaction
 	}
-	var how string
-	if t.interaction, how = interactionOf(ctx); how != "" {
-		t.derived["interaction_id"] = how
-	}
-	if t.interaction == "" {
-		t.interaction = t.id.String()
-	}
-	claim := os.Getenv(EnvParentJobID)
-	if claim == "" {
-		return
-	}
-	parent, err := event.ParseUUID(claim)
-	if err != nil {
+	t.derive("interaction_id", l.interactionHow)
+	switch {
+	case l.damaged:
 		t.absent["job.parent_id"] = event.AbsentUnavailable // there is a parent, but its name is damaged
-		return
+	case l.run != nil:
+		t.under(l.run)
+	case !l.parent.IsZero():
+		t.parent, t.root = l.parent, l.root
+		t.derive("job.parent_id", l.parentHow)
+		t.derive("job.root_id", l.rootHow)
+		t.foundTrigger("parent", l.parentHow)
 	}
-	t.parent, t.root = parent, parent
-	t.derived["job.root_id"] = "the parent: " + EnvRootJobID + " names no job"
-	if root, err := event.ParseUUID(os.Getenv(EnvRootJobID)); err == nil {
-		t.root = root
-		t.derived["job.root_id"] = "environment: " + EnvRootJobID
+	t.trace(l.trace, l.traceHow)
+}
+
+// under makes the job a child of a run in this process.
+func (t *task) under(run *Run) {
+	of := run.t
+	t.parent, t.root, t.cause = of.id, of.root, run.startID
+	if t.job.Principal == nil {
+		t.job.Principal = of.job.Principal
 	}
-	t.derived["job.parent_id"] = "environment: " + EnvParentJobID
-	t.foundTrigger("parent", "environment: "+EnvParentJobID)
+	if t.user == "" {
+		t.user, t.nobody = of.user, first(t.nobody, of.nobody)
+	}
+	if t.source.text == "" {
+		t.source = of.source
+	}
+	if t.request == nil {
+		t.request = of.request
+	}
+	t.foundTrigger("parent", "context")
 }
 
 func (t *task) foundTrigger(kind, how string) {
 	if t.job.Trigger == "" {
 		t.job.Trigger = kind
-		t.derived["why.trigger"] = how
+		t.derive("why.trigger", how)
+	}
+}
+
+// derive says how a value was found; nothing where it was given.
+func (t *task) derive(path, how string) {
+	if how != "" {
+		t.derived[path] = how
 	}
 }
 
 // interactionOf is what ctx, else the environment, says; "" where neither does. how is for derived.
 func interactionOf(ctx context.Context) (id, how string) {
-	if id := text(ctx, interactionKey{}); id != "" {
-		return fitInteraction(id)
+	in := value(ctx, interactionKey{})
+	if in.text == "" && !placed(ctx) {
+		if in.text = os.Getenv(EnvInteractionID); in.text != "" {
+			in.how = fromEnvironment(EnvInteractionID)
+		}
 	}
-	claim := os.Getenv(EnvInteractionID)
-	if claim == "" {
-		return "", ""
+	if in.text == "" {
+		return "", in.how
 	}
-	if id, how = fitInteraction(claim); how == "" {
-		how = "environment: " + EnvInteractionID
+	if id, how = fitInteraction(in.text); how == "" {
+		how = in.how
 	}
 	return id, how
 }

@@ -40,6 +40,7 @@ type ref struct {
 	System       refText      `json:"s,omitempty"` // target
 	Environment  refText      `json:"v,omitempty"`
 	User         refText      `json:"u,omitempty"`
+	Trace        refText      `json:"g,omitempty"` // traceparent
 }
 
 type refUpstream struct {
@@ -101,6 +102,9 @@ func (t *task) ref() ref {
 	if y := j.ScheduledFor.Year(); !j.ScheduledFor.IsZero() && y > 0 && y < 9999 {
 		at := j.ScheduledFor.UTC()
 		f.ScheduledFor = &at
+	}
+	if j.Trace.valid() {
+		f.Trace = refText(j.Trace.parent())
 	}
 	p := t.principal()
 	f.As = &refWho{clean(p.Type, 64), who(p.ID)}
@@ -192,6 +196,8 @@ func (r *Recorder) resumed(f ref, location string) *task {
 			t.job.Principal.Upstream = &event.Upstream{System: string(f.Upstream.System), EventRef: string(f.Upstream.Event), EventType: string(f.Upstream.Type)}
 		}
 	}
+	t.job.Trace, _ = parseTraceparent(string(f.Trace))
+	t.trace(Trace{}, "")
 	if f.System != "" || f.Environment != "" {
 		t.job.Target = &event.Target{System: string(f.System), Environment: string(f.Environment)}
 	}

@@ -38,7 +38,7 @@ func open(t testing.TB, o stet.Options) *world {
 func prepare(t testing.TB, o *stet.Options) *world {
 	t.Helper()
 	if t, ok := t.(*testing.T); ok {
-		for _, v := range []string{stet.EnvInteractionID, stet.EnvParentJobID, stet.EnvRootJobID, "STET_APP", "STET_APP_VERSION", "STET_ENV"} {
+		for _, v := range []string{stet.EnvInteractionID, stet.EnvParentJobID, stet.EnvRootJobID, "STET_APP", "STET_APP_VERSION", "STET_ENV", "TRACEPARENT", "TRACESTATE"} {
 			t.Setenv(v, "")
 		}
 	}

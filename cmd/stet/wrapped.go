@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
@@ -90,10 +89,8 @@ func (c *runCmd) wrapped(e *env, argv []string) (*wrapped, error) {
 	j.Code.EnvDigest = "sha256:" + hex.EncodeToString(envDigest[:])
 	j.Derived["code_location"], j.Derived["job.params"] = "command", "command line"
 	j.Derived["job.env_digest"] = "names of the environment"
-	var err error
-	j.Trace, err = trace(os.Getenv("TRACEPARENT"))
 	w.job = j
-	return w, err
+	return w, nil
 }
 
 // describe names the code: the script where there is one, else the executable.
@@ -186,9 +183,9 @@ func (w *wrapped) lost(e *env, err error) {
 	}
 }
 
-// environ is what the command gets: its place in the tree, and where to say what it changed.
+// environ is what the command gets: its place in the tree and in the trace, and where to say what it changed.
 func (w *wrapped) environ(run *stet.Run, impact string) []string {
-	set := map[string]string{"TRACEPARENT": "00-" + w.job.Trace.ID + "-" + w.job.Trace.Span + "-" + w.job.Trace.Flags}
+	set := map[string]string{}
 	for _, kv := range run.Environ() { // none where nothing could be recorded
 		name, value, _ := strings.Cut(kv, "=")
 		set[name] = value
@@ -344,23 +341,4 @@ func lastLines(b []byte, most int) string {
 		return string(b[i+1:])
 	}
 	return ""
-}
-
-// trace continues a W3C trace with a span of its own, or begins one.
-func trace(parent string) (stet.Trace, error) {
-	var random [24]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return stet.Trace{}, err
-	}
-	t := stet.Trace{ID: hex.EncodeToString(random[:16]), Span: hex.EncodeToString(random[16:]), Flags: "00"}
-	part := strings.Split(parent, "-")
-	if len(part) == 4 && part[0] == "00" && isHex(part[1], 32) && isHex(part[2], 16) && isHex(part[3], 2) {
-		t.ID, t.Flags = part[1], part[3]
-	}
-	return t, nil
-}
-
-func isHex(s string, n int) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(s) == n && strings.ToLower(s) == s && (n < 16 || !bytes.Equal(b, make([]byte, n/2)))
 }
