@@ -55,7 +55,12 @@ type env struct {
 	stderr *os.File
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	if isCron(os.Args[0]) {
+		os.Exit(cron(os.Args[1:], &env{ctx: context.Background(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
+	}
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // run is main without the exit.
 func run(args []string, stdin, stdout, stderr *os.File) int {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/stetlog/stet"
@@ -56,6 +55,11 @@ func (c *runCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	return c.record(e, w)
+}
+
+// record runs the command and records it.
+func (c *runCmd) record(e *env, w *wrapped) error {
 	// Signals are ours before anything is recorded: one that comes now must find a run that can be told of it.
 	signals, stop := child.Notify()
 	defer stop()
@@ -150,13 +154,13 @@ func (f storeFlag) bringIn(e *env) bool {
 
 func (c *runCmd) options(e *env, w *wrapped) stet.Options {
 	o := stet.Options{App: c.App, AppVersion: c.AppVersion, Environment: c.Env, Policy: stet.BestEffort, Derived: map[string]string{},
-		EntryPoint: &event.EntryPoint{Kind: "cli", Name: "stet run"},
+		EntryPoint: w.entry,
 		OnLoss:     func(err error) { w.lost(e, err) }}
 	if c.RequireRecord {
 		o.Policy = stet.RequireRecord
 	}
 	if o.App == "" {
-		o.App = filepath.Base(w.argv[0])
+		o.App = w.app
 		o.Derived["app_id"] = "command"
 	}
 	// Application and environment stand in every seal, where only plain words can.

@@ -9,6 +9,13 @@ import (
 	"github.com/stetlog/stet/internal/origin"
 )
 
+// Help is what stet emit --help says behind its flags.
+func (c *emitCmd) Help() string {
+	return "In a systemd service:\n\n" +
+		"    ExecStartPre=/usr/bin/stet emit --from-systemd --unit %n --why \"nightly backup\"\n" +
+		"    ExecStopPost=/usr/bin/stet emit --from-systemd --unit %n"
+}
+
 // fromSystemd records a unit's run from outside: called as ExecStartPre= that it starts, as ExecStopPost= how it ended.
 // The two calls are processes of their own, with nothing between them but the unit's INVOCATION_ID, so that is the run's
 // key. That what systemd says of the end is there tells which of the two this is.

@@ -48,10 +48,16 @@ type wrapped struct {
 	argv []string
 	code []child.Code
 	job  stet.Job
+
+	app   string // app_id where none is given
+	entry *event.EntryPoint
+	shell string // SHELL of the command, where not ours
+
+	signal syscall.Signal // what killed it, 0 for nothing; set by run
 }
 
 func (c *runCmd) wrapped(e *env, argv []string) (*wrapped, error) {
-	w := &wrapped{argv: argv}
+	w := &wrapped{argv: argv, app: filepath.Base(argv[0]), entry: &event.EntryPoint{Kind: "cli", Name: "stet run"}}
 	environ := os.Environ()
 	// A command that cannot be found still gets its record: that it did not start is what somebody will want to know.
 	if path, err := child.Look(argv[0], environ, ""); err == nil {
@@ -151,6 +157,7 @@ func (w *wrapped) run(e *env, c *runCmd, run *stet.Run, signals <-chan os.Signal
 	}
 	w.beat(e, c.Heartbeat, run, p)
 	res := p.Wait()
+	w.signal = res.Signal
 	o := outcome(res)
 	if impact != "" {
 		o.Impact = handedBack(impact)
@@ -192,6 +199,9 @@ func (w *wrapped) environ(run *stet.Run, impact string) []string {
 	}
 	if impact != "" {
 		set[impactVar] = impact
+	}
+	if w.shell != "" {
+		set["SHELL"] = w.shell
 	}
 	return child.Environ(os.Environ(), set, tokenVar)
 }
