@@ -277,13 +277,13 @@ func (r *Recorder) emitJob(ctx context.Context, started *Run, events ...*event.E
 	return nil
 }
 
-// fill completes an application's own event.
-func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (*event.Event, error) {
-	bad := func(format string, args ...any) error {
-		return fmt.Errorf("record %.64q: %w: %s", e.EventType, ErrInvalid, fmt.Sprintf(format, args...))
+// fill completes an application's own event. fresh says that nobody gave its interaction id.
+func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (_ *event.Event, fresh bool, _ error) {
+	bad := func(format string, args ...any) (*event.Event, bool, error) {
+		return nil, false, fmt.Errorf("record %.64q: %w: %s", e.EventType, ErrInvalid, fmt.Sprintf(format, args...))
 	}
 	if t, ok := r.catalogue().Lookup(e.EventType); ok && t.Reserved {
-		return nil, bad("only a store's or server's own key raises this type")
+		return bad("only a store's or server's own key raises this type")
 	}
 	ownEvent(&e)
 	ev := r.based()
@@ -292,10 +292,10 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (*e
 	ev.Absent, ev.Derived = absent, derived
 	set(ev, "app_id", &ev.AppID, first(e.AppID, shared.AppID))
 	if ev.AppID != shared.AppID {
-		return nil, bad("app_id is %.140q, this Recorder's stream is for %q only", ev.AppID, shared.AppID)
+		return bad("app_id is %.140q, this Recorder's stream is for %q only", ev.AppID, shared.AppID)
 	}
 	if e.Environment != "" && e.Environment != shared.Environment {
-		return nil, bad("environment is %.40q, this Recorder's stream is for %q only", e.Environment, shared.Environment)
+		return bad("environment is %.40q, this Recorder's stream is for %q only", e.Environment, shared.Environment)
 	}
 	ev.Environment = shared.Environment
 	if e.AppVersion == "" {
@@ -330,12 +330,12 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (*e
 	}
 	q.complete(&e, ev)
 	r.fillWho(ctx, run, &e, ev, &shared)
-	r.fillInteraction(ctx, run, ev)
+	fresh = r.fillInteraction(ctx, run, ev)
 	fillTrace(ctx, ev)
 	notFound(ev, &e)
 	maps.Copy(ev.Absent, e.Absent)
 	maps.Copy(ev.Derived, e.Derived)
-	return ev, nil
+	return ev, fresh, nil
 }
 
 // notFound takes back what was found in place of what the event itself says is not known.
@@ -409,8 +409,8 @@ func (r *Recorder) fillWho(ctx context.Context, run *Run, e, ev, shared *event.E
 }
 
 // fillInteraction says what the event belongs to: what it names itself, else the run that it happens in, else ctx or the
-// environment, else nothing else.
-func (r *Recorder) fillInteraction(ctx context.Context, run *Run, ev *event.Event) {
+// environment, else nothing else: then the id is fresh.
+func (r *Recorder) fillInteraction(ctx context.Context, run *Run, ev *event.Event) (fresh bool) {
 	var how string
 	switch {
 	case ev.InteractionID != "":
@@ -426,9 +426,11 @@ func (r *Recorder) fillInteraction(ctx context.Context, run *Run, ev *event.Even
 	if how != "" {
 		ev.Derived["interaction_id"] = how
 	}
-	if ev.InteractionID == "" {
-		ev.InteractionID = r.newID().String()
+	if ev.InteractionID != "" {
+		return false
 	}
+	ev.InteractionID = r.newID().String()
+	return true
 }
 
 // fillTrace says which trace the event belongs to, where it does not say so itself.

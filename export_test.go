@@ -53,3 +53,10 @@ func (o MiddlewareOptions) Client(r *http.Request) string {
 
 // Forwarded is what becomes source.forwarded_for.
 func Forwarded(h http.Header) []string { return forwarded(h) }
+
+// Floods is how many events the window under way remembers.
+func (r *Recorder) Floods() int {
+	r.folds.mu.Lock()
+	defer r.folds.mu.Unlock()
+	return len(r.folds.kinds) + len(r.folds.same)
+}

@@ -44,6 +44,8 @@ type Options struct {
 	Policy  Policy
 	// Deadline bounds every wait for durability; 0 is DefaultDeadline.
 	Deadline time.Duration
+	// NoFold passes floods of identical events on as they are: see FoldAfter.
+	NoFold bool
 	// SpoolBytes bounds what all spools of the store hold together, in bytes, until they are brought into the log; 0 is 1 GiB,
 	// less than 0 is without bound. KeepFree is how much of the disk stet leaves to others; 0 is 64 MiB, or a hundredth of a
 	// disk where that is less, less than 0 is nothing. Beyond either a record fails with ErrSpoolFull, which the Policy

@@ -74,7 +74,7 @@ func (r *Recorder) Check(ctx context.Context, e event.Event) error {
 
 // prepare completes an event and has the schema judge it. size bounds its bytes.
 func (r *Recorder) prepare(ctx context.Context, e event.Event, location string) (ev *event.Event, size int, err error) {
-	if ev, err = r.fill(ctx, e, location); err != nil {
+	if ev, _, err = r.fill(ctx, e, location); err != nil {
 		return nil, 0, err
 	}
 	// What the emitter will fill in, at its longest.

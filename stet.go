@@ -92,6 +92,8 @@ type Recorder struct {
 	closing          bool // guarded by starting
 	closed           bool // guarded by ending
 
+	folds folds
+
 	mu      sync.Mutex // guards what follows; never held while a disk is waited for
 	streams streams
 	runs    map[*Run]struct{}
@@ -126,6 +128,7 @@ func open(ctx context.Context, name string, o Options, where origin.Origin, find
 		clock: clock.New(),
 		find:  find,
 		runs:  map[*Run]struct{}{},
+		folds: folds{hurry: make(chan struct{})},
 	}
 	r.base = o.base(where, os.LookupEnv)
 	// What cannot work is known before a job depends on it.
@@ -285,16 +288,17 @@ func inDoubt(err error) bool {
 // Record makes one event of the application durable, also where ctx is dead. It fills what e leaves open: ids, times,
 // where, who as far as ctx knows it, and from the catalogue severity, security flag and description. The caller's e is
 // not changed, and may be changed again when Record has returned. The error wraps an *event.Error where the schema
-// refuses it, and ErrInvalid where only a store's own key may raise it.
+// refuses it, and ErrInvalid where only a store's own key may raise it. A flood of identical events is folded: see
+// FoldAfter.
 func (r *Recorder) Record(ctx context.Context, e event.Event) error {
 	if r == nil {
 		return fmt.Errorf("record: %w: the Recorder is nil", ErrInvalid)
 	}
-	ev, err := r.fill(ctx, e, r.caller(1))
+	ev, fresh, err := r.fill(ctx, e, r.caller(1))
 	if err != nil {
 		return err
 	}
-	err = r.record(nil, ev)
+	err = r.recordOne(ev, fresh)
 	return r.lost(nameOf(e), 1, err)
 }
 
@@ -305,6 +309,7 @@ func (r *Recorder) Close() error {
 	if r == nil {
 		return fmt.Errorf("close: %w: the Recorder is nil", ErrInvalid)
 	}
+	r.folds.hurryUp()
 	r.starting.Lock()
 	was := r.closing
 	r.closing = true

@@ -26,6 +26,9 @@ func Sentence(it Item) string {
 	if s == "" {
 		s = described(e)
 	}
+	if rp := e.Repeat; rp != nil {
+		s = strings.TrimRight(s, ".") + ", ×" + number(rp.Count) + " between " + instant(rp.First) + " and " + instant(rp.Last)
+	}
 	return sentence(s)
 }
 

@@ -3,6 +3,7 @@ package story
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stetlog/stet/event"
 )
@@ -126,5 +127,17 @@ func TestSentences(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// An event that stands for a flood says for how many, and when they were.
+func TestSentenceOfAFlood(t *testing.T) {
+	e := bare("page_viewed")
+	e.Description = "A page was viewed."
+	e.Repeat = &event.Repeat{Count: 1234, First: day, Last: day.Add(900 * time.Millisecond)}
+	got := Sentence(Item{Event: e})
+	checkSentence(t, got)
+	if want := ", ×1,234 between " + instant(day) + " and " + instant(day.Add(900*time.Millisecond)) + "."; !strings.HasSuffix(got, want) {
+		t.Errorf("%q does not end in %q", got, want)
 	}
 }
