@@ -16,7 +16,7 @@ import (
 
 type storyCmd struct {
 	storeFlag
-	Which string `arg:"" optional:"" help:"An interaction, job or run id, or the beginning of one, or a job's name (its latest story); otherwise the latest story."`
+	Which string `arg:"" optional:"" help:"An interaction, job or run id, or at least 8 bytes of its beginning, or a job's name (its latest story); otherwise the latest story."`
 	Tree  bool   `help:"Show children in full."`
 	List  bool   `help:"List the latest stories instead, one a line."`
 	Limit int    `help:"How many stories --list shows." default:"20"`
@@ -90,15 +90,23 @@ func (c *storyCmd) choose(all []story.Story) (found *story.Story, others int) {
 func ownStory(s story.Story) bool { return len(s.Jobs)+len(s.Orphans) > 0 }
 
 func (c *storyCmd) matches(s story.Story) bool {
-	if c.Which == "" || strings.HasPrefix(s.InteractionID, c.Which) {
+	if c.Which == "" || c.begins(s.InteractionID) {
 		return true
 	}
 	for _, item := range s.Events {
-		if j := item.Event.Job; j != nil && (j.Name == c.Which || strings.HasPrefix(j.ID, c.Which) || strings.HasPrefix(j.RunID, c.Which)) {
+		if j := item.Event.Job; j != nil && (j.Name == c.Which || c.begins(j.ID) || c.begins(j.RunID)) {
 			return true
 		}
 	}
 	return false
+}
+
+// minPrefix is the shortest beginning of an id that is taken for one, in bytes: a short word is a job's name, and one such
+// as "feed" or "b2" may well be what some id begins with.
+const minPrefix = 8
+
+func (c *storyCmd) begins(id string) bool {
+	return id == c.Which || len(c.Which) >= minPrefix && strings.HasPrefix(id, c.Which)
 }
 
 func (c *storyCmd) list(e *env, all []story.Story) error {
