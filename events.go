@@ -29,6 +29,12 @@ const (
 	typeDenied     = "job_denied"
 	typeStarted    = "job_started"
 	typeHeartbeat  = "job_heartbeat"
+	typePaused     = "job_paused"
+	typeResumed    = "job_resumed"
+	typeRetry      = "job_retry_scheduled"
+	typeCancel     = "job_cancel_requested"
+	typeDuplicate  = "job_deduplicated"
+	typeCorrected  = "job_corrected"
 )
 
 // submission makes a job's identity. location is where the job was asked for.
@@ -42,6 +48,14 @@ func (r *Recorder) submission(ctx context.Context, j Job, location string) (*tas
 	if err := j.checkKey(); err != nil {
 		return nil, err
 	}
+	if j.Reverses != nil {
+		if err := j.Reverses.check(); err != nil {
+			return nil, fmt.Errorf("submit %.64q: Reverses: %w", j.Name, err)
+		}
+		if j.Reverses.JobID == "" {
+			return nil, fmt.Errorf("submit %.64q: Reverses: %w: it names no job", j.Name, ErrInvalid)
+		}
+	}
 	t := &task{rec: r, job: j.own(), location: location, submittedAt: r.clock.Now().Wall,
 		absent: map[string]string{}, derived: map[string]string{}}
 	if err := alive(ctx, "the submission of "+t.title()); err != nil {
@@ -53,6 +67,9 @@ func (r *Recorder) submission(ctx context.Context, j Job, location string) (*tas
 	if t.job.CausedBy != nil {
 		t.job.Trigger = "event"
 		t.cameFrom(t.job.CausedBy)
+		if id, err := event.ParseUUID(t.job.CausedBy.EventRef); err == nil && id.IsV7() {
+			t.cause = id
+		}
 	}
 	if t.job.Trigger == "" {
 		t.findTrigger()
@@ -153,20 +170,28 @@ func (t *task) event(typ, phase string) *event.Event {
 	return ev
 }
 
-// authorization asks and makes the event of what was said. denied is not nil where the job must not run.
-func (t *task) authorization(ctx context.Context) (ev *event.Event, denied error) {
+// authorization asks and makes the event of what was said, and until when it holds. denied is not nil where the job must
+// not run.
+func (t *task) authorization(ctx context.Context) (ev *event.Event, until time.Time, denied error) {
 	id := t.rec.newID()
+	defer func() { // each attempt is authorized by itself
+		if t.job.Attempt > 1 {
+			ev.Job.Attempt = t.job.Attempt
+		}
+	}()
 	if t.rec.o.Authorizer == nil {
 		ev = t.event(typeUnchecked, phaseAuthorization)
 		ev.EventID = id
 		ev.Authorization = &event.Authorization{Basis: "none", Decision: "unchecked"}
 		ev.Status = event.StatusUnknown
 		ev.StatusReason = "no authoriser is configured"
-		return ev, nil
+		return ev, until, nil
 	}
 	d, err := t.ask(ctx)
 	if err != nil {
 		d.Allowed, d.Reason = false, say(err)
+	} else if d.outdated() {
+		d.Allowed, d.Reason = false, "its answer was valid only until "+event.FormatTime(d.ValidUntil)
 	}
 	typ, decision, status := typeAuthorized, "allowed", event.StatusSuccess
 	if !d.Allowed {
@@ -178,12 +203,25 @@ func (t *task) authorization(ctx context.Context) (ev *event.Event, denied error
 	ev = t.event(typ, phaseAuthorization)
 	ev.EventID = id
 	ev.Status, ev.StatusReason = status, d.Reason
+	d.into(ev, decision)
+	if d.Allowed && !d.ValidUntil.IsZero() {
+		ev.References = []event.Reference{{Kind: "valid_until", Value: event.FormatTime(d.ValidUntil)}}
+	}
+	return ev, d.ValidUntil, denied
+}
+
+// into writes the decision into an event.
+func (d Decision) into(ev *event.Event, decision string) {
 	ev.Authorization = &event.Authorization{Basis: first(d.Basis, "policy"), Decision: decision, DecidedBy: d.DecidedBy,
 		PolicyID: d.PolicyID, PolicyVersion: d.PolicyVersion, Required: fitTexts(d.Required), Granted: fitTexts(d.Granted)}
 	if d.Basis == "" {
 		ev.Derived["authorization.basis"] = "default"
 	}
-	return ev, denied
+}
+
+// outdated says whether the answer has run out already.
+func (d Decision) outdated() bool {
+	return d.Allowed && !d.ValidUntil.IsZero() && !time.Now().Before(d.ValidUntil)
 }
 
 // ask is the authoriser's answer. Whatever goes wrong in it is an error, so that the refusal is recorded.
@@ -200,6 +238,9 @@ func (t *task) ask(ctx context.Context) (d Decision, err error) {
 	if d.Basis != "" && !isOneOf(d.Basis, bases) {
 		err = fmt.Errorf("the authoriser's answer cannot be recorded: its basis is %.40q, known are %s", d.Basis, strings.Join(bases, ", "))
 		d.Basis = "none"
+	}
+	if d.ValidUntil.UTC().Year() > 9999 {
+		d.ValidUntil = time.Time{} // no event can say so, and nobody will be there to see it
 	}
 	return d, err
 }

@@ -29,8 +29,13 @@ type Job struct {
 	Principal *event.Principal
 	// Target is the system and environment that the job acts on, where that is not its own.
 	Target *event.Target
-	// CausedBy names the upstream system, and its event, that triggered the job. It sets Trigger to event.
+	// CausedBy names the upstream system, and its event, that triggered the job: see also Recorder.Upstream. It sets
+	// Trigger to event. An EventRef that is a UUIDv7, as the ids of all events here are, also becomes the submission's
+	// causation_id.
 	CausedBy *event.Upstream
+	// Reverses names the event that this job undoes, such as another's outcome. Its success also records a reversal of that,
+	// with the same flush; of the Correction only what names the event, and the reason, are used.
+	Reverses *Correction
 	// ScheduledFor is the slot that this run is for.
 	ScheduledFor time.Time
 	// Attempt is the ordinal of this run of the job, from 1; 0 means 1.
@@ -66,6 +71,7 @@ func (j Job) own() Job {
 	j.Principal = ownPrincipal(j.Principal)
 	own(&j.Target)
 	own(&j.CausedBy)
+	own(&j.Reverses)
 	j.Labels, j.Derived = maps.Clone(j.Labels), maps.Clone(j.Derived)
 	j.Code.Files = slices.Clone(j.Code.Files)
 	return j
@@ -73,6 +79,16 @@ func (j Job) own() Job {
 
 // An Authorizer says whether a job may run. It must be safe for concurrent use. An error or a panic of its own, and an
 // answer that cannot be recorded, mean that the job does not run; the record says why.
+//
+// It is asked again with every heartbeat, and before an answer runs out: then the context carries the run (FromContext),
+// its user and source address, and nothing else of the context that the job began with. What a running job is told:
+//
+//   - An answer that does not allow it ends its context at once.
+//   - Where there is no answer (an error, a panic, none within Options.Deadline) the job goes on as long as the last answer
+//     was valid, and its heartbeats say that nobody could be asked. An answer without ValidUntil does not run out.
+//   - When ValidUntil passes and nobody has renewed it, its context ends.
+//
+// Each time job_cancel_requested is recorded first, with the reason and the decision.
 type Authorizer interface {
 	Authorize(ctx context.Context, j Job) (Decision, error)
 }
@@ -87,6 +103,9 @@ type Decision struct {
 	Required      []string
 	Granted       []string
 	Reason        string // at most 512 bytes
+	// ValidUntil is when the answer runs out, where it does. The recorder asks again before that: after two thirds of the
+	// time, and then ever sooner.
+	ValidUntil time.Time
 }
 
 // task is a submission's identity and what every event of the job repeats. It is not changed once made.
@@ -115,7 +134,8 @@ type Submitted struct{ t *task }
 // Authorized is a submitted job that may run. The zero value returns ErrInvalid from every method.
 type Authorized struct {
 	t     *task
-	cause event.UUID // the authorization's event
+	cause event.UUID // the authorization's event_id
+	until time.Time  // when the answer runs out; zero where that was not said
 }
 
 // Submit records that a job was asked for: the submission phase.
@@ -176,16 +196,17 @@ func (s Submitted) Authorize(ctx context.Context) (Authorized, error) {
 	if err := alive(ctx, "authorize "+s.t.title()); err != nil {
 		return Authorized{}, err
 	}
-	ev, denied := s.t.authorization(ctx)
+	ev, until, denied := s.t.authorization(ctx)
 	err := s.t.rec.lost("the authorization of "+s.t.title(), 1, s.t.rec.recordJob(nil, ev))
 	if denied != nil || err != nil {
 		return Authorized{}, errors.Join(denied, err)
 	}
-	return Authorized{s.t, ev.EventID}, nil
+	return Authorized{s.t, ev.EventID, until}, nil
 }
 
 // Start records that a run begins: the execution phase. The Run must be ended by Succeed, Fail, Abort or End; what is
-// still open at Close is recorded as aborted, and what a dead process left open as lost.
+// still open at Close is recorded as aborted, and what a dead process left open as lost. An authorization that has run out
+// by now is asked for again.
 func (a Authorized) Start(ctx context.Context) (*Run, error) {
 	if a.t == nil {
 		return nil, fmt.Errorf("start: %w: the Authorized is zero", ErrInvalid)
@@ -193,7 +214,15 @@ func (a Authorized) Start(ctx context.Context) (*Run, error) {
 	if err := alive(ctx, "start "+a.t.title()); err != nil {
 		return nil, err
 	}
+	if !a.until.IsZero() && !time.Now().Before(a.until) {
+		again, err := Submitted{a.t}.Authorize(ctx)
+		if err != nil {
+			return nil, err
+		}
+		a = again
+	}
 	run := a.t.run()
+	run.pulse.until = a.until
 	return run.start(run.startEvent(a.cause))
 }
 
@@ -208,11 +237,12 @@ func (r *Recorder) begin(ctx context.Context, j Job, location string) (*Run, err
 	if err != nil {
 		return nil, err
 	}
-	authorized, denied := t.authorization(ctx)
+	authorized, until, denied := t.authorization(ctx)
 	if denied != nil {
 		return nil, errors.Join(denied, r.lost("the denial of "+t.title(), 2, r.recordJob(nil, t.submitted(), authorized)))
 	}
 	run := t.run()
+	run.pulse.until = until
 	return run.start(t.submitted(), authorized, run.startEvent(authorized.EventID))
 }
 
@@ -220,8 +250,9 @@ func (r *Recorder) begin(ctx context.Context, j Job, location string) (*Run, err
 // fn's own error unchanged. An error that wraps ErrNotRecorded, ErrDenied or ErrInvalid and is not fn's own means that fn
 // did not run.
 //
-// fn's context carries the run, so that jobs recorded under it become its children. An error is recorded as failure, or
-// as aborted where ctx is dead by then. A panic is recorded as failure and raised again; a goroutine that was ended
+// fn's context carries the run, so that jobs recorded under it become its children, and ends as Run.Context says: with the
+// run, where its authorization lapses, and where somebody asks for it to be cancelled. An error is recorded as failure, or
+// as aborted where that context is dead by then. A panic is recorded as failure and raised again; a goroutine that was ended
 // (runtime.Goexit) as aborted. The outcome is recorded even where ctx is dead; where it cannot be, Options.OnLoss is told
 // and fn's result stays what it was.
 func (r *Recorder) Do(ctx context.Context, j Job, fn func(context.Context, *Run) error) error {
@@ -252,17 +283,23 @@ func (r *Run) call(ctx context.Context, fn func(context.Context, *Run) error) (e
 		r.finish(Outcome{Status: event.StatusFailure, Code: "panic", Reason: fmt.Sprint("panic: ", p)})
 		panic(p) // from here, so that the trace still shows where it came from
 	}()
-	err = fn(WithRun(ctx, r), r)
+	ctx = r.Context(ctx)
+	err = fn(ctx, r)
 	returned = true
-	r.finish(outcomeOf(ctx, err))
+	r.finish(r.outcomeOf(ctx, err))
 	return err
 }
 
-// outcomeOf reads a function's result: cancelled work that says so was aborted, not failed.
-func outcomeOf(ctx context.Context, err error) Outcome {
+// outcomeOf reads a function's result: cancelled work that says so was aborted, not failed. Work that was done all the same
+// was done, and that is what must be known.
+func (r *Run) outcomeOf(ctx context.Context, err error) Outcome {
 	switch {
 	case err == nil:
-		return Outcome{Status: event.StatusSuccess}
+		o := Outcome{Status: event.StatusSuccess}
+		if cause := r.stopped(); cause != nil {
+			o.Reason = fmt.Sprintf("it was done although it had been cancelled: %v", cause)
+		}
+		return o
 	case ctx.Err() != nil:
 		return Outcome{Status: event.StatusAborted, Reason: fmt.Sprintf("%v (cancelled: %v)", err, context.Cause(ctx))}
 	default:

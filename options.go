@@ -25,6 +25,9 @@ const (
 	BestEffort
 )
 
+// DefaultHeartbeat is how often an open run reports by itself where Options.Heartbeat is zero.
+const DefaultHeartbeat = 5 * time.Minute
+
 // DefaultDeadline is how long a call waits for its record to become durable where Options.Deadline is zero.
 const DefaultDeadline = 10 * time.Second
 
@@ -52,8 +55,11 @@ type Options struct {
 	// decides about like any other failure. The last tenth of both is kept for outcomes and security events, so that a job
 	// that started can still say how it ended.
 	SpoolBytes, KeepFree int64
-	// Authorizer decides whether a job may run; nil: nobody is asked, and the events say so.
+	// Authorizer decides whether a job may run, and is asked again while it runs; nil: nobody is asked, and the events say so.
 	Authorizer Authorizer
+	// Heartbeat is how often an open run reports that it is still active, and asks the Authorizer again; 0 is
+	// DefaultHeartbeat. Negative: it reports only where the run asks for it, or where the Authorizer's answer runs out.
+	Heartbeat time.Duration
 	// Catalogue adds an organisation's own event types; nil is the built-in one.
 	Catalogue *event.Catalogue
 	// Strict refuses event types that are not in the catalogue.
@@ -105,6 +111,9 @@ func (o Options) check() error {
 func (o Options) own() Options {
 	if o.Deadline == 0 {
 		o.Deadline = DefaultDeadline
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = DefaultHeartbeat
 	}
 	if o.OnLoss == nil {
 		o.OnLoss = func(err error) { fmt.Fprintln(os.Stderr, "stet:", event.Sanitize(say(err))) }

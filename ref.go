@@ -31,6 +31,7 @@ type ref struct {
 	Submission   event.UUID   `json:"e"` // event_id of job_submitted
 	At           time.Time    `json:"t"`
 	ScheduledFor *time.Time   `json:"d,omitempty"`
+	Attempt      int64        `json:"k,omitempty"` // where it is not the first
 	Trigger      string       `json:"w"`
 	Reason       refText      `json:"x,omitempty"`
 	Reference    refText      `json:"y,omitempty"`
@@ -106,6 +107,9 @@ func (t *task) ref() ref {
 	if j.Trace.valid() {
 		f.Trace = refText(j.Trace.parent())
 	}
+	if j.Attempt > 1 && j.Attempt <= event.MaxInt {
+		f.Attempt = j.Attempt
+	}
 	p := t.principal()
 	f.As = &refWho{clean(p.Type, 64), who(p.ID)}
 	if p.OnBehalfOf != nil {
@@ -164,6 +168,8 @@ func (r ref) check() error {
 		return fmt.Errorf("its principal is of type %.40q", string(r.As.Type))
 	case r.OnBehalf != nil && r.OnBehalf.ID == "":
 		return errors.New("it is on behalf of nobody")
+	case r.Attempt < 0 || r.Attempt > event.MaxInt:
+		return fmt.Errorf("its attempt is %d", r.Attempt)
 	case year(r.At) || r.ScheduledFor != nil && year(*r.ScheduledFor):
 		return errors.New("a time in it is out of bounds")
 	}
@@ -178,6 +184,7 @@ func (r *Recorder) resumed(f ref, location string) *task {
 	t := &task{rec: r, id: f.Job, root: f.Job, interaction: string(f.Interaction), submission: f.Submission, submittedAt: f.At,
 		location: location, user: string(f.User), derived: map[string]string{"principal": "reference", "why": "reference"},
 		job: Job{Name: string(f.Name), Trigger: f.Trigger, Reason: string(f.Reason), Reference: string(f.Reference)}}
+	t.job.Attempt = f.Attempt
 	if f.User != "" {
 		t.derived["user_id"] = "reference"
 	}

@@ -20,13 +20,20 @@ type Run struct {
 	startID event.UUID       // event_id of job_started
 	started time.Time        // with its monotonic reading
 	em      *emitter.Emitter // the stream that it was started in, guarded by Recorder.mu; nil where in none
+	pulse   pulse            // guarded by Recorder.mu, from the start on
 
-	mu      sync.Mutex // guards what follows
-	ended   bool
-	unrun   string // why it did not run though its start may be durable; "" where it runs
-	beats   uint64
-	outcome Outcome // what was said before the end: impact, snapshots, references
-	more    int     // references beyond what the outcome can hold
+	saying sync.RWMutex // held for reading while a word about the open run is recorded, so that none comes after its outcome
+
+	mu       sync.Mutex // guards what follows
+	ended    bool
+	unrun    string // why it did not run though its start may be durable; "" where it runs
+	beats    uint64
+	progress string // what the next automatic heartbeat says
+	paused   bool
+	cause    error                     // why it was cancelled; nil: it was not
+	cancels  []context.CancelCauseFunc // of the contexts that it handed out
+	outcome  Outcome                   // what was said before the end: impact, snapshots, references
+	more     int                       // references beyond what the outcome can hold
 }
 
 // Outcome is how a run ended. Status is required; what else is empty is left out, or taken from what the run was told
@@ -139,6 +146,7 @@ func (r *Run) start(events ...*event.Event) (*Run, error) {
 	what := "the start of " + r.t.title()
 	err := rec.recordJob(r, events...)
 	if err == nil {
+		rec.watch(r)
 		return r, nil
 	}
 	doubt := inDoubt(err)
@@ -154,26 +162,8 @@ func (r *Run) start(events ...*event.Event) (*Run, error) {
 		}
 		return nil, err
 	}
+	rec.watch(r)
 	return r, nil
-}
-
-// Heartbeat records that the run is still active, with its progress in words (at most 256 bytes) and, where next is not
-// zero, until when the next heartbeat is due.
-func (r *Run) Heartbeat(_ context.Context, progress string, next time.Time) error {
-	if r.zero() {
-		return fmt.Errorf("heartbeat: %w: the Run is zero", ErrInvalid)
-	}
-	r.mu.Lock()
-	if r.ended {
-		r.mu.Unlock()
-		return fmt.Errorf("heartbeat: %w", ErrEnded)
-	}
-	r.beats++
-	n := r.beats
-	r.mu.Unlock()
-	ev := r.event(typeHeartbeat, phaseExecution)
-	ev.Heartbeat = &event.Heartbeat{N: n, Progress: progress, NextDue: next}
-	return r.t.rec.lost("a heartbeat of "+r.t.title(), 1, r.t.rec.recordJob(nil, ev))
 }
 
 // Succeed records success.
@@ -181,10 +171,13 @@ func (r *Run) Succeed(ctx context.Context) error {
 	return r.End(ctx, Outcome{Status: event.StatusSuccess})
 }
 
-// Fail records failure with its cause.
+// Fail records failure with its cause, or that the run was aborted where the cause is that it was cancelled.
 func (r *Run) Fail(ctx context.Context, cause error) error {
 	if cause == nil {
 		return fmt.Errorf("fail: %w: the cause is nil", ErrInvalid)
+	}
+	if stopped := r.stopped(); stopped != nil && (errors.Is(cause, context.Canceled) || errors.Is(cause, ErrLapsed) || errors.Is(cause, ErrCancelled)) {
+		return r.End(ctx, Outcome{Status: event.StatusAborted, Reason: fmt.Sprintf("%s (cancelled: %v)", say(cause), stopped)})
 	}
 	return r.End(ctx, Outcome{Status: event.StatusFailure, Reason: say(cause)})
 }
@@ -202,6 +195,11 @@ func (r *Run) End(_ context.Context, o Outcome) error {
 	if r.zero() {
 		return fmt.Errorf("end: %w: the Run is zero", ErrInvalid)
 	}
+	return r.end(o)
+}
+
+// end records the outcome, and with the same flush what follows from it.
+func (r *Run) end(o Outcome, more ...*event.Event) error {
 	ended := time.Now()
 	typ, ok := outcomeType(o.Status)
 	if !ok {
@@ -210,26 +208,34 @@ func (r *Run) End(_ context.Context, o Outcome) error {
 	rec := r.t.rec
 	rec.ending.RLock()
 	defer rec.ending.RUnlock()
+	r.saying.Lock() // waits for a heartbeat that is being recorded
 	r.mu.Lock()
-	if r.ended {
-		r.mu.Unlock()
-		return fmt.Errorf("end of %s: %w", r.t.title(), ErrEnded)
-	}
+	was := r.ended
 	r.ended = true
 	o = o.over(r.outcome, r.more)
 	r.mu.Unlock()
+	r.saying.Unlock()
+	if was {
+		return fmt.Errorf("end of %s: %w", r.t.title(), ErrEnded)
+	}
 
 	ev := r.event(typ, phaseOutcome)
 	o.into(ev)
 	ev.Timing = r.timing(ended)
+	ev.EventID = rec.newID()
+	events := append([]*event.Event{ev}, more...)
+	if c := r.t.job.Reverses; c != nil && o.Status == event.StatusSuccess {
+		events = append(events, r.reversal(*c, ev))
+	}
 	ctx, cancel := rec.deadline(context.Background())
 	defer cancel()
-	err := rec.emitJob(ctx, nil, ev)
+	err := rec.emitJob(ctx, nil, events...)
 	if errors.Is(err, emitter.ErrFailed) {
-		err = rec.emitJob(ctx, nil, ev) // under the same event_id, in case that both are durable
+		err = rec.emitJob(ctx, nil, events...) // under the same event_ids, in case that both are durable
 	}
 	rec.forget(ctx, r)
-	return rec.lost("the outcome of "+r.t.title(), 1, err)
+	r.stop(ErrEnded)
+	return rec.lost("the outcome of "+r.t.title(), len(events), err)
 }
 
 // timing is what this process knows of when the run began and ended.

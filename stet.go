@@ -63,8 +63,13 @@ var (
 	ErrSpoolFull = spool.ErrFull
 	// ErrDenied says that the authoriser refused the job. The refusal is recorded.
 	ErrDenied = errors.New("denied")
-	// ErrEnded says that the run has its outcome already; the second one was not recorded.
+	// ErrEnded says that the run has its outcome already; the second one was not recorded. It is also the cause with which
+	// the run's own context ends then.
 	ErrEnded = errors.New("the run has ended already")
+	// ErrLapsed is why the context of a run ended whose authorization was withdrawn or has run out.
+	ErrLapsed = errors.New("the job's permission to run has lapsed")
+	// ErrCancelled is why the context of a run ended that somebody asked to stop: Run.RequestCancel.
+	ErrCancelled = errors.New("the job was asked to stop")
 	// ErrInvalid says that a zero Submitted, Authorized or Run was used, a Job without a name, or Options that no event
 	// could be made with.
 	ErrInvalid = errors.New("invalid use")
@@ -98,6 +103,7 @@ type Recorder struct {
 	streams streams
 	runs    map[*Run]struct{}
 	loss    loss
+	heart   heart
 }
 
 // Open makes a Recorder that spools into a store, a directory, which it creates (mode 0700) where it is missing. An

@@ -241,6 +241,10 @@ func (r *Recorder) forget(ctx context.Context, run *Run) {
 	r.mu.Lock()
 	_, open := r.runs[run]
 	delete(r.runs, run)
+	run.pulse = pulse{}
+	if len(r.runs) == 0 {
+		r.heart.nudge()
+	}
 	em := run.em
 	if n := r.streams.held[em]; !open || n != 1 {
 		if open && n > 1 {

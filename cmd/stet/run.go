@@ -159,6 +159,9 @@ func (c *runCmd) options(e *env, w *wrapped) stet.Options {
 	if c.RequireRecord {
 		o.Policy = stet.RequireRecord
 	}
+	if o.Heartbeat = c.Heartbeat; o.Heartbeat <= 0 {
+		o.Heartbeat = -1
+	}
 	if o.App == "" {
 		o.App = w.app
 		o.Derived["app_id"] = "command"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
@@ -16,7 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/event"
@@ -142,7 +142,8 @@ func (w *wrapped) run(e *env, c *runCmd, run *stet.Run, signals <-chan os.Signal
 		impact = filepath.Join(dir, "impact.json")
 		defer func() { _ = os.RemoveAll(dir) }() // a temporary directory left behind harms nobody
 	}
-	p, err := child.Start(e.ctx, child.Options{
+	ctx := run.Context(e.ctx) // which ends where the run is cancelled
+	p, err := child.Start(ctx, child.Options{
 		Argv: w.argv, Env: w.environ(run, impact), Stdin: e.stdin, Stdout: e.stdout, Stderr: e.stderr,
 		Capture: c.Capture, Grace: c.Grace, Timeout: c.Timeout, Signals: signals,
 	})
@@ -155,10 +156,13 @@ func (w *wrapped) run(e *env, c *runCmd, run *stet.Run, signals <-chan os.Signal
 		w.end(e, run, stet.Outcome{Status: event.StatusFailure, Code: strconv.Itoa(code), Reason: err.Error()})
 		return code, err
 	}
-	w.beat(e, c.Heartbeat, run, p)
+	run.Progress("process " + strconv.Itoa(p.Pid()) + " is running")
 	res := p.Wait()
 	w.signal = res.Signal
 	o := outcome(res)
+	if res.Cause == child.CauseCancelled {
+		o.Reason = fmt.Sprintf("cancelled: %v; %s", context.Cause(ctx), o.Reason)
+	}
 	if impact != "" {
 		o.Impact = handedBack(impact)
 	}
@@ -204,24 +208,6 @@ func (w *wrapped) environ(run *stet.Run, impact string) []string {
 		set["SHELL"] = w.shell
 	}
 	return child.Environ(os.Environ(), set, tokenVar)
-}
-
-// beat records heartbeats until the command has ended.
-func (w *wrapped) beat(e *env, every time.Duration, run *stet.Run, p *child.Process) {
-	if every <= 0 || run == nil {
-		<-p.Done()
-		return
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-p.Done():
-			return
-		case now := <-tick.C:
-			w.lost(e, run.Heartbeat(e.ctx, "process "+strconv.Itoa(p.Pid())+" is running", now.Add(every)))
-		}
-	}
 }
 
 // handedBack reads what the command says it changed: {"summary": "…", "counts": {"rows": 3}}, or plain text. It is nil
