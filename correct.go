@@ -76,7 +76,7 @@ func (r *Recorder) Correct(ctx context.Context, c Correction) error {
 	if run, ok := FromContext(ctx); ok && !run.zero() {
 		run.corrects(&e)
 	}
-	ev, err := r.fill(ctx, e, r.caller(1))
+	ev, _, err := r.fill(ctx, e, r.caller(1))
 	if err != nil {
 		return err
 	}
