@@ -176,7 +176,7 @@ func checkTlogProofs(ctx context.Context, d tlogDir) error {
 		if err != nil {
 			return err
 		}
-		text := stet.AppendTlogProof(nil, stet.TlogProof{Index: uint64(i), Path: path, Checkpoint: checkpoint})
+		text := stet.AppendTlogProof(nil, stet.TlogProof{Extra: fmt.Appendf(nil, "entry %d", i), Index: uint64(i), Path: path, Checkpoint: checkpoint})
 		var p tlogproof.TLogProof
 		if err := p.Unmarshal(text); err != nil {
 			return err

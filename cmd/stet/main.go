@@ -40,7 +40,7 @@ type cli struct {
 	Emit    emitCmd    `cmd:"" group:"Record" help:"Record one event: stet emit sensitive_read --user alice --object file:/srv/payroll.csv"`
 	Story   storyCmd   `cmd:"" group:"Read" help:"One job, from request to outcome."`
 	Show    showCmd    `cmd:"" group:"Read" help:"One entry of the log."`
-	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store or an exported log."`
+	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store, an exported log or a proof."`
 	Export  exportCmd  `cmd:"" group:"Prove" help:"Write the log in other tools' formats."`
 	Demo    demoCmd    `cmd:"" group:"Operate" help:"See a tamper caught."`
 	Version versionCmd `cmd:"" group:"Operate" help:"Print the version."`

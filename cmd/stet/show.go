@@ -4,15 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/stetlog/stet/internal/logread"
-	"github.com/stetlog/stet/proof"
 )
 
 type showCmd struct {
 	storeFlag
-	Seq  uint64 `arg:"" help:"The entry's number in the log, from 0."`
-	JSON bool   `help:"Print the entry's exact bytes."`
+	Which string `arg:"" name:"entry" help:"The entry's number in the log, from 0, or the id of its event."`
+	Proof bool   `help:"Print the proof that the entry is in the log: C2SP tlog-proof@v1 on standard output, each step of it on standard error."`
+	JSON  bool   `help:"Print the entry's exact bytes; with --proof the proof and its steps as JSON."`
 }
 
 func (c *showCmd) Run(e *env) (err error) {
@@ -21,38 +19,25 @@ func (c *showCmd) Run(e *env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	cp, _, err := s.Checkpoint()
+	f, err := find(e, s, c.Which)
 	if err != nil {
 		return err
 	}
-	if c.Seq >= cp.Size {
-		return fmt.Errorf("there is no entry %d: the log has %d, from 0", c.Seq, cp.Size)
-	}
-	raw, err := logread.Entry(e.ctx, s.Source(), c.Seq)
-	if err != nil {
-		return err
-	}
-	leaf := proof.LeafHash(raw)
-	if err := included(e, s.Source(), c.Seq, leaf, cp); err != nil {
-		return exit{exitIntegrity, fmt.Errorf("entry %d is not what the checkpoint says: %w", c.Seq, err)}
+	if c.Proof {
+		m, err := s.Marker()
+		if err != nil {
+			return err
+		}
+		return c.proof(e, f, m.LogKey)
 	}
 	if c.JSON {
-		_, err = fmt.Fprintf(e.stdout, "%s\n", raw)
+		_, err = fmt.Fprintf(e.stdout, "%s\n", f.raw)
 		return err
 	}
-	var entry json.RawMessage = raw
-	pretty, err := json.MarshalIndent(entry, "", "  ")
+	pretty, err := json.MarshalIndent(json.RawMessage(f.raw), "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "%s\n\nentry hash %s (RFC 6962 leaf)\nincluded in %s at size %d; local only, unless a checkpoint of it is known elsewhere\n", pretty, leaf.Hex(), cp.Origin, cp.Size)
+	_, err = fmt.Fprintf(e.stdout, "%s\n\nentry hash %s (RFC 6962 leaf)\nincluded in %s at size %d; local only, unless a checkpoint of it is known elsewhere\n", pretty, f.leaf.Hex(), f.cp.Origin, f.cp.Size)
 	return err
-}
-
-func included(e *env, src logread.Source, seq uint64, leaf proof.Hash, cp proof.Checkpoint) error {
-	p, err := proof.ProveInclusion(seq, cp.Size, logread.Hashes(e.ctx, src, cp.Size))
-	if err != nil {
-		return err
-	}
-	return proof.VerifyInclusion(seq, cp.Size, leaf, cp.Root, p)
 }

@@ -20,7 +20,7 @@ import (
 
 type verifyCmd struct {
 	storeFlag
-	What string `arg:"" optional:"" help:"A store or an exported log; otherwise the store." placeholder:"DIR"`
+	What string `arg:"" optional:"" help:"A store, an exported log, or a proof that stet show --proof wrote; otherwise the store." placeholder:"PATH"`
 	Key  string `help:"The log's verifier key, known to you from elsewhere." placeholder:"VKEY"`
 	JSON bool   `help:"Print JSON."`
 }
@@ -31,6 +31,9 @@ func (c *verifyCmd) Run(e *env) (err error) {
 		if path, err = stet.StorePath(c.Store); err != nil {
 			return err
 		}
+	}
+	if text, err := tlogProofFile(path); err == nil && text != nil {
+		return c.verifyProof(e, path, text)
 	}
 	dir, err := fsx.OpenDir(path)
 	if err != nil {
