@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -31,6 +32,7 @@ const (
 	exitUsage      = 2
 	exitIntegrity  = 3
 	exitNotChecked = 4
+	exitFindings   = 5
 	exitNotAllowed = 12
 )
 
@@ -44,10 +46,31 @@ type cli struct {
 	Export  exportCmd  `cmd:"" group:"Prove" help:"Write the log in other tools' formats."`
 	Demo    demoCmd    `cmd:"" group:"Operate" help:"See a tamper caught."`
 	Version versionCmd `cmd:"" group:"Operate" help:"Print the version."`
+
+	Completion completionCmd `cmd:"" group:"Operate" help:"Write a script that completes command lines."`
+	Man        manCmd        `cmd:"" group:"Operate" help:"Write the manual page."`
+}
+
+// exitCodes are told in help and manual.
+var exitCodes = []struct {
+	code  int
+	means string
+}{
+	{exitOK, "ok"}, {exitError, "error"}, {exitUsage, "usage"}, {exitIntegrity, "integrity failure"}, {exitNotChecked, "could not check"},
+	{exitFindings, "findings"}, {exitNotAllowed, "not allowed"},
+}
+
+func codesText() string {
+	var all []string
+	for _, x := range exitCodes {
+		all = append(all, fmt.Sprintf("%d %s", x.code, x.means))
+	}
+	return strings.Join(all, ", ")
 }
 
 // env is what a command gets beside its own flags.
 type env struct {
+	model  *kong.Application
 	args   []string        // as they were given, before the parser touched them
 	ctx    context.Context // ends with SIGINT and SIGTERM; run has its own way with signals
 	stdin  *os.File
@@ -70,7 +93,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 		kong.Name("stet"),
 		kong.Description("An audit log for background jobs: who ran what, when, where and why, and how it ended.\n\n"+
 			"The store is --store or STET_STORE, a directory; without either /var/lib/stet/store for root, and store in the state directory of other users.\n\n"+
-			"Exit codes: 0 ok, 1 error, 2 usage, 3 integrity failure, 4 could not check, 12 not allowed; run passes the command's own through."),
+			"Exit codes: "+codesText()+"; run passes the command's own through."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ExplicitGroups([]kong.Group{{Key: "Record", Title: "Record"}, {Key: "Read", Title: "Read"}, {Key: "Prove", Title: "Prove"}, {Key: "Operate", Title: "Operate"}}),
@@ -81,6 +104,12 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
+	}
+	if args[0] == completeCommand {
+		if err := complete(&env{model: parser.Model, stdout: stdout}, args[1:]); err != nil {
+			return fail(stderr, err)
+		}
+		return exitOK
 	}
 	k, err := parser.Parse(args)
 	if exited >= 0 {
@@ -95,7 +124,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	}
 	defer stop()
-	if err := k.Run(&env{args: args, ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}); err != nil {
+	if err := k.Run(&env{model: parser.Model, args: args, ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}); err != nil {
 		return fail(stderr, err)
 	}
 	return exitOK
