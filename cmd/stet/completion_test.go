@@ -101,13 +101,13 @@ func TestManual(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), mandoc, "-Tascii", "-Owidth=10000", file).Output()
+	out, err := exec.CommandContext(t.Context(), mandoc, "-Tascii", "-Owidth=400", file).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := plainText(string(out))
 	help := string(x.must(t, exitOK, "--help"))
-	for _, command := range []string{"run", "import", "story", "show", "verify", "export", "demo", "version", "completion", "man"} {
+	for _, command := range []string{"run", "emit", "import", "story", "show", "verify", "export", "demo", "version", "completion", "man"} {
 		if !strings.Contains(text, "stet "+command) || !strings.Contains(help, "  "+command+" ") {
 			t.Errorf("the manual or the help says nothing of stet %s", command)
 		}
