@@ -116,19 +116,19 @@ func foreign(e *event.Event, location string, sum [32]byte) {
 	if ref := (event.Reference{Kind: importedKind, Value: strings.Join(original, " ")}); len(e.References) < maxReferences {
 		e.References = append(e.References, ref)
 	} else {
-		e.Labels = put(e.Labels, ref.Kind, ref.Value)
+		e.Labels = addTo(e.Labels, ref.Kind, ref.Value)
 	}
 	e.StreamID, e.StreamSeq, e.Timestamp, e.Clock = event.UUID{}, 0, time.Time{}, nil
 	if e.CodeLocation == "" && e.Absent["code_location"] == "" {
 		e.CodeLocation = location
-		e.Derived = put(e.Derived, "code_location", "the line that was imported")
+		e.Derived = addTo(e.Derived, "code_location", "the line that was imported")
 	}
 	for path, given := range map[string]bool{
 		"user_id": e.UserID != "", "source_ip": e.SourceIP != "", "host": e.Host != nil, "principal": e.Principal != nil,
 		"entry_point": e.EntryPoint != nil, "app_version": e.AppVersion != "",
 	} {
 		if !given && e.Absent[path] == "" {
-			e.Absent = put(e.Absent, path, event.AbsentNotProvided)
+			e.Absent = addTo(e.Absent, path, event.AbsentNotProvided)
 		}
 	}
 	if e.Derived == nil {
@@ -138,14 +138,6 @@ func foreign(e *event.Event, location string, sum [32]byte) {
 
 // maxReferences is SCHEMA's limit.
 const maxReferences = 16
-
-func put(m map[string]string, k, v string) map[string]string {
-	if m == nil {
-		m = map[string]string{}
-	}
-	m[k] = v
-	return m
-}
 
 // key is the stream that an event belongs to. What is no name of one goes to the default one, which refuses it in the
 // words of Record.
