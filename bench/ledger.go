@@ -25,7 +25,7 @@ func ledgers(ctx context.Context, c config, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.printf("  %-28s %10s %9s   %10s %9s   %10s %10s\n", "", "limit", "p50", "durable", "p50", "published", "of limit")
+	t.printf("  %-28s %10s %9s %9s   %10s %9s %10s %9s   %8s %9s\n", "", "limit", "p50", "CPU", "durable", "p50", "published", "CPU", "of limit", "by CPU")
 	for _, s := range shapes() {
 		most := 40_000 // batches a second: what two processors can verify
 		if s.batch > 1 {
@@ -43,8 +43,8 @@ func ledgers(ctx context.Context, c config, t *table) error {
 		if err != nil {
 			return err
 		}
-		t.printf("  %-28s %10s %9s   %10s %9s   %10s %10s\n", s, rate(lim.durable), micros(lim.wait), rate(got.durable), micros(got.wait),
-			rate(got.published), percent(got.published/lim.durable))
+		t.printf("  %-28s %10s %9s %9s   %10s %9s %10s %9s   %8s %9s\n", s, rate(lim.durable), micros(lim.wait), micros(lim.cpu), rate(got.durable), micros(got.wait),
+			rate(got.published), micros(got.cpu), percent(got.published/lim.durable), percent(lim.cpu.Seconds()/got.cpu.Seconds()))
 	}
 	return nil
 }
@@ -54,6 +54,7 @@ type speed struct {
 	durable   float64       // acknowledged
 	published float64       // with all tiles, bundles and the checkpoint written, the last publish included
 	wait      time.Duration // median, of one call
+	cpu       time.Duration // processor time, an event
 }
 
 func inDir(c config, name string, fn func(fsys fsx.FS) error) (err error) {
@@ -76,9 +77,11 @@ func runLimit(c config, l load) (s speed, err error) {
 		if err != nil {
 			return err
 		}
+		before := used()
 		events, took, wait, err := l.drive(c.duration, lim.append)
-		s = speed{durable: perSecond(events, took), wait: wait}
-		return errors.Join(err, lim.close())
+		err = errors.Join(err, lim.close())
+		s = speed{durable: perSecond(events, took), wait: wait, cpu: (used() - before) / time.Duration(max(events, 1))}
+		return err
 	})
 	return s, err
 }
@@ -89,7 +92,7 @@ func runLedger(ctx context.Context, c config, l load) (s speed, err error) {
 		if err != nil {
 			return err
 		}
-		start := time.Now()
+		start, before := time.Now(), used()
 		events, took, wait, err := l.drive(c.duration, func(b ledger.Batch) error {
 			_, err := led.Append(ctx, b)
 			return err
@@ -97,7 +100,7 @@ func runLedger(ctx context.Context, c config, l load) (s speed, err error) {
 		if err == nil {
 			_, err = led.Publish(ctx)
 		}
-		s = speed{durable: perSecond(events, took), published: perSecond(events, time.Since(start)), wait: wait}
+		s = speed{durable: perSecond(events, took), published: perSecond(events, time.Since(start)), wait: wait, cpu: (used() - before) / time.Duration(max(events, 1))}
 		return errors.Join(err, led.Close())
 	})
 	return s, err

@@ -60,7 +60,7 @@ func inMemory(ctx context.Context, c config, t *table) (err error) {
 	if err != nil {
 		return err
 	}
-	show("in memory, Record, 256 goroutines", many)
+	show("in memory, Record, 256 goroutines, CPU", many)
 	job := stet.Job{Name: "purge", Reason: "nightly", Params: map[string]any{"days": 30}}
 	do := func(int) error { return rec.Do(ctx, job, func(context.Context, *stet.Run) error { return nil }) }
 	one, err := each(c.duration, func() error { return do(0) })
@@ -72,16 +72,15 @@ func inMemory(ctx context.Context, c config, t *table) (err error) {
 	if err != nil {
 		return err
 	}
-	show("in memory, Do, 256 goroutines, an event", all/4)
+	show("in memory, Do, 256 goroutines, CPU an event", all/4)
 	return nil
 }
 
-// crowd is the time per call of fn when n goroutines call it: on a machine that does nothing else, processor time divided
-// by processors.
+// crowd is the processor time that a call of fn takes when n goroutines call it.
 func crowd(n int, total time.Duration, fn func(int) error) (time.Duration, error) {
 	var calls atomic.Int64
 	errs := make([]error, n)
-	start := time.Now()
+	start, before := time.Now(), used()
 	var wg sync.WaitGroup
 	for g := range n {
 		wg.Go(func() {
@@ -92,7 +91,7 @@ func crowd(n int, total time.Duration, fn func(int) error) (time.Duration, error
 		})
 	}
 	wg.Wait()
-	return time.Since(start) / time.Duration(max(calls.Load(), 1)), errors.Join(errs...)
+	return (used() - before) / time.Duration(max(calls.Load(), 1)), errors.Join(errs...)
 }
 
 // onDisk takes turns with the bare flush, so that both meet the same disk.

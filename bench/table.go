@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -81,3 +82,13 @@ func each(total time.Duration, fn func() error) (time.Duration, error) {
 func factor(f float64) string { return fmt.Sprintf("%.2f ×", f) }
 
 func percent(f float64) string { return fmt.Sprintf("%.0f %%", 100*f) }
+
+// used is the processor time of this process so far, in user and system mode. Unlike time on the wall it does not depend
+// on what else the machine does, or hardly.
+func used() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

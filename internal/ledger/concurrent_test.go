@@ -166,6 +166,84 @@ func TestGroupCommit(t *testing.T) {
 	})
 }
 
+// TestEnqueue: getting in line waits for nobody, batches of one stream are placed in the order of the line, and none is
+// acknowledged before its flush is over.
+func TestEnqueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		flushed := false
+		l := open(t, options(gate{fsxtest.New(), func(name string) {
+			if name == "journal/000001.j" {
+				time.Sleep(10 * time.Millisecond) // of the test's bubble
+				flushed = true
+			}
+		}}))
+		s := newStream("a", 1)
+		start := time.Now()
+		var line []*ledger.Waiting
+		for range 20 {
+			c, err := l.Check(s.next(2, 50))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := l.Enqueue(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			line = append(line, w)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("getting in line took %v: it waited for the disk", took)
+		}
+		if flushed {
+			t.Fatal("the test's disk was too fast to show anything")
+		}
+		for i, w := range line {
+			p, err := w.Wait(t.Context())
+			if err != nil || p.First != uint64(3*i) || p.Count != 3 || p.Again {
+				t.Errorf("batch %d: %+v, %v", i, p, err)
+			}
+			if i == 0 && !flushed {
+				t.Error("acknowledged before the flush")
+			}
+		}
+		mustClose(t, l)
+	})
+}
+
+// TestEnqueueGivesUp: whoever stops waiting is told that the outcome is not known, and its place goes to others; a batch
+// that is not sound never gets in line.
+func TestEnqueueGivesUp(t *testing.T) {
+	l := open(t, options(fsxtest.New()))
+	bad := newStream("a", 1).next(1, 50)
+	bad.Items[0].Event = []byte(`{}`)
+	if _, err := l.Check(bad); !errors.Is(err, ledger.ErrInvalid) {
+		t.Errorf("a batch that was altered: %v", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range ledger.MaxWaiting + 1 { // with a place lost each time, the last would wait for ever
+		c, err := l.Check(newStream("a", 2+i).next(1, 50))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := l.Enqueue(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Wait(gone); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	mustClose(t, l)
+	c, err := l.Check(newStream("a", 1).next(1, 50))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Enqueue(t.Context(), c); !errors.Is(err, ledger.ErrClosed) {
+		t.Errorf("behind Close: %v", err)
+	}
+}
+
 // TestPublishTiming: a publish begins at once when somebody waits for it and nothing was published lately; two begin at
 // least the busy interval apart; and without anybody waiting an append is published after the idle interval.
 func TestPublishTiming(t *testing.T) {

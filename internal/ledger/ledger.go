@@ -43,7 +43,8 @@ type Options struct {
 // The limits of one group, and of what may wait to get into one.
 const (
 	maxGroupBytes = 8 << 20
-	maxQueued     = 4096 // calls of Append; the next ones wait for a slot
+	// MaxWaiting is how many batches may be between queue and answer; the next ones wait for a place.
+	MaxWaiting = 4096
 )
 
 // Ledger is an open ledger. All its methods are safe for concurrent use.
@@ -65,7 +66,7 @@ type Ledger struct {
 	streams *table
 	bundles bundleCache
 
-	slots     chan struct{} // one for each Append between queue and answer
+	slots     chan struct{} // one for each batch between queue and answer
 	work      chan struct{} // one waiting token: something is queued, or closing
 	flush     chan *group   // sequencer to flusher; closed when the sequencer is done
 	dirty     chan struct{} // one waiting token: something is pending
@@ -84,6 +85,7 @@ type Ledger struct {
 	durable   uint64        // entries in the journal, flushed
 	pending   []*group      // durable, not yet published, oldest first
 	free      []*group      // buffers to use again
+	freeBytes int           // capacity of these
 	backlog   int64         // bytes of entries from queue to publish
 	segments  []segmentRef  // of this run, not yet removed
 	lastMade  uint64        // highest number of a journal segment ever made
@@ -133,7 +135,7 @@ func prepare(o Options) (*Ledger, error) {
 		idle:           orDefault(o.PublishIdle, time.Second),
 		workers:        orDefault(o.Workers, 8*runtime.GOMAXPROCS(0)),
 		streams:        newTable(o.FS, headStreams),
-		slots:          make(chan struct{}, maxQueued),
+		slots:          make(chan struct{}, MaxWaiting),
 		work:           make(chan struct{}, 1),
 		flush:          make(chan *group),
 		dirty:          make(chan struct{}, 1),
@@ -156,18 +158,50 @@ func orDefault[T int | int64 | time.Duration](v, def T) T {
 }
 
 // Append places a sealed batch and returns when it is durable in the journal (L1). The same batch again (stream, first
-// number, seal) is placed once, and answered with Again.
+// number, seal) is placed once, and answered with Again. It is Check, Enqueue and Wait in one.
 //
 // Errors: ErrInvalid, ErrNotOwner, ErrConflict, ErrFinal, *HoleError say that the batch was refused, ErrClosed and an error
 // of ctx before it was taken that it was not stored; ErrFailed, and an error of ctx after that, that the outcome is not
 // known. Append the same batch again to find out.
 func (l *Ledger) Append(ctx context.Context, b Batch) (Placed, error) {
+	c, err := l.Check(b)
+	if err != nil {
+		return Placed{}, err
+	}
+	return l.submit(ctx, c.r)
+}
+
+// Checked is a batch whose seal, root and entries are sound. It is enqueued at most once.
+type Checked struct{ r *request }
+
+// Check does the part of Append that costs the processor, and nothing else: it opens the batch's seal and recomputes its
+// root. Many batches can be checked at once, also those of one stream. Its error is ErrInvalid.
+func (l *Ledger) Check(b Batch) (*Checked, error) {
 	r, err := l.check(b)
 	if err != nil {
-		return Placed{}, fmt.Errorf("append: %w", err)
+		return nil, fmt.Errorf("append: %w", err)
 	}
-	return l.submit(ctx, r)
+	return &Checked{r}, nil
 }
+
+// Waiting is a batch in line. Wait must be called once for each: until then it takes one of MaxWaiting places.
+type Waiting struct {
+	l *Ledger
+	r *request
+}
+
+// Enqueue gets a checked batch in line and returns: it waits for a place, not for the disk. Nothing is durable, and
+// nothing acknowledged, before Wait says so. Batches are placed in the order of the calls, so that whoever has many of one
+// stream can have them flushed together. Its errors are those of Append for a batch that was not stored.
+func (l *Ledger) Enqueue(ctx context.Context, c *Checked) (*Waiting, error) {
+	if err := l.enqueue(ctx, c.r); err != nil {
+		return nil, err
+	}
+	return &Waiting{l, c.r}, nil
+}
+
+// Wait returns when the batch is durable in the journal (L1), or with one of Append's errors.
+func (w *Waiting) Wait(ctx context.Context) (Placed, error) { return w.l.await(ctx, w.r) }
 
 // AppendLoss declares that numbers of a stream will never come, so that the stream can go on behind them. Durability and
 // errors are Append's; a loss that was declared before, with the same numbers, is answered with Again.
@@ -180,23 +214,35 @@ func (l *Ledger) AppendLoss(ctx context.Context, via []byte, loss Loss) (Placed,
 }
 
 func (l *Ledger) submit(ctx context.Context, r *request) (Placed, error) {
+	if err := l.enqueue(ctx, r); err != nil {
+		return Placed{}, err
+	}
+	return l.await(ctx, r)
+}
+
+// enqueue takes one of the places, which await gives back.
+func (l *Ledger) enqueue(ctx context.Context, r *request) error {
 	select {
 	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
 	case <-ctx.Done():
-		return Placed{}, fmt.Errorf("append: not stored: %w", ctx.Err())
+		return fmt.Errorf("append: not stored: %w", ctx.Err())
 	case <-l.dead:
-		return Placed{}, l.failed()
+		return l.failed()
 	}
 	l.mu.Lock()
 	if l.closed || l.failure != nil {
 		l.mu.Unlock()
-		return Placed{}, l.failed()
+		<-l.slots
+		return l.failed()
 	}
 	l.queue = append(l.queue, r)
 	l.mu.Unlock()
 	wake(l.work)
+	return nil
+}
 
+func (l *Ledger) await(ctx context.Context, r *request) (Placed, error) {
+	defer func() { <-l.slots }()
 	var res result
 	select {
 	case res = <-r.result:

@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stetlog/stet/proof"
@@ -170,6 +171,7 @@ func (s *sequencer) fill(g *group) (_ *group, more bool) {
 			g.reset(s.next)
 			g.at, g.received = s.clock()
 		}
+		g.buf = slices.Grow(g.buf, max(bytes-len(g.buf), 0))
 		for _, r := range taken {
 			s.take(g, r)
 		}
@@ -306,6 +308,7 @@ func (l *Ledger) newGroup() *group {
 	if n := len(l.free); n > 0 {
 		g := l.free[n-1]
 		l.free = l.free[:n-1]
+		l.freeBytes -= cap(g.buf)
 		g.reset(0)
 		return g
 	}
@@ -314,10 +317,14 @@ func (l *Ledger) newGroup() *group {
 	return g
 }
 
-// recycle keeps a group's buffers for later, as long as there are few. l.mu is held.
+// maxFreeBytes bounds the buffers that are kept for later, in bytes of entries.
+const maxFreeBytes = 8 * maxGroupBytes
+
+// recycle keeps a group's buffers for later, as long as they are not too much. l.mu is held.
 func (l *Ledger) recycle(g *group) {
-	if len(l.free) < 8 {
+	if l.freeBytes+cap(g.buf) <= maxFreeBytes && len(l.free) < 1024 {
 		l.free = append(l.free, g)
+		l.freeBytes += cap(g.buf)
 	}
 }
 

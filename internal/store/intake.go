@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/stetlog/stet/event"
@@ -251,7 +252,7 @@ func (in *intake) flush(ctx context.Context) error {
 		var hole *ledger.HoleError
 		switch {
 		case errors.As(p.err, &hole) && done > 0:
-			// It came before the one in front of it, or that one came late: again, from here.
+			// Those in front of it are placed now: again, from here.
 		case errors.As(p.err, &hole) || refuses(p.err):
 			in.window = in.window[1:]
 			if err := in.reject(ctx, p.seal.First, p.err); err != nil {
@@ -295,38 +296,36 @@ func refuses(err error) bool {
 	return false
 }
 
-// append hands the window to the ledger, one goroutine a batch, and returns when all have their answer. The ledger flushes
-// together what comes together, and refuses with a hole what comes before its predecessor. So each begins when the one
-// before has been checked and gets in line: nearly always they arrive in order, and who does not is sent again.
+// append hands the window to the ledger: seals are checked on all processors, then the batches get in line one behind the
+// other, and only then is the disk waited for, so that the ledger flushes them together. One that was not sound leaves
+// a hole, which the ledger refuses those behind it for.
 func (in *intake) append(ctx context.Context) {
+	l := in.r.l
+	checked := make([]*ledger.Checked, len(in.window))
+	workers := min(runtime.GOMAXPROCS(0), len(in.window))
 	var all sync.WaitGroup
-	turn := make(chan struct{})
-	close(turn)
-	for _, p := range in.window {
-		mine, next := turn, make(chan struct{})
-		turn = next
+	for w := range workers {
 		all.Go(func() {
-			<-mine
-			pass := sync.OnceFunc(func() { close(next) })
-			defer pass()
-			var placed ledger.Placed
-			placed, p.err = in.r.l.Append(turnstile{ctx, pass}, p.batch)
-			p.again = placed.Again
+			for i := w; i < len(in.window); i += workers {
+				checked[i], in.window[i].err = l.Check(in.window[i].batch)
+			}
 		})
 	}
 	all.Wait()
-}
-
-// turnstile is a context that tells when somebody is about to wait under it: Append does so when a batch is checked, to
-// get in line. Nothing but speed depends on it.
-type turnstile struct {
-	context.Context
-	pass func()
-}
-
-func (t turnstile) Done() <-chan struct{} {
-	t.pass()
-	return t.Context.Done()
+	waiting := make([]*ledger.Waiting, len(in.window))
+	for i, p := range in.window {
+		if p.err == nil {
+			waiting[i], p.err = l.Enqueue(ctx, checked[i])
+		}
+	}
+	for i, w := range waiting {
+		if w != nil {
+			p := in.window[i]
+			var placed ledger.Placed
+			placed, p.err = w.Wait(ctx)
+			p.again = placed.Again
+		}
+	}
 }
 
 // reject gives a batch up. What it holds is lost to the log once a later batch shows how far the stream went; the spool
