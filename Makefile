@@ -4,7 +4,7 @@ MODULES := . interop bench
 LINT    := go tool -modfile=tools/golangci.mod golangci-lint
 FUZZ    ?= 30s
 
-.PHONY: test tools race states lint mutants fuzz crash bench vet demo
+.PHONY: test tools race states lint mutants fuzz crash bench vet cron demo
 
 # All tests of all modules. With CI=true nothing is skipped.
 test: tools
@@ -16,7 +16,7 @@ tools:
 
 # The race detector watches what runs side by side. Explorations of one goroutine, which test has just run, are left out:
 # under the detector they take ten times as long and show it nothing.
-ALONE := Crash|Fault|Flip|Every|Cut|Tamper|Remove|Swap|Acknowledged|Evidence|Replaced|Missing|Secrets|Troubled|Trouble|Trimmed|Forgeries
+ALONE := Crash|Fault|Flip|Every|Cut|Tamper|Remove|Swap|Acknowledged|Evidence|Replaced|Missing|Secrets|Troubled|Trouble|Trimmed|Forgeries|UnderCron
 race:
 	CGO_ENABLED=1 go test -race -skip '$(ALONE)' $$(go list ./... | grep -v /mutants)
 
@@ -45,6 +45,11 @@ crash:
 # Aims against what is reached, in ratios: docs/performance.md.
 bench:
 	cd bench && go run . $(BENCH)
+
+# A crontab of ten lines under Debian's own cron, as root: waits for the next minute.
+cron: export STET_CRON := 1
+cron: tools
+	go test -count=1 -v -run UnderCron ./cmd/stet
 
 demo:
 	go run ./cmd/stet demo
