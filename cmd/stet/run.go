@@ -39,7 +39,8 @@ type runCmd struct {
 	Grace         time.Duration `help:"Time between asking the command to end and killing it." default:"10s"`
 	RequireRecord bool          `help:"Do not start the command unless the record is durable (exit 125)."`
 	Capture       bool          `help:"Pass the output through, and record its size, hash and redacted end."`
-	Cmd           []string      `arg:"" name:"command" passthrough:"partial" help:"The command, after --. No shell stands in between."`
+	snapshotFlags
+	Cmd []string `arg:"" name:"command" passthrough:"partial" help:"The command, after --. No shell stands in between."`
 }
 
 func (c *runCmd) Run(e *env) error {

@@ -136,6 +136,11 @@ func (w *wrapped) version() (version, how string) {
 // run starts the command, waits for it, and records how it ended; a nil run records nothing. The returned code is the
 // command's own; err is set where it did not start.
 func (w *wrapped) run(e *env, c *runCmd, run *stet.Run, signals <-chan os.Signal) (code int, err error) {
+	states, interrupted, err := c.before(e, w, run, signals)
+	if why := notStarted(c, interrupted, err); why != nil {
+		w.end(e, run, stet.Outcome{Status: event.StatusAborted, Code: strconv.Itoa(why.code), Reason: why.Error()})
+		return why.code, why.err
+	}
 	dir, err := os.MkdirTemp("", "stet-impact-")
 	impact := ""
 	if err == nil {
@@ -165,10 +170,12 @@ func (w *wrapped) run(e *env, c *runCmd, run *stet.Run, signals <-chan os.Signal
 	}
 	if impact != "" {
 		o.Impact = handedBack(impact)
+		_ = os.RemoveAll(dir) // before the state after is taken; see above
 	}
 	if c.Capture {
 		o.Labels, o.References = captured(res)
 	}
+	states.after(e, &o, signals)
 	w.end(e, run, o)
 	return res.ExitCode, nil
 }
