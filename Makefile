@@ -4,7 +4,7 @@ MODULES := . interop bench
 LINT    := go tool -modfile=tools/golangci.mod golangci-lint
 FUZZ    ?= 30s
 
-.PHONY: test tools race states lint mutants fuzz crash bench vet cron demo
+.PHONY: test tools race states lint mutants fuzz faults crash bench vet cron demo
 
 # All tests of all modules. With CI=true nothing is skipped.
 test: tools
@@ -37,6 +37,11 @@ fuzz:
 	@for t in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -rh --include=*_test.go -o '^func Fuzz[A-Za-z0-9_]*' $$t | cut -c6- | sort -u); do \
 	    echo "$$t $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ) $$t || exit 1; done; done
+
+# Every fault on journal, spool, tiles, head and known checkpoints, and every pair of them: "make test" runs all single
+# ones and a share of the pairs, this all. About 15 minutes for each of the two on two cores.
+faults:
+	STET_PAIRS=all go test -count=1 -v -timeout 240m -run 'TestEveryFaultAndPairsOfThem' ./internal/ledger ./internal/store
 
 # The soak, run by hand: an hour and more.
 crash:

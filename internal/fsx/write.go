@@ -51,7 +51,8 @@ func replace(fsys FS, name string, data []byte, perm fs.FileMode) error {
 func IsTemp(name string) bool { return path.Ext(name) == tempSuffix }
 
 // MkdirAll makes a directory and its parents, and syncs the parent of each: also of those that it finds, because
-// whoever made them may have died before its own sync, and what is put below would be lost with the name.
+// whoever made them may have died before its own sync, and what is put below would be lost with the name. A directory
+// whose name could not be synced is removed again, because no later sync can be trusted to keep that name.
 func MkdirAll(fsys FS, name string, perm fs.FileMode) error {
 	if name == "." || name == "" {
 		return nil
@@ -60,9 +61,10 @@ func MkdirAll(fsys FS, name string, perm fs.FileMode) error {
 	if err := MkdirAll(fsys, parent, perm); err != nil {
 		return err
 	}
-	if err := fsys.Mkdir(name, perm); err != nil {
-		if !errors.Is(err, fs.ErrExist) {
-			return err
+	made := fsys.Mkdir(name, perm)
+	if made != nil {
+		if !errors.Is(made, fs.ErrExist) {
+			return made
 		}
 		if fi, err := fsys.Stat(name); err != nil {
 			return err
@@ -70,7 +72,11 @@ func MkdirAll(fsys FS, name string, perm fs.FileMode) error {
 			return &fs.PathError{Op: "mkdir", Path: name, Err: errors.New("is there and is not a directory")}
 		}
 	}
-	return fsys.SyncDir(parent)
+	err := fsys.SyncDir(parent)
+	if err != nil && made == nil {
+		err = errors.Join(err, fsys.Remove(name))
+	}
+	return err
 }
 
 // ErrTooLarge says that a file exceeds the limit that its reader set.

@@ -171,10 +171,14 @@ func (d *dirs) make(name string) error {
 	if err := d.make(parent); err != nil {
 		return err
 	}
-	if err := d.fsys.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	made := d.fsys.Mkdir(name, 0o755)
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return made
 	}
 	if err := d.fsys.SyncDir(parent); err != nil {
+		if made == nil { // no later sync can be trusted to keep this name: the next process makes it anew
+			err = errors.Join(err, d.fsys.Remove(name))
+		}
 		return err
 	}
 	if len(d.known) >= 1024 {

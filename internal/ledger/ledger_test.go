@@ -312,20 +312,8 @@ func TestReceipt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var leaves []proof.Hash
-		at := proof.FormatTime(r.ReceivedAt)
-		for j, item := range b.Items {
-			if item.Stub != nil {
-				leaves = append(leaves, proof.LeafHash(proof.AppendStubEntry(nil, r.First+uint64(j), at, r.Via, r.Stubs[0])))
-				continue
-			}
-			leaves = append(leaves, proof.LeafHash(proof.AppendEventEntry(nil, r.First+uint64(j), at, r.Via, item.Event)))
-		}
-		seal := proof.SealEntry{PrevSeq: r.PrevSeq, Note: b.Seal}
-		leaves = append(leaves, proof.LeafHash(proof.AppendSealEntry(nil, r.First+uint64(len(leaves)), at, r.Via, seal)))
-		c := opened(t, r.Checkpoint)
-		if err := proof.VerifyRange(r.First, leaves, c.Size, c.Root, r.Proof); err != nil || len(leaves) != r.Count {
-			t.Fatalf("batch %d: %d entries: %v", i, r.Count, err)
+		if err := proves(r, b); err != nil {
+			t.Fatalf("batch %d: %v", i, err)
 		}
 		number += uint64(len(b.Items))
 	}

@@ -158,4 +158,29 @@ func opened(t testing.TB, signed []byte) proof.Checkpoint {
 	return c
 }
 
+// proves rebuilds a batch's entries from the emitter's own bytes and checks them against nothing but the receipt.
+func proves(r ledger.Receipt, b ledger.Batch) error {
+	_, vkey := key(origin)
+	c, err := proof.OpenCheckpoint(r.Checkpoint, origin, verifier(vkey))
+	if err != nil {
+		return err
+	}
+	var leaves []proof.Hash
+	at := proof.FormatTime(r.ReceivedAt)
+	for i, item := range b.Items {
+		seq := r.First + uint64(i)
+		if item.Stub != nil {
+			leaves = append(leaves, proof.LeafHash(proof.AppendStubEntry(nil, seq, at, r.Via, r.Stubs[0])))
+			continue
+		}
+		leaves = append(leaves, proof.LeafHash(proof.AppendEventEntry(nil, seq, at, r.Via, item.Event)))
+	}
+	seal := proof.SealEntry{PrevSeq: r.PrevSeq, Note: b.Seal}
+	leaves = append(leaves, proof.LeafHash(proof.AppendSealEntry(nil, r.First+uint64(len(leaves)), at, r.Via, seal)))
+	if len(leaves) != r.Count {
+		return fmt.Errorf("the batch makes %d entries, the receipt says %d", len(leaves), r.Count)
+	}
+	return proof.VerifyRange(r.First, leaves, c.Size, c.Root, r.Proof)
+}
+
 var background = context.Background()

@@ -16,62 +16,42 @@ type claim struct {
 }
 
 // life is the whole way of events: a process that ends properly, one that dies with two runs open, one that lives while
-// others drain and goes on afterwards, and one that says nothing. With stop it ends at the first error; otherwise it goes
-// on, as a shell script of stet runs would.
-func life(m *fsxtest.Mem, stop bool) claim {
+// others drain and goes on afterwards, and one that says nothing. It goes on after errors, as a shell script of stet runs
+// would.
+func life(m *fsxtest.Mem) claim {
 	var c claim
-	failed := false
 	drain := func() {
-		if stop && failed {
-			return
-		}
-		d, err := storeOn(m).Drain(context.Background())
-		if err == nil && !d.Busy {
+		if d, err := storeOn(m).Drain(context.Background()); err == nil && !d.Busy {
 			c.seen = append(c.seen, d.Checkpoint)
 		}
-		failed = failed || err != nil
 	}
-	start := func(fsys *fsxtest.Mem, n int) *process {
-		if stop && failed {
-			return &process{err: context.Canceled}
-		}
-		return begin(fsys, n)
-	}
-	done := func(p *process) { failed = failed || p.err != nil }
 
-	tidy := start(m, 1)
+	tidy := begin(m, 1)
 	tidy.start("a")
 	tidy.end("a")
 	tidy.close()
-	done(tidy)
 
 	dying := m.Process()
-	dead := start(dying, 2)
+	dead := begin(dying, 2)
 	dead.start("b")
 	dead.start("c")
 	dead.end("c")
 	dead.start("d")
 	dying.Kill()
-	done(dead)
 
 	living := m.Process()
-	worker := start(living, 3)
+	worker := begin(living, 3)
 	worker.start("e")
-	done(worker)
 	drain()
-	if !stop || !failed {
-		worker.start("f")
-		worker.end("e")
-		worker.note()
-	}
-	done(worker)
+	worker.start("f")
+	worker.end("e")
+	worker.note()
 	drain()
 	living.Kill()
 	drain()
 
-	idle := start(m, 4)
+	idle := begin(m, 4)
 	idle.close()
-	done(idle)
 	drain()
 	for _, p := range []*process{tidy, dead, worker} {
 		c.acked = append(c.acked, p.acked...)
@@ -83,36 +63,22 @@ func life(m *fsxtest.Mem, stop bool) claim {
 
 // moment is the shortest way that has everything in it: a process that dies with a run open, and one that lives during
 // the first drain and has ended at the second.
-func moment(m *fsxtest.Mem, stop bool) claim {
+func moment(m *fsxtest.Mem) claim {
 	var c claim
-	failed := false
 	drain := func() {
-		if stop && failed {
-			return
-		}
-		d, err := storeOn(m).Drain(context.Background())
-		if err == nil && !d.Busy {
+		if d, err := storeOn(m).Drain(context.Background()); err == nil && !d.Busy {
 			c.seen = append(c.seen, d.Checkpoint)
 		}
-		failed = failed || err != nil
 	}
 	dying, living := m.Process(), m.Process()
 	dead := begin(dying, 2)
 	dead.start("b")
 	dying.Kill()
-	failed = dead.err != nil
-	worker := &process{err: context.Canceled}
-	if !stop || !failed {
-		worker = begin(living, 3)
-		worker.start("e")
-		failed = failed || worker.err != nil
-	}
+	worker := begin(living, 3)
+	worker.start("e")
 	drain()
-	if !stop || !failed {
-		worker.end("e")
-		worker.close()
-		failed = failed || worker.err != nil
-	}
+	worker.end("e")
+	worker.close()
 	living.Kill()
 	drain()
 	c.acked = append(dead.acked, worker.acked...)
@@ -121,9 +87,9 @@ func moment(m *fsxtest.Mem, stop bool) claim {
 	return c
 }
 
-// plan makes a plan of a program, which stops at the first error or does not. A disk that was found sound for a claim is
+// plan makes a plan of a program. A disk that was found sound for a claim is
 // sound for the same claim, however it came about.
-func plan(program func(*fsxtest.Mem, bool) claim, states int, stop bool) fsxtest.Plan {
+func plan(program func(*fsxtest.Mem) claim, states int) fsxtest.Plan {
 	seen := map[string]bool{}
 	return fsxtest.Plan{
 		Start: func() *fsxtest.Mem { // keys without a marker are how a store begins
@@ -133,7 +99,7 @@ func plan(program func(*fsxtest.Mem, bool) claim, states int, stop bool) fsxtest
 			}
 			return m
 		},
-		Run: func(m *fsxtest.Mem) any { return program(m, stop) },
+		Run: func(m *fsxtest.Mem) any { return program(m) },
 		Again: func(m *fsxtest.Mem, was any) any {
 			c := was.(claim)
 			if n := len(m.Ops()); n%3 != 0 { // the next process does not live long either
@@ -159,7 +125,7 @@ func plan(program func(*fsxtest.Mem, bool) claim, states int, stop bool) fsxtest
 }
 
 // program is explored at every operation: the whole one where there is time.
-func program() func(*fsxtest.Mem, bool) claim {
+func program() func(*fsxtest.Mem) claim {
 	if os.Getenv("STET_LONG") != "" || os.Getenv("STET_CRASH_STATES") != "" {
 		return life
 	}
@@ -167,13 +133,7 @@ func program() func(*fsxtest.Mem, bool) claim {
 }
 
 func TestNothingIsLostOrTwiceAfterACrash(t *testing.T) {
-	fsxtest.Explore(t, plan(program(), 1500, false))
-}
-
-func TestNothingIsLostOrTwiceAfterAFault(t *testing.T) {
-	p := plan(program(), 1000, true) // what met an error in a sync of a directory must not be built on, so it stops
-	p.Again = nil
-	fsxtest.Faults(t, p, 20)
+	fsxtest.Explore(t, plan(program(), 1500))
 }
 
 // TestEvidenceSurvivesACrash: wherever the draining of a spool with a broken batch and a refused event is cut short, both
@@ -239,7 +199,7 @@ func TestEvidenceSurvivesACrash(t *testing.T) {
 
 func TestLife(t *testing.T) {
 	m := fsxtest.New()
-	c := life(m, false)
+	c := life(m)
 	if len(c.acked) != 10 || len(c.seen) != 4 {
 		t.Fatalf("%d events were acknowledged and %d drains succeeded, want 10 and 4", len(c.acked), len(c.seen))
 	}

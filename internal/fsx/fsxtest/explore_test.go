@@ -189,3 +189,96 @@ func TestReplaceAndMkdirAllSurviveEveryCrash(t *testing.T) {
 	}
 	fsxtest.Faults(t, p, 200)
 }
+
+// A clerk saves three texts with save, one after the other; another goes on where one failed. It implements World.
+type clerk struct {
+	steps string
+	saved int
+	note  func(*clerk) // what it believes after an error
+}
+
+func (c *clerk) Live(fsys *fsxtest.Mem) (bool, error) {
+	for ; c.saved < 3; c.saved++ {
+		if err := fsx.MkdirAll(fsys, "d", 0o700); err != nil {
+			return false, err
+		}
+		if err := fsys.Remove("d/f.new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		if err := saveIn(fsys, strings.Repeat(string(rune('a'+c.saved)), 1000), c.steps); err != nil {
+			c.note(c)
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func saveIn(fsys fsx.FS, data, steps string) error {
+	f, err := fsys.Create("d/f.new", 0o600)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		switch step {
+		case 'w':
+			_, err = f.WriteAt([]byte(data), 0)
+		case 'n': // forgets that a write can be short
+			if n, werr := f.WriteAt([]byte(data), 0); n == 0 {
+				err = werr
+			}
+		case 's':
+			err = f.Sync()
+		case 'R': // believes a second sync
+			if err = f.Sync(); err != nil {
+				err = f.Sync()
+			}
+		case 'r':
+			err = fsys.Rename("d/f.new", "d/f")
+		case 'd':
+			err = fsys.SyncDir("d")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return f.Close()
+}
+
+func (c *clerk) Facts() string { return fmt.Sprint(c.saved) }
+
+func (c *clerk) Audit(fsys *fsxtest.Mem) error {
+	b, err := fsx.ReadFile(fsys, "d/f", 2000)
+	if err == nil && string(b) != strings.Repeat(string(rune('a'+c.saved-1)), 1000) {
+		err = fmt.Errorf("the file is not text %d of %d bytes, but has %d", c.saved, 1000, len(b))
+	}
+	return err
+}
+
+// TestPairsFindsEveryKindOfMistake: sound code passes all faults and pairs; each classic mistake fails.
+func TestPairsFindsEveryKindOfMistake(t *testing.T) {
+	for steps, want := range map[string]string{
+		"wsrd": "",
+		"wRrd": "after a power cut",        // the sync that failed is repeated
+		"nsrd": "failed, partly persisted", // a short write
+		"wsr":  "after a power cut",        // no sync of the directory
+	} {
+		message := explored(t, func(t testing.TB) {
+			c := fsxtest.Pairs(t, fsxtest.Lives{World: func() fsxtest.World { return &clerk{steps: steps, note: func(*clerk) {}} }})
+			if c.Pairs < c.Singles*c.Sites/4 || c.Runs == 0 || c.Skipped != 0 {
+				t.Fatalf("covered only %+v", c)
+			}
+		})
+		if want == "" && message != "" || !strings.Contains(message, want) {
+			t.Errorf("%s: %s", steps, message)
+		}
+	}
+	impatient := func() fsxtest.World { return &clerk{steps: "wsrd", note: func(c *clerk) { c.saved++ }} } // counts as done what failed
+	if message := explored(t, func(t testing.TB) { fsxtest.Pairs(t, fsxtest.Lives{World: impatient}) }); message == "" {
+		t.Error("a text that was not saved is not missed")
+	}
+	if message := explored(t, func(t testing.TB) {
+		fsxtest.Pairs(t, fsxtest.Lives{World: func() fsxtest.World { return &clerk{steps: "wsrd!", note: func(*clerk) {}} }, Share: 7})
+	}); message != "" {
+		t.Errorf("a share: %s", message)
+	}
+}

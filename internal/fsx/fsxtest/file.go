@@ -49,12 +49,16 @@ func (f *file) ReadAt(b []byte, off int64) (int, error) {
 // WriteAt implements fsx.File.
 func (f *file) WriteAt(b []byte, off int64) (int, error) {
 	var n int
+	all := len(b)
 	err := f.do(OpWrite, func(v verdict) error {
 		if !f.write {
 			return syscall.EBADF
 		}
 		if off < 0 {
 			return fs.ErrInvalid
+		}
+		if v.half {
+			b = b[:len(b)/2]
 		}
 		room, err := f.reserve(off + int64(len(b)))
 		n = int(max(0, min(int64(len(b)), room-off)))
@@ -63,7 +67,7 @@ func (f *file) WriteAt(b []byte, off int64) (int, error) {
 		}
 		return err
 	})
-	if err != nil && n == len(b) { // an injected error after the whole effect
+	if err != nil && n == all { // an injected error after the whole effect
 		n = 0
 	}
 	return n, err
@@ -89,6 +93,9 @@ func (f *file) Preallocate(size int64) error {
 	return f.do(OpPreallocate, func(v verdict) error {
 		if !f.write {
 			return syscall.EBADF
+		}
+		if v.half {
+			size = f.n.live.size + (size-f.n.live.size)/2
 		}
 		if size <= f.n.live.size {
 			return nil

@@ -42,6 +42,7 @@ type disk struct {
 	hangAt  int
 	hang    chan struct{} // nil: the disk answers
 
+	journalled  bool  // a failed sync of a directory is not forgotten: the next that succeeds counts for both
 	limit, used int64 // bytes of space; limit 0: without end
 }
 
@@ -105,13 +106,26 @@ func (m *Mem) KillAt(op int) {
 	m.p.killAt = op
 }
 
-// FailAt makes operation number op return err, having done its work (persisted) or not. A sync that did not do its work
+// FailAt makes operation number op return err, having done its work (persist) or not. A sync that did not do its work
 // leaves what it should have synced readable but in doubt for ever: a later sync does not help it. May be called for
 // several operations.
-func (m *Mem) FailAt(op int, err error, persisted bool) {
+func (m *Mem) FailAt(op int, err error, persist bool) {
+	how := failed
+	if persist {
+		how = persisted
+	}
+	m.failAt(op, fault{err, how})
+}
+
+// FailPartlyAt makes operation number op return err having done half of its work, as a full disk does: a write stores
+// half of its bytes, a reservation grows the file half of the way. Other operations do all of it or nothing and are left
+// to FailAt.
+func (m *Mem) FailPartlyAt(op int, err error) { m.failAt(op, fault{err, partly}) }
+
+func (m *Mem) failAt(op int, f fault) {
 	m.d.mu.Lock()
 	defer m.d.mu.Unlock()
-	m.d.faults[op] = fault{err, persisted}
+	m.d.faults[op] = f
 }
 
 // HangAt makes the disk stop answering: operation number op and all later ones, through any view, wait until release is
@@ -157,6 +171,20 @@ func (m *Mem) Ops() []Op {
 	m.d.mu.Lock()
 	defer m.d.mu.Unlock()
 	return slices.Clone(m.d.trace)
+}
+
+// count is how many operations there were so far.
+func (m *Mem) count() int {
+	m.d.mu.Lock()
+	defer m.d.mu.Unlock()
+	return m.d.ops
+}
+
+// revive takes a Crash back, as if it had been thought of only.
+func (m *Mem) revive() {
+	m.d.mu.Lock()
+	defer m.d.mu.Unlock()
+	m.d.crashed = false
 }
 
 // Origin says which unsynced changes this disk, one of a crash's States, kept. It is "" for another disk.
@@ -371,7 +399,9 @@ func (m *Mem) SyncDir(name string) error {
 				continue
 			}
 			if v.failed {
-				c.state = lost
+				if !m.d.journalled {
+					c.state = lost
+				}
 				continue
 			}
 			if c.waits = slices.DeleteFunc(c.waits, func(w *inode) bool { return w == n }); len(c.waits) == 0 {

@@ -179,6 +179,25 @@ func TestFailedCallsWithAndWithoutEffect(t *testing.T) {
 	}
 }
 
+func TestPartlyFailedCallsDoHalf(t *testing.T) {
+	m := fsxtest.New()
+	f := file(t, m, "a", "1234")
+	m.FailPartlyAt(len(m.Ops())+1, syscall.ENOSPC)
+	if n, err := f.WriteAt([]byte("abcdef"), 2); n != 3 || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("wrote %d, %v", n, err)
+	}
+	if got, err := fsx.ReadFile(m, "a", 10); err != nil || string(got) != "12abc" {
+		t.Errorf("holds %q, %v", got, err)
+	}
+	m.FailPartlyAt(len(m.Ops())+1, syscall.ENOSPC)
+	if err := f.Preallocate(15); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("reserved: %v", err)
+	}
+	if size, err := f.Size(); err != nil || size != 10 {
+		t.Errorf("%d bytes after half a reservation, %v", size, err)
+	}
+}
+
 func TestLocksEndWithTheirProcess(t *testing.T) {
 	m := fsxtest.New()
 	other := m.Process()

@@ -56,8 +56,32 @@ var ErrCrashed = errors.New("the machine has crashed")
 var ErrKilled = errors.New("the process was killed")
 
 type fault struct {
-	err       error
-	persisted bool
+	err  error
+	mode mode
+}
+
+// mode is how a call fails: without its effect, with half of it, or with all of it.
+type mode uint8
+
+const (
+	failed mode = iota
+	partly
+	persisted
+)
+
+func (m mode) String() string {
+	return [...]string{"failed", "failed, partly persisted", "failed, but persisted"}[m]
+}
+
+// modes are the ways in which an operation can fail. What only reads has no effect that could persist.
+func (k Kind) modes() []mode {
+	switch {
+	case k == OpWrite || k == OpPreallocate:
+		return []mode{failed, partly, persisted}
+	case k.Changes() || k == OpUnlock || k == OpClose:
+		return []mode{failed, persisted}
+	}
+	return []mode{failed}
 }
 
 // verdict is what becomes of one operation.
@@ -66,6 +90,7 @@ type verdict struct {
 	err    error // what the caller sees; nil: what the operation itself says
 	effect bool  // it is carried out
 	failed bool  // its sync is to be counted as failed
+	half   bool  // the effect is half of what was asked for
 }
 
 // begin numbers the operation and decides its fate. The disk is locked.
@@ -89,7 +114,7 @@ func (m *Mem) begin(kind Kind, name string) verdict {
 		return verdict{op: d.ops, err: ErrCrashed, effect: kind != OpSync && kind != OpSyncDir}
 	}
 	if f, ok := d.faults[d.ops]; ok {
-		return verdict{op: d.ops, err: f.err, effect: f.persisted, failed: !f.persisted}
+		return verdict{op: d.ops, err: f.err, effect: f.mode != failed, failed: f.mode == failed, half: f.mode == partly}
 	}
 	return verdict{op: d.ops, effect: true}
 }
