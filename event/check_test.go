@@ -376,3 +376,26 @@ func TestSecretsUnderKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestScratchKeepsNothing: what is written in used memory is what is written in fresh memory, whatever was written there
+// before, also where that was refused half-way.
+func TestScratchKeepsNothing(t *testing.T) {
+	var c event.Codec
+	var used event.Scratch
+	broken := sample()
+	broken.Labels["api_key"], broken.Job.Params = "hunter2\x00", map[string]any{"x": []any{"a\u202eb", struct{}{}}}
+	long := outcome()
+	long.Impact.Summary = strings.Repeat("x\n", 600)
+	bare := outcome()
+	bare.Timing, bare.Impact = nil, nil
+	for i, e := range []*event.Event{sample(), long, outcome(), bare, broken, outcome(), sample()} {
+		want, wantErr := c.Append(nil, e)
+		got, err := c.AppendWith(&used, nil, e)
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("event %d (-fresh +used):\n%s", i, diff)
+		}
+		if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+			t.Errorf("event %d: %v, in fresh memory %v", i, err, wantErr)
+		}
+	}
+}

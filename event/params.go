@@ -28,9 +28,9 @@ func (w *encoder) plain(m map[string]string) {
 		if i > 0 {
 			w.dst = append(w.dst, ',')
 		}
-		w.dst = appendQuoted(w.dst, string(appendSafe(nil, k, true)))
+		w.dst = appendForm(w.dst, k)
 		w.dst = append(w.dst, ':')
-		w.dst = appendQuoted(w.dst, string(appendSafe(nil, m[k], true)))
+		w.dst = appendForm(w.dst, m[k])
 	}
 	w.dst = append(w.dst, '}')
 }

@@ -3,6 +3,7 @@ package emitter
 import (
 	"fmt"
 
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/proof"
 )
@@ -16,6 +17,7 @@ type committer struct {
 	hasPrev bool
 	failed  error
 
+	scratch event.Scratch
 	arena   []byte // the batch's events, one behind the other
 	ends    []int  // where each event ends in arena
 	leaves  []proof.Hash
@@ -97,7 +99,7 @@ func (c *committer) take(r *request) (fits bool) {
 	undo := func() { c.ends, c.arena = c.ends[:n], c.arena[:size] }
 	for _, ev := range r.events {
 		ev.StreamSeq = c.next + uint64(len(c.ends))
-		b, err := c.e.o.Codec.Append(c.arena, ev)
+		b, err := c.e.o.Codec.AppendWith(&c.scratch, c.arena, ev)
 		if err != nil {
 			undo()
 			r.result <- err
