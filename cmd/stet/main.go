@@ -40,6 +40,7 @@ type cli struct {
 	Run     runCmd     `cmd:"" group:"Record" help:"Record a command: stet run --why \"nightly\" -- ./purge.sh"`
 	Import  importCmd  `cmd:"" group:"Record" help:"Bring in log files: JSON lines of events."`
 	Emit    emitCmd    `cmd:"" group:"Record" help:"Record one event: stet emit sensitive_read --user alice --object file:/srv/payroll.csv"`
+	Correct correctCmd `cmd:"" group:"Record" help:"Add a correction; the original stays."`
 	Story   storyCmd   `cmd:"" group:"Read" help:"One job, from request to outcome."`
 	Show    showCmd    `cmd:"" group:"Read" help:"One entry of the log."`
 	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store, an exported log or a proof."`
