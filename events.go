@@ -510,6 +510,16 @@ func (r *Recorder) caller(skip int) string {
 	return place
 }
 
+// at is the place of a program counter, as caller is; "" for 0.
+func (r *Recorder) at(pc uintptr) string {
+	if known, ok := r.places.Load(pc); ok {
+		return known.(string)
+	}
+	place := origin.At(pc).Location.Text
+	r.places.Store(pc, place)
+	return place
+}
+
 // based returns a new event with what all events of this process share, its maps its own.
 func (r *Recorder) based() *event.Event {
 	ev := r.base

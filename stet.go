@@ -300,7 +300,12 @@ func (r *Recorder) Record(ctx context.Context, e event.Event) error {
 	if r == nil {
 		return fmt.Errorf("record: %w: the Recorder is nil", ErrInvalid)
 	}
-	ev, fresh, err := r.fill(ctx, e, r.caller(1))
+	return r.recordAt(ctx, e, r.caller(1))
+}
+
+// recordAt is Record for an event from a place in the program.
+func (r *Recorder) recordAt(ctx context.Context, e event.Event, location string) error {
+	ev, fresh, err := r.fill(ctx, e, location)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,21 @@ func (c *Catalogue) Lookup(name string) (Type, bool) {
 	return *t, true
 }
 
+// Known is Lookup for who takes no other types: where the catalogue does not have
+// one, it returns the *Error of a strict Codec.
+func (c *Catalogue) Known(name string) (Type, error) {
+	t, ok := c.Lookup(name)
+	if !ok {
+		return t, &Error{Code: string(ErrUnknownType), Path: "event_type", Detail: notInCatalogue, Hint: addToCatalogue}
+	}
+	return t, nil
+}
+
+const (
+	notInCatalogue = "is not in the catalogue, which is strict"
+	addToCatalogue = "add the type to the catalogue file"
+)
+
 // Names returns all types in alphabetical order.
 func (c *Catalogue) Names() []string {
 	names := make([]string, 0, len(c.types))

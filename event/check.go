@@ -115,7 +115,7 @@ func (s *scanner) rules(c *Codec) *Error {
 	name := fa.slots[slotType].decode()
 	t, known := c.catalogue().lookup(name)
 	if !known && c.Strict {
-		return s.fail(ErrUnknownType, "is not in the catalogue, which is strict", "add the type to the catalogue file").within("event_type")
+		return s.fail(ErrUnknownType, notInCatalogue, addToCatalogue).within("event_type")
 	}
 	if err := fa.missing(t, func(f *field, path string, hard, soft bool) *Error {
 		switch {

@@ -94,6 +94,19 @@ func Caller(skip int, own ...string) Code {
 	}
 }
 
+// At is the place of a program counter as runtime.Callers returns them. It is
+// the zero Code where there is none.
+func At(pc uintptr) Code {
+	if pc == 0 {
+		return Code{}
+	}
+	f, _ := runtime.CallersFrames([]uintptr{pc}).Next()
+	if f.Function == "" {
+		return Code{}
+	}
+	return place(f, packageOf(f.Function))
+}
+
 func place(f runtime.Frame, pkg string) Code {
 	dir := pkg
 	if pkg == "main" {
