@@ -26,9 +26,11 @@ func (r *drain) closeDead(ctx context.Context) error {
 		if !ok || !state.Sealed || state.Final {
 			continue // nothing was ever recorded, or the process said itself that it was done
 		}
-		if _, act, there, err := r.actStream(actClose, d.stream, time48(d.stream)); err != nil {
+		_, act, there, err := r.actStream(actClose, d.stream, time48(d.stream))
+		if err != nil {
 			return err
-		} else if there && act.Final {
+		}
+		if there && act.Final {
 			continue // by a round that ended before the spool was gone
 		}
 		if !published {
@@ -37,7 +39,15 @@ func (r *drain) closeDead(ctx context.Context) error {
 			}
 			published = true
 		}
-		if err := r.close(ctx, d, state.LastSealSeq); err != nil {
+		// A round that a crash cut short has judged by what was there before its act: so does this one, or the two would
+		// not record the same events.
+		size, _ := r.l.Head()
+		if there && act.Sealed {
+			if size, err = r.begun(ctx, act.LastSealSeq); err != nil {
+				return fmt.Errorf("close stream %s: %w", d.stream, err)
+			}
+		}
+		if err := r.close(ctx, d, state.LastSealSeq, size); err != nil {
 			return fmt.Errorf("close stream %s: %w", d.stream, err)
 		}
 	}
@@ -45,12 +55,17 @@ func (r *drain) closeDead(ctx context.Context) error {
 }
 
 // close records, for each run that a dead process left open, that it was lost: once, because the act's stream is derived
-// from the dead stream. sealSeq is where the stream's last seal stands.
-func (r *drain) close(ctx context.Context, d drained, sealSeq uint64) error {
-	items, err := r.unended(ctx, d.stream, sealSeq)
+// from the dead stream. sealSeq is where the stream's last seal stands; what counts stands before end.
+func (r *drain) close(ctx context.Context, d drained, sealSeq, end uint64) error {
+	items, by, err := r.unended(ctx, d.stream, sealSeq)
 	if err != nil || len(items) == 0 {
 		return err
 	}
+	elsewhere, err := r.endedElsewhere(ctx, by, items, end)
+	if err != nil {
+		return err
+	}
+	items = append(items, elsewhere...)
 	id, err := event.ParseUUID(d.stream)
 	if err != nil {
 		return err
@@ -71,44 +86,55 @@ func (r *drain) close(ctx context.Context, d drained, sealSeq uint64) error {
 
 // unended reads a stream backwards, seal by seal from the one at sealSeq, and returns what says most of each run that has
 // no outcome in it: how it was asked for, its start, and its last sign of life. Backwards, because then only what is open
-// has to be kept: a worker may have run a million jobs. A run is ended by the process that started it, so its own stream
-// decides.
-func (r *drain) unended(ctx context.Context, stream string, sealSeq uint64) ([]story.Item, error) {
+// has to be kept: a worker may have run a million jobs. by is the stream's last seal: whose it is.
+func (r *drain) unended(ctx context.Context, stream string, sealSeq uint64) (_ []story.Item, by proof.Seal, _ error) {
 	size, _ := r.l.Head()
 	log := &bundles{src: r.s.Source(), size: size}
 	w := walk{ended: map[string]bool{}, alive: map[string]bool{}, started: map[string]bool{}}
 	for at := &sealSeq; at != nil; {
-		e, err := log.entry(ctx, *at)
+		seal, prev, err := log.seal(ctx, *at)
 		if err != nil {
-			return nil, err
+			return nil, by, err
 		}
-		if e.Seal == nil {
-			return nil, log.damaged(*at, "a seal was expected here", nil)
+		if seal.Stream != stream {
+			return nil, by, log.damaged(*at, "the seal is not the one of stream "+stream+" that belongs here", nil)
 		}
-		seal, err := proof.ParseSeal(e.Seal.Note)
-		if err != nil {
-			return nil, log.damaged(*at, "the seal cannot be read", err)
-		}
-		if seal.Stream != stream || uint64(seal.Count) > *at || e.Seal.PrevSeq != nil && *e.Seal.PrevSeq >= *at {
-			return nil, log.damaged(*at, "the seal is not the one of stream "+stream+" that belongs here", nil)
+		if *at == sealSeq {
+			by = seal
 		}
 		for i := range uint64(seal.Count) {
 			seq := *at - 1 - i
 			entry, err := log.entry(ctx, seq)
 			if err != nil {
-				return nil, err
+				return nil, by, err
 			}
 			if entry.Event == nil {
 				continue // a stub
 			}
 			if err := w.event(r.s.codec, entry, seal.Key); err != nil {
-				return nil, log.damaged(seq, "the event cannot be read", err)
+				return nil, by, log.damaged(seq, "the event cannot be read", err)
 			}
 		}
-		at = e.Seal.PrevSeq
+		at = prev
 	}
 	slices.Reverse(w.items)
-	return w.items, nil
+	return w.items, by, nil
+}
+
+// begun is where the act began whose last seal stands at sealSeq.
+func (r *drain) begun(ctx context.Context, sealSeq uint64) (uint64, error) {
+	size, _ := r.l.Head()
+	log := &bundles{src: r.s.Source(), size: size}
+	for {
+		seal, prev, err := log.seal(ctx, sealSeq)
+		if err != nil {
+			return 0, err
+		}
+		if prev == nil {
+			return sealSeq - uint64(seal.Count), nil
+		}
+		sealSeq = *prev
+	}
 }
 
 // walk collects, from a stream's last event to its first, what is kept of its open runs.
@@ -172,6 +198,24 @@ type bundles struct {
 
 func (b *bundles) damaged(seq uint64, reason string, err error) error {
 	return &ledger.IntegrityError{Seq: seq, HasSeq: true, File: logread.StoreLog + "/" + b.path, Reason: reason, Err: err}
+}
+
+// seal reads the seal at seq, and where the one before it in its stream is; nil for the first.
+func (b *bundles) seal(ctx context.Context, seq uint64) (seal proof.Seal, prev *uint64, err error) {
+	e, err := b.entry(ctx, seq)
+	if err != nil {
+		return seal, nil, err
+	}
+	if e.Seal == nil {
+		return seal, nil, b.damaged(seq, "a seal was expected here", nil)
+	}
+	if seal, err = proof.ParseSeal(e.Seal.Note); err != nil {
+		return seal, nil, b.damaged(seq, "the seal cannot be read", err)
+	}
+	if uint64(seal.Count) > seq || e.Seal.PrevSeq != nil && *e.Seal.PrevSeq >= seq {
+		return seal, nil, b.damaged(seq, "the seal cannot be one that belongs here", nil)
+	}
+	return seal, e.Seal.PrevSeq, nil
 }
 
 func (b *bundles) entry(ctx context.Context, seq uint64) (proof.Entry, error) {

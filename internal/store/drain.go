@@ -161,35 +161,62 @@ func (r *drain) append(ctx context.Context) error {
 	if err := spool.Clean(r.s.FS, spool.Dir); err != nil {
 		return err
 	}
+	// Who is dead is found out first, and what is spooled is read after that: where a process has closed a spool, it has
+	// recorded elsewhere before how the runs in it ended, and that must be here when they are judged.
+	gone, err := r.gone()
+	if err != nil {
+		return err
+	}
 	streams, err := spool.List(r.s.FS, spool.Dir)
 	if err != nil {
 		return err
 	}
 	for _, stream := range streams {
-		if err := r.stream(ctx, stream); err != nil {
+		if err := r.stream(ctx, stream, gone[stream]); err != nil {
 			return fmt.Errorf("spool %s: %w", stream, err)
 		}
 	}
 	return r.closeDead(ctx)
 }
 
+// owned says what the lock of a spool tells of its owner.
+type owned struct {
+	dead    bool   // the lock could be taken
+	unknown string // why nothing can be said; "" where it can
+}
+
+// gone asks the locks of all spools.
+func (r *drain) gone() (map[string]owned, error) {
+	streams, err := spool.List(r.s.FS, spool.Dir)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]owned{}
+	for _, stream := range streams {
+		own, err := spool.Own(r.s.FS, spool.Dir, stream)
+		switch {
+		case err == nil:
+			// Once is enough: whoever is dead stays dead, and no second process ever writes to a spool.
+			if err := own.Close(); err != nil {
+				return nil, err
+			}
+			all[stream] = owned{dead: true}
+		case errors.Is(err, fsx.ErrLocked), errors.Is(err, fs.ErrNotExist):
+		default:
+			all[stream] = owned{unknown: err.Error()}
+		}
+	}
+	return all, nil
+}
+
 // stream drains one spool. A stream whose owner lives is drained as far as it goes. An error is the ledger's, the
 // store's or the context's, never the spool's.
-func (r *drain) stream(ctx context.Context, stream string) error {
-	own, err := spool.Own(r.s.FS, spool.Dir, stream)
-	gone := err == nil
-	switch {
-	case gone:
-		// Once is enough: whoever is dead stays dead, and no second process ever writes to a spool.
-		if err := own.Close(); err != nil {
-			return err
-		}
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case !errors.Is(err, fsx.ErrLocked):
-		r.left(stream, err.Error())
+func (r *drain) stream(ctx context.Context, stream string, owner owned) error {
+	if owner.unknown != "" {
+		r.left(stream, owner.unknown)
 		return nil
 	}
+	gone := owner.dead
 	meta, err := spool.ReadMeta(r.s.FS, spool.Dir, stream)
 	if err == nil && meta.MachineID != "" && meta.MachineID != r.s.where.Machine.Text {
 		// Its lock says nothing here, and its boot and process ids mean others.

@@ -3,6 +3,8 @@ package story
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/stetlog/stet/event"
 )
@@ -78,12 +80,13 @@ func (f *Fold) build(id string, items []Item) Story {
 	for i, it := range order(items) {
 		s.Events = append(s.Events, &Entry{Item: it, Standing: Counts, at: i})
 	}
+	copied := attachCopies(s.Events)
 	corrected := attachCorrections(s.Events)
 	jobs := make(map[string][]*Entry)
 	var ids []string
 	for _, e := range s.Events {
 		switch {
-		case corrected[e]:
+		case copied[e], corrected[e]:
 		case e.Event.Job == nil || e.Event.Job.ID == "":
 			if reserved(e.Event.EventType) && !e.StoreKey {
 				e.Standing = Foreign
@@ -114,26 +117,60 @@ func (f *Fold) build(id string, items []Item) Story {
 	return s
 }
 
+// attachCopies hangs every event that its sender recorded again on the first of them, and returns those it hung. A sender
+// does so where a flush has failed and nobody knows what the disk holds: the same event under the same id, in a stream of
+// its own. The same id from another sender is another event.
+func attachCopies(entries []*Entry) map[*Entry]bool {
+	first := make(map[event.UUID][]*Entry)
+	hung := make(map[*Entry]bool)
+next:
+	for _, e := range entries {
+		for _, original := range first[e.Event.EventID] {
+			if original.Event.EventType == e.Event.EventType && original.Event.StreamID != e.Event.StreamID && ownerOf(original.Item).owns(e.Item) {
+				e.Standing = Copy
+				original.Copies = append(original.Copies, e)
+				hung[e] = true
+				continue next
+			}
+		}
+		first[e.Event.EventID] = append(first[e.Event.EventID], e)
+	}
+	return hung
+}
+
 // attachCorrections hangs every correction on the event it names, where this story has it, and returns those it hung.
 // A correction can only be hung on another one that stands before it: two that name each other hang on nothing.
 func attachCorrections(entries []*Entry) map[*Entry]bool {
 	byID := make(map[event.UUID][]*Entry)
 	bySeq := make(map[uint64]*Entry)
+	byHash := make(map[string]*Entry)
 	for _, e := range entries {
+		if e.Standing == Copy {
+			continue
+		}
 		byID[e.Event.EventID] = append(byID[e.Event.EventID], e)
-		if e.HasSeq {
-			bySeq[e.Seq] = e
+		for _, same := range append([]*Entry{e}, e.Copies...) {
+			if same.HasSeq {
+				bySeq[same.Seq] = e
+			}
+			if hash := hashText(same.EntryHash); hash != "" {
+				byHash["sha256:"+hash] = e
+			}
 		}
 	}
 	hung := make(map[*Entry]bool)
 	for _, e := range entries {
 		c := e.Event.Corrects
-		if c == nil {
+		if c == nil || e.Standing == Copy {
 			continue
 		}
 		candidates := byID[c.EventID]
-		if c.EventID.IsZero() && c.Seq != nil && bySeq[*c.Seq] != nil {
+		switch {
+		case !c.EventID.IsZero():
+		case c.Seq != nil && bySeq[*c.Seq] != nil:
 			candidates = []*Entry{bySeq[*c.Seq]}
+		case c.Seq == nil && byHash[c.EntryHash] != nil:
+			candidates = []*Entry{byHash[c.EntryHash]}
 		}
 		if target := chooseTarget(e, candidates); target != nil {
 			target.Corrections = append(target.Corrections, e)
@@ -148,10 +185,9 @@ func attachCorrections(entries []*Entry) map[*Entry]bool {
 func chooseTarget(correction *Entry, candidates []*Entry) *Entry {
 	var found *Entry
 	for _, t := range candidates {
-		seq := correction.Event.Corrects.Seq
 		switch {
 		case t == correction, t.Event.Corrects != nil && t.at > correction.at:
-		case seq != nil && t.HasSeq && t.Seq != *seq: // the two names do not agree
+		case !names(correction.Event.Corrects, t): // its names do not agree
 		case ownerOf(t.Item).owns(correction.Item):
 			return t
 		case found == nil:
@@ -159,6 +195,18 @@ func chooseTarget(correction *Entry, candidates []*Entry) *Entry {
 		}
 	}
 	return found
+}
+
+// names reports whether what a correction says of its target's place fits the target, or a copy of it.
+func names(c *event.Corrects, target *Entry) bool {
+	for _, t := range append([]*Entry{target}, target.Copies...) {
+		seq := c.Seq == nil || !t.HasSeq || t.Seq == *c.Seq
+		hash := c.EntryHash == "" || hashText(t.EntryHash) == "" || "sha256:"+hashText(t.EntryHash) == c.EntryHash
+		if seq && hash {
+			return true
+		}
+	}
+	return false
 }
 
 // buildJob folds the events of one job.
@@ -182,7 +230,11 @@ func (f *Fold) buildJob(id string, entries []*Entry) *Job {
 	}
 	adoptRunless(groups, &runIDs)
 	for _, run := range runIDs {
-		j.Runs = append(j.Runs, buildRun(id, run, groups[run]))
+		r := buildRun(id, run, groups[run])
+		if strings.HasPrefix(run, runless) {
+			r.ID = ""
+		}
+		j.Runs = append(j.Runs, r)
 	}
 	if len(j.Runs) == 0 { // notes only
 		j.Runs = []*Run{buildRun(id, "", nil)}
@@ -193,11 +245,15 @@ func (f *Fold) buildJob(id string, entries []*Entry) *Job {
 	return j
 }
 
+// runless stands in front of the group of an attempt that has no run: no id of a run begins so.
+const runless = "\x00"
+
 // adoptRunless gives the events that name a job but no run, as a request may that was made before there was a run, to
-// the run of the same attempt, or else to the first.
+// the run of the same attempt. What names a later attempt that never ran, because it was not allowed to, stands by
+// itself; the rest goes to the first run.
 func adoptRunless(groups map[string][]*Entry, runIDs *[]string) {
-	runless := groups[""]
-	if len(runless) == 0 || len(groups) == 1 {
+	orphans := groups[""]
+	if len(orphans) == 0 || len(groups) == 1 {
 		return
 	}
 	*runIDs = slices.DeleteFunc(*runIDs, func(id string) bool { return id == "" })
@@ -213,9 +269,16 @@ func adoptRunless(groups map[string][]*Entry, runIDs *[]string) {
 			first, lowest = id, n
 		}
 	}
-	for _, e := range runless {
-		run, ok := attempts[max(e.Event.Job.Attempt, 1)]
-		if !ok {
+	for _, e := range orphans {
+		n := max(e.Event.Job.Attempt, 1)
+		run, ok := attempts[n]
+		switch {
+		case ok:
+		case n > 1:
+			run = runless + strconv.FormatInt(n, 10)
+			attempts[n] = run
+			*runIDs = append(*runIDs, run)
+		default:
 			run = first
 		}
 		groups[run] = append(groups[run], e)

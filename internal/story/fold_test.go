@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -354,5 +355,72 @@ func TestDetachedRuns(t *testing.T) {
 		if got := story.Jobs[i].Runs[0].State(); got != want {
 			t.Errorf("%s is %s, want %s", story.Jobs[i].Name, got, want)
 		}
+	}
+}
+
+// A job that was asked for and then found to be a duplicate is one, not a job that never started.
+func TestDuplicateAfterItsRequest(t *testing.T) {
+	tape := newTape()
+	s := tape.process("web", "web1")
+	s.asks("mail", func(e *event.Event) { e.Job.RunID = "" })
+	s.say("job_deduplicated", job("mail", "submission", func(e *event.Event) { e.Job.RunID = "" }))
+	story := tape.story()
+	checkWhole(t, tape.items, story)
+	run := story.Jobs[0].Runs[0]
+	if run.State() != StateDuplicate || run.Submission.More[0].Standing != Counts {
+		t.Errorf("it is %s, the duplicate %s", run.State(), run.Submission.More[0].Standing)
+	}
+}
+
+// A correction may name its event by the hash of its entry alone; where its names do not agree it hangs on nothing.
+func TestCorrectionByHash(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		of   func(wrong Item) event.Corrects
+		hung bool
+	}{
+		{"the hash", func(it Item) event.Corrects { return event.Corrects{EntryHash: "sha256:" + it.EntryHash.Hex()} }, true},
+		{"another hash", func(it Item) event.Corrects {
+			return event.Corrects{EventID: it.Event.EventID, EntryHash: "sha256:" + keyID("x")}
+		}, false},
+		{"all names", func(it Item) event.Corrects {
+			return event.Corrects{EventID: it.Event.EventID, Seq: &it.Seq, EntryHash: "sha256:" + it.EntryHash.Hex()}
+		}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tape := newTape()
+			s := tape.process("backup", "web1")
+			s.begins("backup")
+			c := tc.of(tape.items[2])
+			c.Kind = "correction"
+			s.say("job_corrected", job("backup", "", func(e *event.Event) { e.Corrects = &c }))
+			story := tape.story()
+			checkWhole(t, tape.items, story)
+			if got := len(story.Jobs[0].Runs[0].Execution.Event.Corrections) == 1; got != tc.hung {
+				t.Errorf("it hangs on its event: %v", got)
+			}
+		})
+	}
+}
+
+// The same id in the same stream, or from somebody else, is no copy.
+func TestCopies(t *testing.T) {
+	tape := newTape()
+	s := tape.process("backup", "web1")
+	s.begins("backup")
+	id := s.say("job_succeeded", job("backup", "outcome", ends("success", "0", time.Second))).EventID
+	again := func(e *event.Event) { e.EventID = id }
+	s.say("job_succeeded", job("backup", "outcome", ends("success", "0", time.Second), again))
+	tape.process("backup", "web2").say("job_succeeded", job("backup", "outcome", ends("success", "0", time.Second), again))
+	tape.process("backup", "web1").say("job_succeeded", job("backup", "outcome", ends("success", "0", time.Second), again))
+	story := tape.story()
+	checkWhole(t, tape.items, story)
+	run := story.Jobs[0].Runs[0]
+	var got []Standing
+	for _, e := range story.Events[3:] {
+		got = append(got, e.Standing)
+	}
+	if want := []Standing{Counts, Again, Foreign, Copy}; !slices.Equal(got, want) || len(run.Outcome.Event.Copies) != 1 {
+		t.Errorf("they stand as %v, want %v", got, want)
 	}
 }

@@ -120,6 +120,37 @@ var tales = []struct {
 			e.Corrects = &event.Corrects{EventID: uuid("event", 250), Kind: "reversal"}
 		}))
 	}},
+	{"lapsed", RenderOptions{Width: 110}, func(t *tape) {
+		s := t.process("backup", "web1")
+		s.begins("backup")
+		t.pass(time.Minute)
+		s.say("job_heartbeat", job("backup", "execution", reason("nobody could be asked whether it may go on: it is down"), func(e *event.Event) {
+			e.Heartbeat = &event.Heartbeat{N: 1, NextDue: t.now.Add(time.Minute), AuthorizationValidUntil: t.now.Add(time.Hour)}
+		}))
+		s.say("job_cancel_requested", job("backup", "execution", reason("the window is over"), func(e *event.Event) {
+			e.Authorization = &event.Authorization{Basis: "policy", Decision: "denied", DecidedBy: "opa"}
+		}))
+		s.say("job_aborted", job("backup", "outcome", ends("aborted", "", time.Minute)))
+	}},
+	{"copies", RenderOptions{Width: 110}, func(t *tape) {
+		s := t.process("backup", "web1")
+		s.begins("backup")
+		second := t.process("backup", "web1")
+		id := s.say("job_succeeded", job("backup", "outcome", ends("success", "0", time.Second))).EventID
+		second.say("job_succeeded", job("backup", "outcome", ends("success", "0", time.Second), func(e *event.Event) { e.EventID = id }))
+		run := OpenRuns(s.stream, t.items[:3])[0]
+		t.theStore().say("job_lost", func(e *event.Event) { lose(e, Lost(run, Evidence{PID: 4711})) })
+	}},
+	{"attempt_denied", RenderOptions{Width: 110}, func(t *tape) {
+		s := t.process("mailer", "worker1")
+		s.begins("mail")
+		s.say("job_failed", job("mail", "outcome", ends("failure", "", time.Second), reason("no route to host")))
+		s.say("job_retry_scheduled", job("mail", "outcome"))
+		s.say("job_denied", job("mail", "authorization", func(e *event.Event) {
+			e.Job.RunID, e.Job.Attempt, e.Status = "", 2, event.StatusDenied
+			e.Authorization = &event.Authorization{Basis: "policy", Decision: "denied", DecidedBy: "opa"}
+		}))
+	}},
 	{"foreign", RenderOptions{Width: 110}, func(t *tape) {
 		s := t.process("backup", "web1")
 		s.begins("backup")

@@ -87,6 +87,7 @@ type JSONEntry struct {
 	Sentence    string          `json:"sentence"`
 	Event       json.RawMessage `json:"event,omitempty"`
 	Corrections []JSONEntry     `json:"corrections,omitempty"`
+	Copies      []JSONEntry     `json:"copies,omitempty"`
 }
 
 // JSONClock is a ClockNote; the events are named by their event_id.
@@ -201,6 +202,9 @@ func jsonEntry(e *Entry) JSONEntry {
 	}
 	for _, c := range e.Corrections {
 		x.Corrections = append(x.Corrections, jsonEntry(c))
+	}
+	for _, c := range e.Copies {
+		x.Copies = append(x.Copies, jsonEntry(c))
 	}
 	return x
 }

@@ -3,6 +3,7 @@ package story
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -112,10 +113,25 @@ func (p *paper) event(indent int, label string, e *Entry, st style) {
 	for _, d := range details(e.Item) {
 		p.detail(indent, d, faint)
 	}
+	if e.Standing == Overtaken {
+		p.detail(indent, "The run has an outcome, and that counts.", faint)
+	}
 	p.corrections(indent, e)
 }
 
 func (p *paper) corrections(indent int, e *Entry) {
+	for _, c := range e.Copies {
+		p.row(indent, "  copy", p.clock(c.When()), ref(c), Sentence(c.Item)+" This is the same event, recorded again because its sender could not know that it was durable.", faint)
+		if mine := details(c.Item); !slices.Equal(mine, details(e.Item)) {
+			for _, d := range mine {
+				p.detail(indent, d, faint)
+			}
+		}
+	}
+	p.corrected(indent, e)
+}
+
+func (p *paper) corrected(indent int, e *Entry) {
 	for _, c := range e.Corrections {
 		if c.Standing == Foreign {
 			p.claim(indent, c, "")

@@ -129,12 +129,29 @@ func stateWords(r *Run) string {
 		if e.StatusCode != "" && !(st == StateSucceeded && e.StatusCode == "0") {
 			s += code(e.StatusCode, wordsOf(e))
 		}
-		if r.Lost != nil {
+		if r.Lost != nil && (!r.Lost.HasSeq || !r.Outcome.Event.HasSeq || r.Lost.Seq < r.Outcome.Event.Seq) {
 			s += ", after it had been recorded as lost"
+		} else if r.Lost != nil {
+			s += "; it was recorded as lost nevertheless"
 		}
-		return s
+		return s + amended(r.Outcome.Event)
 	}
 	return "nothing that counts was reported"
+}
+
+// amended says that an event was corrected or reversed since, by somebody whose word counts.
+func amended(e *Entry) string {
+	var s string
+	for _, c := range e.Corrections {
+		switch {
+		case c.Standing == Foreign:
+		case c.Event.Corrects.Kind == "reversal":
+			return ", reversed since"
+		default:
+			s = ", corrected since"
+		}
+	}
+	return s
 }
 
 func stateStyle(s State) style {
@@ -281,7 +298,8 @@ func outcomeStyle(e *Entry) style {
 	return unstyled
 }
 
-// heartbeats folds signs of life into one line, with the last of them in full. One that was corrected stands alone.
+// heartbeats folds signs of life into one line, with the last of them in full. One that was corrected, or recorded twice,
+// stands alone.
 func (p *paper) heartbeats(indent int, beats []*Entry) {
 	var folded []*Entry
 	flush := func() {
@@ -301,7 +319,7 @@ func (p *paper) heartbeats(indent int, beats []*Entry) {
 		folded = nil
 	}
 	for _, e := range beats {
-		if len(e.Corrections) > 0 {
+		if len(e.Corrections)+len(e.Copies) > 0 {
 			flush()
 			p.event(indent, "  heartbeat", e, unstyled)
 			continue

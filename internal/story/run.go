@@ -16,6 +16,9 @@ func buildRun(jobID, id string, entries []*Entry) *Run {
 		}
 		r.place(e, starter, asker)
 	}
+	if r.Lost != nil && r.Outcome.Event != nil {
+		r.Lost.Standing = Overtaken
+	}
 	return r
 }
 
@@ -71,6 +74,8 @@ func (r *Run) place(e *Entry, starter, asker *Item) {
 		r.Lost = e
 	case what == roleFill && slot.Event == nil:
 		slot.Event = e
+	case t == "job_deduplicated" && !is(*slot, t):
+		slot.More = append(slot.More, e) // what became of the request, rather than a second one
 	default:
 		if what == roleFill || what == roleLost {
 			e.Standing = Again
@@ -126,7 +131,7 @@ func (f *Fold) explainMissing(j *Job) {
 				slot.Missing = EarlierAttempt
 			case is(r.Authorization, "job_denied") && p > authorization:
 				slot.Missing = NotAllowed
-			case is(r.Submission, "job_deduplicated"):
+			case is(r.Submission, "job_deduplicated"), r.Execution.Event == nil && hasMore(r.Submission, "job_deduplicated"):
 				slot.Missing = WasDuplicate
 			case p == outcome && r.Lost != nil:
 				slot.Missing = ClosedByStore

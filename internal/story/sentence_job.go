@@ -39,7 +39,7 @@ func jobSentence(e *event.Event) string {
 		}
 		return s + w.because(e.StatusReason)
 	case "job_cancel_requested":
-		return capitalised(who(e)) + " asked for " + job + " to be cancelled" + w.because(reasonOf(e))
+		return cancelled(e, job)
 	case "job_succeeded":
 		return subject + " succeeded" + after(e) + success(e)
 	case "job_failed":
@@ -182,7 +182,23 @@ func heartbeatTail(e *event.Event) string {
 	if !h.AuthorizationValidUntil.IsZero() {
 		s += ", allowed to run until " + instant(h.AuthorizationValidUntil)
 	}
-	return s + w.because(h.Progress)
+	return s + w.because(h.Progress) + w.because(e.StatusReason)
+}
+
+// cancelled tells who wants a job to stop: somebody, or its recorder because it may not go on.
+func cancelled(e *event.Event, job string) string {
+	w := wordsOf(e)
+	if e.Authorization == nil {
+		return capitalised(who(e)) + " asked for " + job + " to be cancelled" + w.because(reasonOf(e))
+	}
+	if e.Authorization.Decision != "denied" {
+		return capitalised(job) + " was told to stop, because its authorization has run out" + w.because(e.StatusReason)
+	}
+	by := "its authoriser"
+	if e.Authorization.DecidedBy != "" {
+		by = w.name(e.Authorization.DecidedBy)
+	}
+	return capitalised(job) + " was told to stop, because " + by + " does not allow it any more" + w.because(e.StatusReason)
 }
 
 // snapshotTail names both states where there are two.

@@ -20,6 +20,7 @@ type Entry struct {
 	Item
 	Standing    Standing
 	Corrections []*Entry // what corrects or reverses this event, in order; the event itself stays as it was
+	Copies      []*Entry // the same event, recorded again by its own sender because he could not know that it was durable
 
 	at int // place in Story.Events
 }
@@ -32,6 +33,9 @@ const (
 	Counts  Standing = "counts"  // it fills a phase, or belongs to one
 	Again   Standing = "again"   // a phase reported a second time: kept, and the first report stands
 	Foreign Standing = "foreign" // said by somebody who had no say in it: kept, and counts for nothing
+	Copy    Standing = "copy"    // the same event as another of its sender's, by its id: they count once
+	// Overtaken is a job_lost whose run reported its outcome after all: the outcome counts.
+	Overtaken Standing = "overtaken"
 )
 
 // Job is one unit of work and the runs it took.

@@ -25,6 +25,7 @@ func checkWhole(t fataler, items []Item, s Story) {
 				t.Fatalf("event %s stands in %d places", e.Event.EventID, places[e])
 			}
 			put(e.Corrections)
+			put(e.Copies)
 		}
 	}
 	put(s.Loose)
