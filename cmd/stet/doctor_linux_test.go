@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+)
+
+// Looking changes nothing, whatever there is to see.
+func TestDoctorOnlyLooks(t *testing.T) {
+	x := newShop(t)
+	x.must(t, exitOK, "run", "--", "true")
+	cmd := x.command(t.Context(), "run", "--job", "left", "--", "sh", "-c", "kill -9 $PPID")
+	_ = cmd.Run() // it kills its own recorder
+	before := x.snapshot(t)
+	if out := x.must(t, exitOK, "doctor"); !strings.Contains(string(out), "which is gone") {
+		t.Fatalf("the spool that was left is not seen:\n%s", out)
+	}
+	if after := x.snapshot(t); after != before {
+		t.Errorf("the store was\n%s\nand is\n%s", before, after)
+	}
+	x.must(t, exitOK, "doctor", "--flush")
+	if out := x.must(t, exitOK, "doctor"); strings.Contains(string(out), "which is gone") {
+		t.Errorf("--flush left it:\n%s", out)
+	}
+	x.must(t, exitOK, "verify")
+}
+
+// What a disk says decides how bad it is.
+func TestDoctorDisk(t *testing.T) {
+	roomy := space{free: 1 << 40, total: 1 << 41, inodes: math.MaxUint64}
+	for name, c := range map[string]struct {
+		change func(*space)
+		want   []string
+	}{
+		"roomy":          {func(*space) {}, []string{sevOK}},
+		"nearly full":    {func(s *space) { s.free = 500 << 20 }, []string{sevWarn}},
+		"full":           {func(s *space) { s.free = 10 << 20 }, []string{sevProblem}},
+		"without inodes": {func(s *space) { s.inodes = 3 }, []string{sevProblem}},
+		"tmpfs":          {func(s *space) { s.kind = "tmpfs" }, []string{sevWarn, sevOK}},
+		"NFS, full":      {func(s *space) { s.kind, s.free = "NFS", 0 }, []string{sevWarn, sevProblem}},
+	} {
+		s := roomy
+		c.change(&s)
+		d := &doctor{}
+		d.disk("/x", s)
+		var got []string
+		for _, f := range d.found {
+			got = append(got, f.Severity)
+			if f.Severity != sevOK && (f.Why == "" || f.Do == "") {
+				t.Errorf("%s: %q says neither why nor what to do", name, f.What)
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	for _, kind := range fsKinds {
+		if riskyKinds[kind] == "" {
+			t.Errorf("nothing is said of %s", kind)
+		}
+	}
+}
+
+func TestShellWord(t *testing.T) {
+	for in, want := range map[string]string{"/var/lib/stet": "/var/lib/stet", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "$HOME": "'$HOME'", "ü": "'ü'"} {
+		if got := shellWord(in); got != want {
+			t.Errorf("%q is %s, want %s", in, got, want)
+		}
+	}
+}
