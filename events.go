@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,6 +86,9 @@ func (t *task) submitted() *event.Event {
 	if t.job.Params == nil {
 		ev.Absent["job.params"] = event.AbsentNotProvided
 	}
+	if len(t.found) > 0 {
+		ev.References, ev.Derived["references"] = fitReferences(t.found, 0), t.foundHow
+	}
 	if t.request != nil {
 		ev.References = t.request.claims
 	}
@@ -113,6 +117,14 @@ func (t *task) findTrigger() {
 		t.job.Reference = ref.Text
 		t.derived["why.reference"] = ref.How
 	}
+	var hows []string
+	for _, ref := range t.rec.where.References {
+		t.found = append(t.found, event.Reference{Kind: ref.Kind, Value: ref.Value.Text})
+		if !slices.Contains(hows, ref.Value.How) {
+			hows = append(hows, ref.Value.How)
+		}
+	}
+	t.foundHow = clip(strings.Join(hows, "; "), 256)
 }
 
 // cameFrom names the upstream event in the principal.

@@ -121,9 +121,11 @@ type task struct {
 	submittedAt time.Time
 	location    string
 	user        string
-	nobody      string   // why no user is known; "": the process's own stands in
-	source      found    // the address that the user came from
-	request     *request // that it began under; nil: none
+	nobody      string            // why no user is known; "": the process's own stands in
+	source      found             // the address that the user came from
+	request     *request          // that it began under; nil: none
+	found       []event.Reference // for the submission: where others tell of what set the job off
+	foundHow    string
 	absent      map[string]string
 	derived     map[string]string
 }

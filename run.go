@@ -84,7 +84,8 @@ func (r *Run) InteractionID() string {
 func (r *Run) zero() bool { return r == nil || r.t == nil }
 
 // Environ returns, as NAME=value, what a process that this run starts must have in its environment for its jobs to become
-// children of this one, whether it uses this package or stet run, and for its tracer, if any, to continue the trace.
+// children of this one, whether it uses this package or stet run, for its tracer, if any, to continue the trace, and for what speaks
+// OpenLineage to name this run as its parent.
 func (r *Run) Environ() []string {
 	if r.zero() {
 		return nil
@@ -95,7 +96,7 @@ func (r *Run) Environ() []string {
 		// Always both: a state of another trace, which this process may have, must not go with ours.
 		env = append(env, variable(headerTraceparent)+"="+t.parent(), variable(headerTracestate)+"="+t.State)
 	}
-	return env
+	return append(env, r.lineage()...)
 }
 
 // Impact says what the run changed, in words ("1,000 records updated", at most 512 bytes) and in at most 32 counts. The

@@ -57,7 +57,7 @@ func Base(o origin.Origin, lookup func(string) (string, bool), app, version, env
 		e.Host = nil
 		e.Absent["host"] = event.AbsentUnavailable
 	}
-	e.UserID = found("user_id", either(o.LoginUser, o.LoginUID), event.AbsentNotApplicable)
+	e.UserID = found("user_id", either(either(o.LoginUser, o.LoginUID), o.SudoUser), event.AbsentNotApplicable)
 	e.SourceIP = found("source_ip", o.SSHClient, event.AbsentNotApplicable)
 	e.Principal = &event.Principal{Type: "service_account", ID: fmt.Sprintf("uid:%d@%s", o.UID, o.Hostname.Text)}
 	e.Derived["principal"] = "kernel: effective uid"

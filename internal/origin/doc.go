@@ -9,8 +9,11 @@
 // There are two sorts of findings, and How keeps them apart. What the kernel
 // says (host name, uid, login uid, boot id, ancestors in /proc) an ordinary user
 // cannot forge. What the environment says (SSH_CONNECTION, SUDO_USER,
-// INVOCATION_ID, GITHUB_*, CI_*) is a claim of whoever started us, and its How
+// INVOCATION_ID, GITHUB_*, CI_*, AIRFLOW_CTX_*, OPENLINEAGE_PARENT_ID) is a claim of whoever started us, and its How
 // begins with "environment".
+//
+// Of the environment only variables that this package names are read, one by one:
+// tokens and mail addresses lie right beside them.
 //
 // No packet is sent, no name service is asked (both can hang), no command is
 // run. Every file that is read is bounded, and read through an fs.FS, so that

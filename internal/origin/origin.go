@@ -52,6 +52,10 @@ type Origin struct {
 	EntryPoint EntryPoint
 	CI         CI
 	Systemd    Systemd
+	Airflow    Airflow
+	Lineage    Value // the run that OPENLINEAGE_PARENT_ID names as our parent; a claim
+	// References point at what others have recorded of our cause: runs, lines, units.
+	References []Reference
 }
 
 // Sources are where [From] looks. A nil member is "cannot be found", except
@@ -105,7 +109,11 @@ func From(s Sources) Origin {
 	o.Build = d.build()
 	o.CI = d.ci()
 	o.Systemd = d.systemd(self)
-	o.Trigger, o.EntryPoint = d.trigger(self, o)
+	o.Airflow = d.airflow()
+	o.Lineage = d.lineage()
+	cron := d.scheduler(self)
+	o.Trigger, o.EntryPoint = d.trigger(cron, o)
+	o.References = d.references(o, cron.line)
 	return o
 }
 

@@ -188,6 +188,9 @@ func TestTrigger(t *testing.T) {
 		h.env["GITHUB_ACTIONS"], h.env["GITHUB_SERVER_URL"] = "true", "https://github.com"
 		h.env["GITHUB_REPOSITORY"], h.env["GITHUB_RUN_ID"], h.env["GITHUB_SHA"] = "acme/jobs", "99", "abc"
 	}
+	airflow := func(h host, run string) {
+		h.env["AIRFLOW_CTX_DAG_ID"], h.env["AIRFLOW_CTX_TASK_ID"], h.env["AIRFLOW_CTX_DAG_RUN_ID"] = "etl", "load", run
+	}
 	for _, tc := range []struct {
 		name                    string
 		with                    func(host)
@@ -236,6 +239,19 @@ func TestTrigger(t *testing.T) {
 		{"GitLab, api", func(h host) {
 			h.env["GITLAB_CI"], h.env["CI_PIPELINE_SOURCE"], h.env["CI_JOB_ID"] = "true", "api", "5"
 		}, API, "environment: CI_PIPELINE_SOURCE", "5", "cli", "gitlab-ci", "", ""},
+		{"Jenkins", func(h host) {
+			h.env["JENKINS_URL"], h.env["BUILD_URL"] = "https://ci.example.com/", "https://ci.example.com/job/x/7/"
+		}, "", "", "https://ci.example.com/job/x/7/", "cli", "jenkins", "", ""},
+		{"Airflow, scheduled, by a worker that is a service", func(h host) { service(h); airflow(h, "scheduled__2026-01-01T00:00:00+00:00") },
+			Schedule, "environment: AIRFLOW_CTX_DAG_RUN_ID", "etl/load/scheduled__2026-01-01T00:00:00+00:00", "cli", "airflow", "", ""},
+		{"Airflow, by hand", func(h host) { airflow(h, "manual__2026-01-01T00:00:00+00:00") },
+			Manual, "environment: AIRFLOW_CTX_DAG_RUN_ID", "etl/load/manual__2026-01-01T00:00:00+00:00", "cli", "airflow", "", ""},
+		{"Airflow, by an asset", func(h host) { airflow(h, "asset_triggered__x") },
+			Event, "environment: AIRFLOW_CTX_DAG_RUN_ID", "etl/load/asset_triggered__x", "cli", "airflow", "airflow", "asset_triggered__x"},
+		{"Airflow, a run with a name of its own", func(h host) { airflow(h, "mine") }, "", "", "etl/load/mine", "cli", "airflow", "", ""},
+		{"OpenLineage", func(h host) { service(h); h.env["OPENLINEAGE_PARENT_ID"] = lineageParent },
+			Parent, "environment: OPENLINEAGE_PARENT_ID", lineageParent, "cli", "openlineage", "", ""},
+		{"OpenLineage, not a parent id", func(h host) { h.env["OPENLINEAGE_PARENT_ID"] = "ns/job/with/slash" }, "", "", "", "", "", "", ""},
 		{"some CI", func(h host) { h.env["CI"] = "true" }, "", "", "", "cli", "ci", "", ""},
 		{"a stet job started us, in CI and at a terminal", func(h host) {
 			github(h)

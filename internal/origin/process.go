@@ -63,14 +63,15 @@ func (p process) terminal() Value {
 	return value(name, "kernel: controlling terminal")
 }
 
-// ancestors calls visit for each process above p, nearest first, until it says
+// ancestors calls visit for each process above p, with its id, nearest first, until it says
 // stop. At most 32, and never the first process: it is everybody's ancestor.
-func (d detector) ancestors(p process, visit func(a process) (stop bool)) {
+func (d detector) ancestors(p process, visit func(pid string, a process) (stop bool)) {
 	for range 32 {
 		if !p.ok || p.ppid <= 1 {
 			return
 		}
-		if p = d.stat(strconv.Itoa(p.ppid)); !p.ok || visit(p) {
+		pid := strconv.Itoa(p.ppid)
+		if p = d.stat(pid); !p.ok || visit(pid, p) {
 			return
 		}
 	}

@@ -36,9 +36,9 @@ type EntryPoint struct {
 }
 
 // CI is what a continuous-integration system says of its run: GitHub Actions and
-// what copies it (GITHUB_*), or GitLab (CI_*). Claims, all of it.
+// what copies it (GITHUB_*), GitLab (CI_*), or one of otherCI. Claims, all of it.
 type CI struct {
-	System  string // "github-actions", "gitlab-ci", "ci" for CI=true alone; empty for none
+	System  string // "github-actions", "gitlab-ci", "jenkins", …, "ci" for CI=true alone; empty for none
 	Actor   Value
 	Run     Value // URL where one can be made, else the run's number
 	Event   Value // what it says started it, in its own word
@@ -63,10 +63,24 @@ func (d detector) ci() CI {
 		}
 		return c
 	}
+	for _, other := range otherCI {
+		if sign := d.env(other.sign); sign.Found() {
+			return CI{System: other.system, Run: d.env(other.run)}
+		}
+	}
 	if d.isTrue("CI") {
 		return CI{System: "ci"}
 	}
 	return CI{}
+}
+
+// otherCI are systems that say where their run can be seen, but not what started it.
+var otherCI = []struct{ system, sign, run string }{
+	{"jenkins", "JENKINS_URL", "BUILD_URL"},
+	{"buildkite", "BUILDKITE", "BUILDKITE_BUILD_URL"},
+	{"circleci", "CIRCLECI", "CIRCLE_BUILD_URL"},
+	{"drone", "DRONE", "DRONE_BUILD_LINK"},
+	{"azure-pipelines", "TF_BUILD", "BUILD_BUILDID"},
 }
 
 func (d detector) isTrue(name string) bool {
@@ -75,16 +89,24 @@ func (d detector) isTrue(name string) bool {
 }
 
 // trigger decides what set us off. The nearest cause wins: a stet job that
-// started us, then a CI run, then a scheduler above us, then systemd, then a
-// person at a terminal.
-func (d detector) trigger(self process, o Origin) (Trigger, EntryPoint) {
+// started us, then an Airflow task, a CI run, the run of whatever else speaks
+// OpenLineage, then a scheduler above us, then systemd, then a person at a
+// terminal.
+func (d detector) trigger(cron scheduler, o Origin) (Trigger, EntryPoint) {
 	if v := d.env("STET_PARENT_JOB_ID"); v.Found() {
 		return Trigger{Kind: Parent, How: v.How, Reference: v}, cli("stet run", v.How)
+	}
+	if o.Airflow.Dag.Found() {
+		return o.Airflow.trigger(), cli("airflow", o.Airflow.Dag.How)
 	}
 	if o.CI.System != "" {
 		return o.CI.trigger(), cli(o.CI.System, o.CI.how())
 	}
-	if t, ok := d.scheduler(self); ok {
+	if o.Lineage.Found() {
+		return Trigger{Kind: Parent, How: o.Lineage.How, Reference: o.Lineage}, cli("openlineage", o.Lineage.How)
+	}
+	if cron.name.Found() {
+		t := Trigger{Kind: Schedule, How: cron.name.How, Reference: cron.name}
 		return t, EntryPoint{Kind: "schedule", Name: t.Reference}
 	}
 	if o.Systemd.Invocation.Found() {
@@ -112,6 +134,11 @@ func (c CI) how() string {
 	case "gitlab-ci":
 		return "environment: GITLAB_CI"
 	}
+	for _, other := range otherCI {
+		if c.System == other.system {
+			return "environment: " + other.sign
+		}
+	}
 	return "environment: CI"
 }
 
@@ -138,30 +165,37 @@ func (c CI) trigger() Trigger {
 	return t
 }
 
-// scheduler looks for a cron or at daemon above us. The kernel's word for it: a
-// program's own name can be anything, but its place above us cannot be chosen.
-func (d detector) scheduler(self process) (t Trigger, ok bool) {
-	d.ancestors(self, func(a process) bool {
-		switch strings.ToLower(a.name) {
+// scheduler is a cron or at daemon above us.
+type scheduler struct {
+	name Value // of the daemon
+	line Value // of the crontab, where it can be read
+}
+
+// scheduler looks for one. The kernel's word for it: a program's own name can be
+// anything, but its place above us cannot be chosen.
+func (d detector) scheduler(self process) (s scheduler) {
+	below := strconv.Itoa(d.PID) // the last that was looked at: in the end the daemon's own child
+	d.ancestors(self, func(pid string, a process) bool {
+		switch name := strings.ToLower(a.name); name {
 		case "cron", "crond", "fcron", "anacron", "cronie", "atd", "supercronic":
-			name := strings.ToLower(a.name)
-			how := "kernel: ancestor process " + name
-			t, ok = Trigger{Kind: Schedule, How: how, Reference: value(name, how)}, true
+			s.name = value(name, "kernel: ancestor process "+name)
+			s.line = d.cronLine(below)
+			return true
 		}
-		return ok
+		below = pid
+		return false
 	})
-	if ok || self.tty != 0 {
-		return t, ok
+	if s.name.Found() || self.tty != 0 {
+		return s
 	}
 	// Where /proc hides other users' processes (hidepid), cron's own variables
 	// are left. No other program sets them.
 	for _, name := range []string{"CRON_TZ", "MAILTO"} {
 		if _, set := d.Lookup(name); set {
-			how := "environment: " + name + ", and no terminal"
-			return Trigger{Kind: Schedule, How: how, Reference: value("cron", how)}, true
+			return scheduler{name: value("cron", "environment: "+name+", and no terminal")}
 		}
 	}
-	return Trigger{}, false
+	return scheduler{}
 }
 
 // soonAfterBoot is, in seconds, how long after boot a service without a trigger
