@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -388,7 +389,9 @@ func TestScratchKeepsNothing(t *testing.T) {
 	long.Impact.Summary = strings.Repeat("x\n", 600)
 	bare := outcome()
 	bare.Timing, bare.Impact = nil, nil
-	for i, e := range []*event.Event{sample(), long, outcome(), bare, broken, outcome(), sample()} {
+	noisy := sample() // more to note than there is room for, so that the rest is counted
+	noisy.Job.Params = map[string]any{"lines": slices.Repeat([]string{"a\nb"}, event.MaxMarks+5)}
+	for i, e := range []*event.Event{sample(), long, outcome(), bare, noisy, outcome(), broken, outcome(), sample()} {
 		want, wantErr := c.Append(nil, e)
 		got, err := c.AppendWith(&used, nil, e)
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {

@@ -363,3 +363,64 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 }
+
+// dirSyncs notes which directories are synced.
+type dirSyncs struct {
+	fsx.FS
+	mu    sync.Mutex
+	names []string
+}
+
+func (d *dirSyncs) SyncDir(name string) error {
+	d.mu.Lock()
+	d.names = append(d.names, name)
+	d.mu.Unlock()
+	return d.FS.SyncDir(name)
+}
+
+// TestAHeadVouchesForItsDirectories: what a run adds to a log lies mostly where the last one's tiles do, and no head is
+// written before those directories are durable; a short run does not sync them all again. Those that are new it does.
+func TestAHeadVouchesForItsDirectories(t *testing.T) {
+	d := &dirSyncs{FS: fsxtest.New()}
+	l := open(t, options(d))
+	s := newStream("a", 1)
+	add := func(batches, events int) (synced map[string]int) {
+		d.names = nil
+		for range batches {
+			mustAppend(t, l, s.next(events, 50))
+		}
+		mustPublish(t, l)
+		synced = map[string]int{}
+		for _, name := range d.names {
+			synced[name]++
+		}
+		return synced
+	}
+	parents := []string{"log/tile", "log/tile/0", "log/tile/entries"}
+	first := add(1, 10)
+	for _, dir := range parents {
+		if first[dir] == 0 {
+			t.Errorf("%s was made, and not made durable", dir)
+		}
+	}
+	mustClose(t, l)
+	l = open(t, options(d))
+	again := add(1, 10)
+	for _, dir := range parents {
+		if again[dir] > 0 {
+			t.Errorf("%s was synced again, where the head already stands on it", dir)
+		}
+	}
+	if again["log/tile/0/000.p"] == 0 || again["log/tile/entries/000.p"] == 0 {
+		t.Errorf("new tiles without a sync of their directory: %v", again)
+	}
+	mustClose(t, l)
+	l = open(t, options(d))
+	full := add(1, 300) // a full tile, a second one, and a level above
+	for _, dir := range []string{"log/tile", "log/tile/0", "log/tile/entries", "log/tile/1/000.p"} {
+		if full[dir] == 0 {
+			t.Errorf("%s got something new and was not synced: %v", dir, full)
+		}
+	}
+	mustClose(t, l)
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/proof"
 )
 
 // readAt fills b; a file that is too short is damage, a failed read is not.
@@ -186,6 +187,23 @@ func (d *dirs) make(name string) error {
 	}
 	d.known[name] = true
 	return nil
+}
+
+// under takes for durable the directories of the tiles at the right edge of a tree that a head states: no head is written
+// before they were synced. A short run, such as a drain, publishes into these alone, and need not sync each again.
+func (d *dirs) under(size uint64) {
+	for level := -1; level < tileLevels; level++ {
+		t := proof.Tile{Entries: level < 0, Level: uint8(max(level, 0))}
+		if t.Index, t.Width = proof.TilesFor(size, t.Level); t.Width == 0 {
+			if t.Index == 0 {
+				continue
+			}
+			t.Index, t.Width = t.Index-1, proof.TileWidth
+		}
+		for dir := path.Dir(inLog(t.Path())); dir != "."; dir = path.Dir(dir) {
+			d.known[dir] = true
+		}
+	}
 }
 
 // inLog is the path in the store of a path in the log.

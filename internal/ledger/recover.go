@@ -33,6 +33,7 @@ func (l *Ledger) recover(ctx context.Context) error {
 	if err := p.edge.load(l.fsys, &l.zip, p.head); err != nil {
 		return err
 	}
+	p.dirs.under(p.head.Size)
 	l.published, l.root, l.durable = p.head.Size, p.head.Root, p.head.Size
 	stale, err := p.checkpoint()
 	if err != nil {
