@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,8 +31,8 @@ type World interface {
 type Lives struct {
 	Start func() *Mem  // the disk to begin with; nil: an empty one. Each time the same.
 	World func() World // the callers, knowing nothing yet
-	// Share runs only every Share-th pair, and reports how many there are; 0: all. STET_PAIRS=all in the environment runs
-	// all of them too.
+	// Share runs only every Share-th pair, and reports how many there are; 0: all. The environment variable STET_PAIRS
+	// overrides it.
 	Share int
 }
 
@@ -62,8 +63,12 @@ const crashes = 3
 // a later sync that succeeds has made these names durable too, or none succeeds.
 func Pairs(t testing.TB, l Lives) Coverage {
 	t.Helper()
-	if os.Getenv("STET_PAIRS") == "all" {
-		l.Share = 0
+	if v := os.Getenv("STET_PAIRS"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			t.Fatalf("STET_PAIRS is %q: it must be a number, 1 for all pairs, 10 for every tenth", v)
+		}
+		l.Share = n
 	}
 	x := explorePairs{lives: l}
 	x.pairs(x.singles(t))
