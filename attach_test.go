@@ -50,6 +50,22 @@ func TestDetachedRun(t *testing.T) {
 	}
 }
 
+// A detached run whose start may be durable or not does not run, and the record says so, as of any other.
+func TestDetachedStartInDoubt(t *testing.T) {
+	faultsOfAStart(t, stet.Options{}, func(t *testing.T, w *world) {
+		run, err := w.Begin(t.Context(), stet.Job{Name: "a", Key: "k"})
+		if run != nil || !errors.Is(err, stet.ErrNotRecorded) {
+			t.Errorf("run %v, error %v", run, err)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if aborted := w.of("job_aborted"); len(aborted) != 1 || !strings.Contains(aborted[0].StatusReason, "the job did not run") {
+			t.Errorf("recorded is %v", w.types())
+		}
+	})
+}
+
 // A Key names one piece of work of one application in one environment; each attempt at it is a run of its own.
 func TestRunKeys(t *testing.T) {
 	ids := func(o stet.Options, j stet.Job) []string {

@@ -303,6 +303,8 @@ func (r *Recorder) recordJob(started *Run, events ...*event.Event) error {
 		started.mu.Lock()
 		started.unrun = "the job did not run, because its start could not be made durable in time: " + say(err) // before Close sees it
 		started.mu.Unlock()
+	} else if started != nil && started.detached() {
+		r.forget(ctx, started) // before Close sees it: it runs on without this process
 	}
 	return err
 }

@@ -225,7 +225,7 @@ func isOutcome(ev *event.Event) bool { return ev.Job != nil && ev.Job.Phase == p
 func (r *Recorder) emit(ctx context.Context, started *Run, events ...*event.Event) error {
 	patient := r.patient(events)
 	em, err := r.stream(ctx, patient)
-	if started != nil && !started.detached() {
+	if started != nil {
 		r.register(started, em)
 	}
 	if err != nil {

@@ -89,7 +89,7 @@ func TestUnderCron(t *testing.T) {
 			t.Errorf("line %d, %s: mail %.200q", i, l.line, got)
 		}
 		story := c.stet(t, "story", audit)
-		for _, part := range []string{l.tell, "by schedule stet-cron", "found: kernel: ancestor process cron", "crontab of root"} {
+		for _, part := range []string{l.tell, "by schedule stet-cron", "found: kernel: ancestor process cron", "crontab of root", "crontab_line "} {
 			if !strings.Contains(story, part) {
 				t.Errorf("line %d: the story does not say %q:\n%s", i, part, story)
 			}
