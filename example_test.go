@@ -174,10 +174,10 @@ func ExampleOptions_bestEffort() {
 	})
 	fmt.Println(err)
 	fmt.Println(losses, "losses: nothing could be opened, no start and no outcome recorded")
-	fmt.Println(rec.Close() != nil) // what was lost could not be declared
+	fmt.Println(rec.Close()) // the loss is noted in the state directory, and the next Recorder declares it
 	// Output:
 	// heating
 	// out of oil
 	// 3 losses: nothing could be opened, no start and no outcome recorded
-	// true
+	// <nil>
 }

@@ -13,7 +13,16 @@ import (
 // OpenOn is Open on a given file system and key. find is called where the place is looked for; its error is the
 // place's.
 func OpenOn(fsys fsx.FS, o Options, find func() error) (*Recorder, error) {
-	return open(context.Background(), "test", o, origin.Detect(os.LookupEnv), func() (place, error) {
+	return OpenBeside(fsys, nil, "", o, find)
+}
+
+// OpenBeside is OpenOn with a directory of notes, nil for none, and a socket of the system's log, "" for none.
+func OpenBeside(fsys, notes fsx.FS, syslog string, o Options, find func() error) (*Recorder, error) {
+	out := outside{syslog: syslog}
+	if notes != nil {
+		out.notes = []notePlace{func(bool) (fsx.FS, func() error, error) { return notes, func() error { return nil }, nil }}
+	}
+	return open(context.Background(), "test", o, origin.Detect(os.LookupEnv), out, func() (place, error) {
 		if err := find(); err != nil {
 			return place{}, err
 		}

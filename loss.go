@@ -1,7 +1,9 @@
 package stet
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -17,6 +19,7 @@ type loss struct {
 	first   time.Time
 	last    time.Time
 	because error // the last failure
+	notes   []*lossNote
 }
 
 func (l loss) none() bool { return l.lost == 0 && l.doubt == 0 }
@@ -30,6 +33,7 @@ func (l loss) plus(m loss) loss {
 		return l
 	}
 	l.lost, l.doubt = l.lost+m.lost, l.doubt+m.doubt
+	l.notes = slices.Concat(l.notes, m.notes)
 	if m.first.Before(l.first) {
 		l.first = m.first
 	}
@@ -48,7 +52,10 @@ func (r *Recorder) count(n int, err error) {
 	} else {
 		l.lost = int64(n)
 	}
-	r.owe(l)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loss = r.loss.plus(l)
+	r.noteLoss()
 }
 
 // owe puts a loss back onto what must be declared.
@@ -78,16 +85,48 @@ func (r *Recorder) declare(events []*event.Event) ([]*event.Event, loss) {
 	if l.none() {
 		return events, l
 	}
+	ev := r.lossEvent(l.first, l.last, l.lost, l.doubt)
+	if len(l.notes) > 0 {
+		ev.EventID = lossID(l.notes[0].id)
+	}
+	ev.StatusReason = fmt.Sprintf("%d records were lost and %d are in doubt, the first at %s, the last at %s: %v",
+		l.lost, l.doubt, event.FormatTime(l.first), event.FormatTime(l.last), l.because)
+	return append([]*event.Event{ev}, events...), l
+}
+
+// lossEvent declares that so many records are missing; why is left to the caller.
+func (r *Recorder) lossEvent(from, to time.Time, lost, doubt int64) *event.Event {
 	ev := r.based()
 	ev.EventType = typeLoss
-	ev.EventTime = l.first
+	ev.EventTime = from
 	ev.InteractionID = r.newID().String()
 	ev.CodeLocation = "stet.Recorder"
 	ev.Action, ev.Object = "record", &event.Object{Type: "recorder"}
 	ev.Status = event.StatusFailure
-	ev.StatusReason = fmt.Sprintf("%d records were lost and %d are in doubt, the first at %s, the last at %s: %v",
-		l.lost, l.doubt, event.FormatTime(l.first), event.FormatTime(l.last), l.because)
-	ev.Impact = &event.Impact{Summary: "records are missing", Counts: map[string]int64{"lost": l.lost, "in_doubt": l.doubt}}
-	ev.Timing = &event.Timing{StartedAt: l.first, EndedAt: l.last}
-	return append([]*event.Event{ev}, events...), l
+	ev.Impact = &event.Impact{Summary: "records are missing", Counts: map[string]int64{"lost": lost, "in_doubt": doubt}}
+	ev.Timing = &event.Timing{StartedAt: from, EndedAt: to}
+	return ev
+}
+
+// declareRest declares what no record came after, or leaves it to the next recorder. It waits until ctx ends.
+func (r *Recorder) declareRest(ctx context.Context) error {
+	if !r.owes() {
+		return nil
+	}
+	noted := r.leaveNote() // at the same time: the spool may take all the time there is
+	err := r.emit(ctx, nil)
+	if err == nil {
+		return nil
+	}
+	var nerr error
+	select {
+	case nerr = <-noted:
+	case <-ctx.Done():
+		nerr = context.Cause(ctx)
+	}
+	if nerr == nil {
+		r.abandonNotes(ctx)
+		return nil
+	}
+	return fmt.Errorf("what was lost could not be declared: %w; and not be noted for later: %w", err, nerr)
 }

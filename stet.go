@@ -104,6 +104,11 @@ type Recorder struct {
 	runs    map[*Run]struct{}
 	loss    loss
 	heart   heart
+	cried   map[string]time.Time // cause → when the system's log was told
+
+	out        outside
+	inheriting bool          // guarded by mu
+	inherited  chan struct{} // closed when what earlier processes lost is declared, as far as possible
 }
 
 // Open makes a Recorder that spools into a store, a directory, which it creates (mode 0700) where it is missing. An
@@ -116,10 +121,10 @@ func Open(ctx context.Context, store string, o Options) (*Recorder, error) {
 		return nil, err
 	}
 	where := origin.Detect(os.LookupEnv)
-	return open(ctx, path, o, where, func() (place, error) { return findPlace(path, o.StateDir, where.Hostname.Text) })
+	return open(ctx, path, o, where, findOutside(o), func() (place, error) { return findPlace(path, o.StateDir, where.Hostname.Text) })
 }
 
-func open(ctx context.Context, name string, o Options, where origin.Origin, find func() (place, error)) (*Recorder, error) {
+func open(ctx context.Context, name string, o Options, where origin.Origin, out outside, find func() (place, error)) (*Recorder, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -135,6 +140,9 @@ func open(ctx context.Context, name string, o Options, where origin.Origin, find
 		find:  find,
 		runs:  map[*Run]struct{}{},
 		folds: folds{hurry: make(chan struct{})},
+		out:   out,
+
+		inherited: make(chan struct{}),
 	}
 	r.base = o.base(where, os.LookupEnv)
 	// What cannot work is known before a job depends on it.
@@ -246,6 +254,7 @@ func (r *Recorder) emit(ctx context.Context, started *Run, events ...*event.Even
 	switch {
 	case err == nil:
 		r.works()
+		dropNotes(ctx, owed.notes)
 	case errors.Is(err, emitter.ErrFailed):
 		r.giveUp(ctx, em, err)
 	}
@@ -267,6 +276,7 @@ func (r *Recorder) lost(what string, n int, err error) error {
 	if !errors.As(err, &refused) && !errors.Is(err, ErrClosed) {
 		r.count(n, err)
 		if r.o.Policy == BestEffort {
+			r.cry(err)
 			r.o.OnLoss(fmt.Errorf("%s was not recorded: %w", what, err))
 			return nil
 		}
@@ -315,7 +325,8 @@ func (r *Recorder) recordAt(ctx context.Context, e event.Event, location string)
 
 // Close records every run that is still open as aborted, seals the stream as final and lets the spool go. It returns
 // the first errors; what was acknowledged before is durable either way. Later calls return ErrClosed. It waits at most
-// for calls under way and twice the deadline.
+// for calls under way and twice the deadline. Losses that it cannot declare it leaves, under BestEffort, to the next
+// Recorder of the same user; they are its error only where that fails too.
 func (r *Recorder) Close() error {
 	if r == nil {
 		return fmt.Errorf("close: %w: the Recorder is nil", ErrInvalid)
@@ -331,11 +342,8 @@ func (r *Recorder) Close() error {
 	err := r.endRuns()
 	ctx, cancel := r.deadline(context.Background())
 	defer cancel()
-	if r.owes() {
-		if derr := r.emit(ctx, nil); derr != nil {
-			err = errors.Join(err, fmt.Errorf("what was lost could not be declared: %w", derr))
-		}
-	}
+	r.awaitInheritance(ctx)
+	err = errors.Join(err, r.declareRest(ctx))
 	r.ending.Lock()
 	r.closed = true
 	r.ending.Unlock()

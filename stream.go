@@ -158,6 +158,8 @@ func (r *Recorder) openStream(o *opening) {
 	s.em, s.opening = o.em, nil
 	if o.err != nil {
 		s.failed(o.err)
+	} else {
+		r.beginInheritance()
 	}
 	r.mu.Unlock()
 	close(o.done)
