@@ -24,6 +24,9 @@ type baggage struct {
 
 // parseBaggage reads baggage headers. Members that do not keep to the grammar are left out, and those beyond the limits.
 func parseBaggage(lines []string) baggage {
+	if len(lines) == 0 {
+		return baggage{}
+	}
 	b := baggage{ours: map[string][]string{}}
 	for _, line := range lines {
 		for m := range strings.SplitSeq(line, ",") {

@@ -134,7 +134,7 @@ func lineageOf(ctx context.Context) lineage {
 	case fromPeer:
 		l = *peer
 	default:
-		l = claims(environment, fromEnvironment)
+		l = reader{values: environment, how: fromEnvironment}.parents()
 	}
 	if fromPeer {
 		l.baggage = peer.baggage
@@ -175,51 +175,75 @@ func (l lineage) references() []event.Reference {
 	return all
 }
 
-// claims reads what a carrier says. how makes of a name what derived says.
-func claims(values func(name string) []string, how func(name string) string) (l lineage) {
-	b := parseBaggage(values(headerBaggage))
-	l.baggage = b.others
-	one := func(name, key string) (value, from string, twice bool) {
-		all, from := some(values(name)), how(name)
-		if len(all) == 0 {
-			all, from = some(b.ours[key]), how(headerBaggage+" "+key)
-		}
-		switch len(all) {
-		case 0:
-			return "", "", false
-		case 1:
-			return all[0], from, false
-		}
-		return "", from, true
+// reader reads what a carrier says.
+type reader struct {
+	values  func(name string) []string
+	how     func(name string) string // what derived says of a name
+	baggage baggage
+}
+
+// claims reads all of it.
+func claims(values func(name string) []string, how func(name string) string) lineage {
+	r := reader{values, how, parseBaggage(values(headerBaggage))}
+	l := r.parents()
+	l.interaction, l.interactionHow = r.interaction()
+	l.trace, l.traceHow = claimedTrace(values, how)
+	l.baggage = r.baggage.others
+	return l
+}
+
+// one returns what our header says, else what our member of the baggage does, and where that stood. twice: it says more
+// than one thing, which is as good as none.
+func (r reader) one(name, key string) (value, from string, twice bool) {
+	all := some(r.values(name))
+	if len(all) == 0 {
+		all, name = some(r.baggage.ours[key]), headerBaggage+" "+key
 	}
-	id, from, twice := one(HeaderInteractionID, baggageInteraction)
+	switch len(all) {
+	case 0:
+		return "", "", false
+	case 1:
+		return all[0], r.how(name), false
+	}
+	return "", r.how(name), true
+}
+
+// parents reads which job's child the next one is.
+func (r reader) parents() (l lineage) {
+	parent, how, twice := r.one(HeaderParentJobID, baggageParent)
+	if l.damaged = twice; parent == "" {
+		return l
+	}
+	var ok bool
+	if l.parent, ok = parseID(parent); !ok {
+		l.damaged = true
+		return l
+	}
+	l.parentHow = how
+	root, how, _ := r.one(HeaderRootJobID, baggageRoot)
+	if l.root, ok = parseID(root); !ok {
+		l.root, how = l.parent, "the parent: no other root is named"
+	}
+	l.rootHow = how
+	return l
+}
+
+// interaction reads which interaction goes on. An empty id is a new one, and how says why where there was another.
+func (r reader) interaction() (id, how string) {
+	id, from, twice := r.one(HeaderInteractionID, baggageInteraction)
+	if twice {
+		return "", "new: there was more than one in " + from
+	}
 	if raw, err := url.PathUnescape(id); err == nil {
 		id = raw
 	}
-	switch {
-	case twice:
-		l.interactionHow = "new: there was more than one in " + from
-	case id != "":
-		if l.interaction, l.interactionHow = fitInteraction(id); l.interactionHow == "" {
-			l.interactionHow = from
-		}
+	if id == "" {
+		return "", ""
 	}
-	parent, parentFrom, twice := one(HeaderParentJobID, baggageParent)
-	if l.damaged = twice; parent != "" {
-		var ok bool
-		l.parent, ok = parseID(parent)
-		l.damaged = !ok
+	if id, how = fitInteraction(id); how == "" {
+		how = from
 	}
-	if !l.parent.IsZero() {
-		root, rootFrom, _ := one(HeaderRootJobID, baggageRoot)
-		l.parentHow, l.rootHow = parentFrom, rootFrom
-		var ok bool
-		if l.root, ok = parseID(root); !ok {
-			l.root, l.rootHow = l.parent, "the parent: no other root is named"
-		}
-	}
-	l.trace, l.traceHow = claimedTrace(values, how)
-	return l
+	return id, how
 }
 
 // claimedTrace reads the trace that a carrier names; zero where there is none.
@@ -238,6 +262,9 @@ func claimedTrace(values func(name string) []string, how func(name string) strin
 
 // some leaves out what is empty.
 func some(values []string) []string {
+	if !slices.Contains(values, "") {
+		return values
+	}
 	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 }
 
@@ -246,17 +273,12 @@ func parseID(s string) (event.UUID, bool) {
 	return id, err == nil && !id.IsZero()
 }
 
-// environment is what a parent process says, by the same names in the spelling of variables: STET_PARENT_JOB_ID,
-// TRACEPARENT. Baggage does not travel so.
+// environment is what a parent process says, by the names of its variables. Baggage does not travel so.
 func environment(name string) []string {
-	if name == headerBaggage {
-		return nil
+	if v := os.Getenv(variables[name]); v != "" {
+		return []string{v}
 	}
-	return []string{os.Getenv(variable(name))}
+	return nil
 }
 
-func fromEnvironment(name string) string { return "environment: " + variable(name) }
-
-func variable(name string) string {
-	return strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-}
+func fromEnvironment(name string) string { return "environment: " + variables[name] }

@@ -17,7 +17,14 @@ const (
 	EnvInteractionID = "STET_INTERACTION_ID"
 	EnvParentJobID   = "STET_PARENT_JOB_ID"
 	EnvRootJobID     = "STET_ROOT_JOB_ID"
+
+	envTraceparent = "TRACEPARENT" // as OpenTelemetry names them
+	envTracestate  = "TRACESTATE"
 )
+
+// variables has for each header the variable that says the same.
+var variables = map[string]string{HeaderInteractionID: EnvInteractionID, HeaderParentJobID: EnvParentJobID, HeaderRootJobID: EnvRootJobID,
+	headerTraceparent: envTraceparent, headerTracestate: envTracestate}
 
 // place finds the job's place in the tree: under the run in ctx, else under what a peer or the environment names, else at
 // the top.
@@ -81,7 +88,7 @@ func interactionOf(ctx context.Context) (id, how string) {
 	in := value(ctx, interactionKey{})
 	if in.text == "" && !placed(ctx) {
 		if in.text = os.Getenv(EnvInteractionID); in.text != "" {
-			in.how = fromEnvironment(EnvInteractionID)
+			in.how = fromEnvironment(HeaderInteractionID)
 		}
 	}
 	if in.text == "" {

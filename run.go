@@ -94,7 +94,7 @@ func (r *Run) Environ() []string {
 	env := []string{EnvInteractionID + "=" + of.interaction, EnvParentJobID + "=" + of.id.String(), EnvRootJobID + "=" + of.root.String()}
 	if t := of.job.Trace; t.valid() {
 		// Always both: a state of another trace, which this process may have, must not go with ours.
-		env = append(env, variable(headerTraceparent)+"="+t.parent(), variable(headerTracestate)+"="+t.State)
+		env = append(env, envTraceparent+"="+t.parent(), envTracestate+"="+t.State)
 	}
 	return append(env, r.lineage()...)
 }
