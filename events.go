@@ -157,7 +157,7 @@ func (t *task) event(typ, phase string) *event.Event {
 		ev.Derived["code_location"] = "caller"
 	}
 	ev.CodeLocation = first(t.job.Code.Location, t.location)
-	t.request.into(ev)
+	t.request.into(ev, t.rec)
 	setUser(ev, t.user, t.nobody)
 	setAddress(ev, t.source)
 	if t.job.Principal != nil {
@@ -383,7 +383,7 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (_ 
 	if q == nil && run != nil {
 		q = run.t.request
 	}
-	q.complete(&e, ev)
+	q.complete(&e, ev, r)
 	r.fillWho(ctx, run, &e, ev, &shared)
 	fresh = r.fillInteraction(ctx, run, ev)
 	fillTrace(ctx, ev)

@@ -179,8 +179,8 @@ func (s Submitted) RequestCancel(ctx context.Context, reason string) error {
 func (t *task) asks(ctx context.Context, ev *event.Event, reason string) {
 	base := t.rec.based()
 	ev.UserID, ev.SourceIP, ev.Source, ev.Principal, ev.Why = base.UserID, base.SourceIP, base.Source, base.Principal, nil
-	ev.EntryPoint = base.EntryPoint
-	for _, path := range []string{"user_id", "source_ip", "principal", "entry_point", "entry_point.name", "why", "why.trigger", "why.reason", "why.reference"} {
+	ev.EntryPoint, ev.Host = base.EntryPoint, base.Host
+	for _, path := range []string{"user_id", "source_ip", "source.forwarded_for", "principal", "entry_point", "entry_point.name", "why", "why.trigger", "why.reason", "why.reference"} {
 		given(ev, path)
 		if how, ok := base.Derived[path]; ok {
 			ev.Derived[path] = how
@@ -191,7 +191,7 @@ func (t *task) asks(ctx context.Context, ev *event.Event, reason string) {
 	}
 	ev.Absent["why"] = event.AbsentNotApplicable // the status says why
 	ev.Status, ev.StatusReason = event.StatusPending, reason
-	requestOf(ctx).settled().into(ev)
+	requestOf(ctx).into(ev, t.rec)
 	user, nobody := userOf(ctx)
 	setUser(ev, user, nobody)
 	setAddress(ev, value(ctx, sourceIPKey{}))

@@ -137,8 +137,9 @@ func (q *request) entryPoint() *event.EntryPoint {
 	return &event.EntryPoint{Kind: "http", Name: name, Method: q.r.Method}
 }
 
-// into makes an event one of the request; nothing where q is nil.
-func (q *request) into(ev *event.Event) {
+// into makes an event one of the request; nothing where q is nil. Where r replaces addresses by HMACs, those that the
+// request came through are left out, because a list of them has no room for HMACs.
+func (q *request) into(ev *event.Event, r *Recorder) {
 	if q == nil {
 		return
 	}
@@ -146,6 +147,10 @@ func (q *request) into(ev *event.Event) {
 	ev.EntryPoint, ev.Derived["entry_point"] = q.entryPoint(), "http request"
 	if q.source.UserAgent != "" || len(q.source.ForwardedFor) > 0 {
 		s := q.source
+		if len(r.o.IdentityKey) > 0 && len(s.ForwardedFor) > 0 {
+			s.ForwardedFor = nil
+			ev.Absent["source.forwarded_for"] = event.AbsentRedacted
+		}
 		ev.Source = &s
 	}
 	if ev.Host != nil && q.port > 0 {
@@ -156,17 +161,18 @@ func (q *request) into(ev *event.Event) {
 }
 
 // complete is into for an application's own event, which may say some of it itself: e is as it was given.
-func (q *request) complete(e, ev *event.Event) {
+func (q *request) complete(e, ev *event.Event, r *Recorder) {
 	if q == nil {
 		return
 	}
-	q.into(ev)
+	q.into(ev, r)
 	if e.EntryPoint != nil {
 		given(ev, "entry_point")
 		ev.EntryPoint = e.EntryPoint
 	}
 	if e.Source != nil {
 		ev.Source = e.Source
+		delete(ev.Absent, "source.forwarded_for")
 	}
 	if e.Host != nil {
 		ev.Host = e.Host

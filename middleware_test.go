@@ -1,6 +1,7 @@
 package stet_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -296,6 +297,42 @@ func TestMiddlewareForwardedFor(t *testing.T) {
 	if d := cmp.Diff([]string{"198.51.100.1", "a"}, stet.Forwarded(http.Header{"X-Forwarded-For": {"a"}, "Forwarded": {"for=198.51.100.1;by=z"}})); d != "" {
 		t.Error(d)
 	}
+}
+
+// Where addresses are replaced by HMACs, none is left in the clear.
+func TestMiddlewareIdentityKey(t *testing.T) {
+	w := open(t, stet.Options{IdentityKey: bytes.Repeat([]byte{7}, 32)})
+	user := func(*http.Request) string { return "alice" }
+	serve(stet.MiddlewareOptions{User: user}, request(t, "/", "X-Forwarded-For", "198.51.100.1"), func(_ http.ResponseWriter, r *http.Request) {
+		must(t, w.Record(r.Context(), read))
+		must(t, w.Do(r.Context(), job("a"), nothing))
+	})
+	for _, e := range w.events() {
+		if e.Source.ForwardedFor != nil || e.Absent["source.forwarded_for"] != event.AbsentRedacted || !strings.HasPrefix(e.SourceIP, "hmac-") || !strings.HasPrefix(e.UserID, "hmac-") {
+			t.Errorf("%s: user %q, from %q, source %+v", e.EventType, e.UserID, e.SourceIP, e.Source)
+		}
+	}
+}
+
+// FuzzForwarded: whatever the headers say, an address comes out that a proxy of ours named, or the connection's, and at
+// most 16 others are kept.
+func FuzzForwarded(f *testing.F) {
+	f.Add("192.0.2.1, 10.0.0.2", `for="[2001:db8::1]:47";proto=https`)
+	f.Add(",,10.0.0.1", `for=;For=a;;=`)
+	o := stet.MiddlewareOptions{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	f.Fuzz(func(t *testing.T, list, forwarded string) {
+		r := &http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{"X-Forwarded-For": {list}, "Forwarded": {forwarded}}}
+		if got := o.Client(r); got != r.RemoteAddr && !strings.Contains(list, got) {
+			t.Errorf("%q is in neither %q nor the connection", got, list)
+		}
+		o := stet.MiddlewareOptions{Proxies: o.Proxies, ProxyHeader: "Forwarded"}
+		if got := o.Client(r); got != r.RemoteAddr && !strings.Contains(forwarded, got) {
+			t.Errorf("%q is in neither %q nor the connection", got, forwarded)
+		}
+		if n := len(stet.Forwarded(r.Header)); n > 16 {
+			t.Errorf("%d addresses", n)
+		}
+	})
 }
 
 // Headers of a megabyte cost neither an event nor much of it.

@@ -106,6 +106,20 @@ func TestTracestate(t *testing.T) {
 	}
 }
 
+func FuzzTracestate(f *testing.F) {
+	f.Add("rojo=1, congo=t61 x ,,", "t-1@sys/a*=!~")
+	f.Add("a=b=c", "A=1")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		got := stet.ParseTracestate([]string{a, b})
+		if again := stet.ParseTracestate([]string{got}); again != got {
+			t.Errorf("%q is read again as %q", got, again)
+		}
+		if i := strings.IndexFunc(got, func(c rune) bool { return c < ' ' || c > '~' }); i >= 0 || len(got) > 8192 || strings.Count(got, ",") >= 32 {
+			t.Errorf("%q is passed on", got)
+		}
+	})
+}
+
 // A job belongs to the trace that it begins under, with a span of its own; where there is none it begins one, named as
 // the tree of jobs is. What the Job says itself is recorded as it is.
 func TestTraceOfJobs(t *testing.T) {
