@@ -54,9 +54,10 @@ func events(_ context.Context, c config, t *table) error {
 		fresh[i] = made(rng, i)
 	}
 	var codec event.Codec
+	var scratch event.Scratch
 	buf := make([]byte, 0, 4096)
 	return report("redact, sanitise, write and check", func(i int) error {
-		_, err := codec.Append(buf, fresh[i%len(fresh)])
+		_, err := codec.AppendWith(&scratch, buf, fresh[i%len(fresh)])
 		return err
 	})
 }

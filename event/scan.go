@@ -30,6 +30,8 @@ type scanner struct {
 	unknowns int
 	event    *Event // where Parse keeps unknown members; nil in Check
 	draft    bool   // see ParseDraft
+	look     bool   // for secrets, see inspect
+	suspect  bool   // there may be one
 }
 
 func (s *scanner) fail(c Refusal, detail, hint string) *Error {
@@ -273,6 +275,12 @@ func (s *scanner) value(f *field, parent any) *Error {
 	if !s.draft || f.kind == kindUUID {
 		if err := s.form(f, raw, t.n); err != nil {
 			return err
+		}
+	}
+	if f.kind <= kindID {
+		s.inspect(t)
+		if f.path == "references[].kind" {
+			s.promises(t)
 		}
 	}
 	if f.slot != slotNone {
@@ -553,6 +561,7 @@ func (s *scanner) texts(f *field, parent any) *Error {
 		if err != nil {
 			return err.within("[" + strconv.Itoa(i) + "]")
 		}
+		s.inspect(t)
 		if parent != nil {
 			p := f.at(parent).(*[]string)
 			*p = append(*p, string(t.decode()))
@@ -590,6 +599,12 @@ func (s *scanner) pairs(f *field, parent any) *Error {
 			return err
 		}
 		keys = append(keys, k)
+		if f.kind != kindReason {
+			s.inspect(k)
+		}
+		if f.name == "labels" {
+			s.promises(k)
+		}
 		if f.kind == kindCounts {
 			v, err := s.integer()
 			if err != nil {
@@ -610,6 +625,9 @@ func (s *scanner) pairs(f *field, parent any) *Error {
 		v, err := s.text()
 		if err != nil {
 			return err.within(string(safeName(k.raw)))
+		}
+		if f.kind == kindMap {
+			s.inspect(v)
 		}
 		if f.kind == kindReason {
 			raw := v.raw
@@ -677,8 +695,13 @@ func (s *scanner) build(depth int, decode bool, into map[string]any) (any, *Erro
 	switch c := s.b[s.i]; {
 	case c == '"':
 		t, err := s.text()
-		if err != nil || !decode {
+		if err != nil {
 			return nil, err
+		}
+		s.inspect(t)
+		s.promises(t) // {"name":"DB_PASSWORD","value":"…"}
+		if !decode {
+			return nil, nil
 		}
 		return string(t.decode()), nil
 	case c == '{':
@@ -701,8 +724,14 @@ func (s *scanner) build(depth int, decode bool, into map[string]any) (any, *Erro
 		return s.number()
 	case c == '-' || c-'0' <= 9:
 		n, err := s.integer()
-		if err != nil || !decode {
+		if err != nil {
 			return nil, err
+		}
+		if s.look && (n <= -100_000_000 || n >= 100_000_000) { // it may be somebody's card, see encoder.int
+			s.suspect = true
+		}
+		if !decode {
+			return nil, nil
 		}
 		return n, nil
 	}
@@ -728,6 +757,8 @@ func (s *scanner) buildObject(depth int, decode bool, into map[string]any) (any,
 			return nil, err
 		}
 		keys = append(keys, k)
+		s.inspect(k)
+		s.promises(k)
 		v, err := s.build(depth-1, decode, nil)
 		if err != nil {
 			return nil, err.within(string(safeName(k.raw)))
@@ -751,6 +782,9 @@ func (s *scanner) buildArray(depth int, decode bool) (any, *Error) {
 	for n := 0; !s.eat(']'); n++ {
 		if n > 0 && !s.eat(',') {
 			return nil, s.syntax("comma or closing bracket")
+		}
+		if s.look && s.i < len(s.b) && s.b[s.i] == '"' {
+			s.suspect = true // it may be a command line, in which one word says what the next one is
 		}
 		v, err := s.build(depth-1, decode, nil)
 		if err != nil {

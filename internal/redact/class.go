@@ -66,7 +66,12 @@ const (
 // option, a long run or many digits; it is never missing where Text would mask. A
 // whole UUID is an id whatever its digits look like: one in 10,000 has the check
 // digits of an IBAN somewhere, and events are told apart by their ids.
-func Look(s string) Bits {
+func Look(s string) Bits { return look(s) }
+
+// LookBytes is Look for text that is not a string yet.
+func LookBytes(s []byte) Bits { return look(s) }
+
+func look[S string | []byte](s S) Bits {
 	if isUUID(s) {
 		return 0
 	}
@@ -108,7 +113,7 @@ func Look(s string) Bits {
 
 // keyword tells whether s begins with the stem of a word after which a secret
 // may stand without a mark: "password hunter2", "Bearer …", "-----BEGIN".
-func keyword(s string) bool {
+func keyword[S string | []byte](s S) bool {
 	if len(s) < 3 {
 		return false
 	}

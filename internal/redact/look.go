@@ -114,16 +114,16 @@ func allOf(s, more string) bool {
 	return true
 }
 
-func isHex(s string) bool {
+func isHex[S string | []byte](s S) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i] | 0x20; (s[i] < '0' || s[i] > '9') && (c < 'a' || c > 'f') {
 			return false
 		}
 	}
-	return s != ""
+	return len(s) > 0
 }
 
-func isUUID(s string) bool {
+func isUUID[S string | []byte](s S) bool {
 	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' &&
 		isHex(s[:8]) && isHex(s[9:13]) && isHex(s[14:18]) && isHex(s[19:23]) && isHex(s[24:])
 }

@@ -410,7 +410,7 @@ func (f *finder) jwk(name string) bool {
 }
 
 // hasFold is HasPrefix for a lower-case prefix in any case.
-func hasFold(s, prefix string) bool {
+func hasFold[S string | []byte](s S, prefix string) bool {
 	if len(s) < len(prefix) {
 		return false
 	}
