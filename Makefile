@@ -4,7 +4,7 @@ MODULES := . interop bench
 LINT    := go tool -modfile=tools/golangci.mod golangci-lint
 FUZZ    ?= 30s
 
-.PHONY: test tools race states lint mutants fuzz faults devices crash bench vet cron demo
+.PHONY: test tools race states lint mutants fuzz forgeries faults devices crash bench vet cron demo
 
 # All tests of all modules. With CI=true nothing is skipped.
 test: tools
@@ -32,11 +32,13 @@ lint:
 mutants:
 	go run ./mutants
 
-# Every fuzz target for FUZZ (a minute count is a soak, run by hand).
+# Every fuzz target for FUZZ, two at a time; TARGET='proof|FuzzCheck' runs some (a minute count is a soak, run by hand).
 fuzz:
-	@for t in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
-	  for f in $$(grep -rh --include=*_test.go -o '^func Fuzz[A-Za-z0-9_]*' $$t | cut -c6- | sort -u); do \
-	    echo "$$t $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ) $$t || exit 1; done; done
+	@FUZZ=$(FUZZ) ./.ci/fuzz '$(TARGET)'
+
+# A million mutated proofs, seals and stores; make test makes ten thousand of them.
+forgeries:
+	@./.ci/forgeries
 
 # Every fault on journal, spool, tiles, head and known checkpoints, and every pair of them: "make test" runs all single
 # ones and a share of the pairs, this all: 200,000 pairs over the ledger, 600,000 over the whole store, hours on two cores.
