@@ -67,21 +67,6 @@ func FuzzParseEntry(f *testing.F) {
 	})
 }
 
-func FuzzParseVia(f *testing.F) {
-	f.Fuzz(func(t *testing.T, b []byte) {
-		v, err := ParseVia(b)
-		if err != nil {
-			return
-		}
-		if got := v.Append(nil); !bytes.Equal(got, b) {
-			t.Fatalf("%q encodes to %q", b, got)
-		}
-		if !json.Valid(b) || len(b) > MaxVia {
-			t.Fatalf("%q is not JSON, or too long", b)
-		}
-	})
-}
-
 func FuzzOpenCheckpoint(f *testing.F) {
 	signer, vkey := testSigner(f, 3, "log.example/stet")
 	verifier := mustVerifier(f, vkey)
@@ -120,14 +105,6 @@ func FuzzParseTlogProof(f *testing.F) {
 	})
 }
 
-func FuzzParseTilePath(f *testing.F) {
-	f.Fuzz(func(t *testing.T, path string) {
-		if tile, err := ParseTilePath(path); err == nil && tile.Path() != path {
-			t.Fatalf("%q is written as %q", path, tile.Path())
-		}
-	})
-}
-
 func FuzzNextBundleEntry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var again []byte
@@ -143,26 +120,6 @@ func FuzzNextBundleEntry(f *testing.F) {
 		}
 		if !bytes.Equal(again, b) {
 			t.Fatalf("%q encodes to %q", b, again)
-		}
-	})
-}
-
-func FuzzParseHash(f *testing.F) {
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if h, err := ParseHash(b); err == nil && h.String() != string(b) {
-			t.Fatalf("%q is written as %q", b, h)
-		}
-	})
-}
-
-func FuzzParseTime(f *testing.F) {
-	f.Fuzz(func(t *testing.T, s string) {
-		at, err := ParseTime(s)
-		if (err == nil) != validTime([]byte(s)) {
-			t.Fatalf("%q: ParseTime says %v, an entry %v", s, err, validTime([]byte(s)))
-		}
-		if err == nil && FormatTime(at) != s {
-			t.Fatalf("%q is written as %q", s, FormatTime(at))
 		}
 	})
 }
@@ -198,65 +155,137 @@ func hashesOf(b []byte) []Hash {
 	return out
 }
 
-func FuzzVerifyInclusion(f *testing.F) {
-	all := fuzzTree()
-	f.Fuzz(func(t *testing.T, index, size uint64, raw []byte) {
-		p := hashesOf(raw)
-		n := size % 65
-		root, leaf := all[:n].root(), all[index%64]
-		err := VerifyInclusion(index, n, leaf, root, p)
-		if index < n {
-			theirs := tlog.CheckRecord(tlogProof(p), int64(n), tlog.Hash(root), int64(index), tlog.Hash(leaf))
-			if (err == nil) != (theirs == nil) {
-				t.Fatalf("leaf %d of %d: we say %v, tlog %v", index, n, err, theirs)
-			}
-		}
-		if err != nil {
-			return
-		}
-		want, err := ProveInclusion(index, n, all[:n])
-		if err != nil || !slices.Equal(p, want) {
-			t.Fatalf("leaf %d of %d: accepted another proof than the one there is (%v)", index, n, err)
+// The forms of a line or less share a target: which of them an input is for, its first argument says.
+const (
+	smallVia = iota
+	smallTilePath
+	smallHash
+	smallTime
+	smallForms
+)
+
+func FuzzSmallForms(f *testing.F) {
+	f.Fuzz(func(t *testing.T, form byte, b []byte) {
+		switch form % smallForms {
+		case smallVia:
+			fuzzVia(t, b)
+		case smallTilePath:
+			fuzzTilePath(t, string(b))
+		case smallHash:
+			fuzzHash(t, b)
+		case smallTime:
+			fuzzTime(t, string(b))
 		}
 	})
 }
 
-func FuzzVerifyConsistency(f *testing.F) {
+func fuzzVia(t *testing.T, b []byte) {
+	t.Helper()
+	v, err := ParseVia(b)
+	if err != nil {
+		return
+	}
+	if got := v.Append(nil); !bytes.Equal(got, b) {
+		t.Fatalf("%q encodes to %q", b, got)
+	}
+	if !json.Valid(b) || len(b) > MaxVia {
+		t.Fatalf("%q is not JSON, or too long", b)
+	}
+}
+
+func fuzzTilePath(t *testing.T, path string) {
+	t.Helper()
+	if tile, err := ParseTilePath(path); err == nil && tile.Path() != path {
+		t.Fatalf("%q is written as %q", path, tile.Path())
+	}
+}
+
+func fuzzHash(t *testing.T, b []byte) {
+	t.Helper()
+	if h, err := ParseHash(b); err == nil && h.String() != string(b) {
+		t.Fatalf("%q is written as %q", b, h)
+	}
+}
+
+func fuzzTime(t *testing.T, s string) {
+	t.Helper()
+	at, err := ParseTime(s)
+	if (err == nil) != validTime([]byte(s)) {
+		t.Fatalf("%q: ParseTime says %v, an entry %v", s, err, validTime([]byte(s)))
+	}
+	if err == nil && FormatTime(at) != s {
+		t.Fatalf("%q is written as %q", s, FormatTime(at))
+	}
+}
+
+// FuzzVerify: the three kinds of proof share a target, and a proof of one kind is tried as the others.
+func FuzzVerify(f *testing.F) {
 	all := fuzzTree()
-	f.Fuzz(func(t *testing.T, old, size uint64, raw []byte) {
-		p := hashesOf(raw)
-		n, m := size%65, old%65
-		a, b := all[:m].root(), all[:n].root()
-		err := VerifyConsistency(m, n, a, b, p)
-		if 0 < m && m <= n {
-			theirs := tlog.CheckTree(tlogProof(p), int64(n), tlog.Hash(b), int64(m), tlog.Hash(a))
-			if (err == nil) != (theirs == nil) {
-				t.Fatalf("%d to %d: we say %v, tlog %v", m, n, err, theirs)
-			}
-		}
-		if err != nil {
-			return
-		}
-		want, err := ProveConsistency(m, n, all[:n])
-		if err != nil || !slices.Equal(p, want) {
-			t.Fatalf("%d to %d: accepted another proof than the one there is (%v)", m, n, err)
+	f.Fuzz(func(t *testing.T, kind byte, a, b, size uint64, raw []byte) {
+		switch kind % 3 {
+		case 0:
+			fuzzInclusion(t, all, a, size, raw)
+		case 1:
+			fuzzConsistency(t, all, a, size, raw)
+		case 2:
+			fuzzRange(t, all, a, b, size, raw)
 		}
 	})
 }
 
-func FuzzVerifyRange(f *testing.F) {
-	all := fuzzTree()
-	f.Fuzz(func(t *testing.T, first, count, size uint64, raw []byte) {
-		p := hashesOf(raw)
-		n := size % 65
-		lo := min(first, 64)
-		leaves := all[lo : lo+min(count, 64-lo)]
-		if VerifyRange(first, leaves, n, all[:n].root(), p) != nil {
-			return
+func fuzzInclusion(t *testing.T, all naive, index, size uint64, raw []byte) {
+	t.Helper()
+	p := hashesOf(raw)
+	n := size % 65
+	root, leaf := all[:n].root(), all[index%64]
+	err := VerifyInclusion(index, n, leaf, root, p)
+	if index < n {
+		theirs := tlog.CheckRecord(tlogProof(p), int64(n), tlog.Hash(root), int64(index), tlog.Hash(leaf))
+		if (err == nil) != (theirs == nil) {
+			t.Fatalf("leaf %d of %d: we say %v, tlog %v", index, n, err, theirs)
 		}
-		want, err := ProveRange(first, uint64(len(leaves)), n, all[:n])
-		if err != nil || !slices.Equal(p, want) {
-			t.Fatalf("%d from %d of %d: accepted another proof than the one there is (%v)", len(leaves), first, n, err)
+	}
+	if err != nil {
+		return
+	}
+	want, err := ProveInclusion(index, n, all[:n])
+	if err != nil || !slices.Equal(p, want) {
+		t.Fatalf("leaf %d of %d: accepted another proof than the one there is (%v)", index, n, err)
+	}
+}
+
+func fuzzConsistency(t *testing.T, all naive, old, size uint64, raw []byte) {
+	t.Helper()
+	p := hashesOf(raw)
+	n, m := size%65, old%65
+	a, b := all[:m].root(), all[:n].root()
+	err := VerifyConsistency(m, n, a, b, p)
+	if 0 < m && m <= n {
+		theirs := tlog.CheckTree(tlogProof(p), int64(n), tlog.Hash(b), int64(m), tlog.Hash(a))
+		if (err == nil) != (theirs == nil) {
+			t.Fatalf("%d to %d: we say %v, tlog %v", m, n, err, theirs)
 		}
-	})
+	}
+	if err != nil {
+		return
+	}
+	want, err := ProveConsistency(m, n, all[:n])
+	if err != nil || !slices.Equal(p, want) {
+		t.Fatalf("%d to %d: accepted another proof than the one there is (%v)", m, n, err)
+	}
+}
+
+func fuzzRange(t *testing.T, all naive, first, count, size uint64, raw []byte) {
+	t.Helper()
+	p := hashesOf(raw)
+	n := size % 65
+	lo := min(first, 64)
+	leaves := all[lo : lo+min(count, 64-lo)]
+	if VerifyRange(first, leaves, n, all[:n].root(), p) != nil {
+		return
+	}
+	want, err := ProveRange(first, uint64(len(leaves)), n, all[:n])
+	if err != nil || !slices.Equal(p, want) {
+		t.Fatalf("%d from %d of %d: accepted another proof than the one there is (%v)", len(leaves), first, n, err)
+	}
 }
