@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -97,6 +98,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 			"The store is --store or STET_STORE, a directory; without either /var/lib/stet/store for root, and store in the state directory of other users.\n\n"+
 			"Exit codes: "+codesText()+"; run passes the command's own through."),
 		kong.Writers(stdout, stderr),
+		kong.KindMapper(reflect.String, kong.MapperFunc(asGiven)),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ExplicitGroups([]kong.Group{{Key: "Record", Title: "Record"}, {Key: "Read", Title: "Read"}, {Key: "Prove", Title: "Prove"}, {Key: "Operate", Title: "Operate"}}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -130,6 +132,16 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 		return fail(stderr, err)
 	}
 	return exitOK
+}
+
+// asGiven takes a string as it was given. The parser's own mapper puts U+FFFD in place of bytes that are not UTF-8, and two
+// words that differ would be recorded as one.
+func asGiven(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err == nil {
+		target.SetString(fmt.Sprint(token.Value))
+	}
+	return err
 }
 
 // exit is an error that carries an exit code; a nil err prints nothing.
