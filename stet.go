@@ -32,6 +32,12 @@
 // "not_recorded", and told to Options.OnLoss. Refused, with an *event.Error that names the field and before the job
 // runs, are only mistakes in the program: a trigger, a kind of principal or of entry point that does not exist.
 //
+// # Across processes
+//
+// Jobs that a job causes elsewhere become its children: Run.Environ is for processes that it starts, Transport and
+// Middleware for HTTP, Inject and Extract for messages, Submitted.Ref for a queue of jobs. All of them carry the
+// interaction, the parent, the root and the W3C trace, and what arrives is recorded as the claim that it is.
+//
 // All methods are safe for concurrent use, unless they say otherwise.
 package stet
 
