@@ -14,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 )
 
 // FS is one directory tree. Names are slash-separated, relative, without "..".
@@ -52,6 +53,8 @@ type File interface {
 	io.Closer
 	// Size is the file's length in bytes.
 	Size() (int64, error)
+	// Stat describes the file, whatever name it has by now: see SameFile.
+	Stat() (fs.FileInfo, error)
 	// Truncate sets the file's length.
 	Truncate(size int64) error
 	// Preallocate reserves space up to size, so that later writes cannot fail for want of it; the new part reads as zeros.
@@ -60,6 +63,11 @@ type File interface {
 	// Sync makes the file's bytes and length durable (fdatasync). After an error the state on disk is unknown, and a later
 	// Sync that succeeds proves nothing: the caller must stop using the file.
 	Sync() error
+}
+
+// SameFile says whether two descriptions, of FS.Stat or File.Stat, are of one file.
+func SameFile(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) || a.Sys() != nil && a.Sys() == b.Sys() // the second is for file systems in memory
 }
 
 // ErrLocked says that somebody else holds a lock.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 
 	"github.com/stetlog/stet/internal/fsx"
@@ -12,6 +13,7 @@ import (
 // Writer appends frames to one new segment. It is not safe for concurrent use; its owner holds the lock on the
 // directory. Frames gather in memory with Add and reach the file in one write and one fdatasync with Commit.
 type Writer struct {
+	fsys    fsx.FS
 	f       fsx.File
 	name    string
 	header  Header
@@ -30,7 +32,7 @@ func Create(fsys fsx.FS, name string, h Header, prealloc int64) (*Writer, error)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{f: f, name: name, header: h, off: h.Size()}
+	w := &Writer{fsys: fsys, f: f, name: name, header: h, off: h.Size()}
 	if err := w.init(fsys, prealloc); err != nil {
 		return nil, errors.Join(fmt.Errorf("create %s: %w", name, err), f.Close(), fsys.Remove(name))
 	}
@@ -84,7 +86,8 @@ func (w *Writer) Add(key uint64, parts ...[]byte) error {
 }
 
 // Commit writes what was added and makes it durable. On an error none of it counts, and the writer is dead: it is not
-// known what the disk holds, and trying again could make a lost write look durable (THREATS 2).
+// known what the disk holds, and trying again could make a lost write look durable (THREATS 2). Where the file has been
+// removed or replaced under the writer, what it writes goes with it: that is an error too, ErrGone (THREATS 15).
 func (w *Writer) Commit() error {
 	if w.err != nil {
 		return w.err
@@ -100,8 +103,31 @@ func (w *Writer) Commit() error {
 		w.err = fmt.Errorf("sync %s: %w", w.name, err)
 		return w.err
 	}
+	if w.err = w.inPlace(); w.err != nil {
+		return w.err
+	}
 	w.off += int64(len(w.pending))
 	w.pending = w.pending[:0]
+	return nil
+}
+
+// ErrGone says that a segment in use is not under its name any more.
+var ErrGone = errors.New("the file was removed or replaced while it was written to")
+
+// inPlace says why the file cannot be found by those who will look for it; nil where it can. It is asked after each sync
+// and before anybody is told: a sync of a file that has lost its name succeeds.
+func (w *Writer) inPlace() error {
+	mine, err := w.f.Stat()
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", w.name, err)
+	}
+	named, err := w.fsys.Stat(w.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !fsx.SameFile(mine, named):
+		return fmt.Errorf("%s: %w; look for it and put it back before anything else is done here", w.name, ErrGone)
+	case err != nil:
+		return fmt.Errorf("look at %s: %w", w.name, err)
+	}
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (m *memFS) Open(name string) (fsx.File, error) {
 	case !ok:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return &memFile{m: m, r: bytes.NewReader(b)}, nil
+	return &memFile{m: m, name: name, r: bytes.NewReader(b)}, nil
 }
 
 func (m *memFS) ReadDir(name string) ([]fs.DirEntry, error) {
@@ -111,14 +111,16 @@ func (m *memFS) Space() (fsx.Space, error)              { return fsx.Space{}, er
 func (m *memFS) TryLock(name string) (io.Closer, error) { return nil, m.wrote("lock", name) }
 
 type memFile struct {
-	m *memFS
-	r *bytes.Reader
+	m    *memFS
+	name string
+	r    *bytes.Reader
 }
 
 func (f *memFile) ReadAt(b []byte, off int64) (int, error) { return f.r.ReadAt(b, off) }
 func (f *memFile) WriteAt(_ []byte, _ int64) (int, error)  { return 0, f.m.wrote("write", "a file") }
 func (f *memFile) Close() error                            { return nil }
 func (f *memFile) Size() (int64, error)                    { return f.r.Size(), nil }
+func (f *memFile) Stat() (fs.FileInfo, error)              { return f.m.Stat(f.name) }
 func (f *memFile) Truncate(int64) error                    { return f.m.wrote("truncate", "a file") }
 func (f *memFile) Preallocate(int64) error                 { return f.m.wrote("grow", "a file") }
 func (f *memFile) Sync() error                             { return f.m.wrote("sync", "a file") }

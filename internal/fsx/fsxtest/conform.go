@@ -28,6 +28,7 @@ func Conform(t *testing.T, open func(t *testing.T) fsx.FS) {
 		{"Remove", conformRemove},
 		{"directories", conformDirectories},
 		{"an open file outlives its name", conformUnlinked},
+		{"an open file knows its name from others", conformSame},
 		{"names do not leave the root", conformNames},
 		{"locks", conformLocks},
 		{"closed files", conformClosed},
@@ -385,5 +386,30 @@ func conformSpace(t *testing.T, fsys fsx.FS) {
 	must(t, err)
 	if s.Free <= 0 || s.Size < s.Free {
 		t.Errorf("%d of %d bytes are free", s.Free, s.Size)
+	}
+}
+
+func conformSame(t *testing.T, fsys fsx.FS) {
+	same := func(f fsx.File, name string) bool {
+		t.Helper()
+		a, err := f.Stat()
+		must(t, err)
+		b, err := fsys.Stat(name)
+		must(t, err)
+		return fsx.SameFile(a, b)
+	}
+	f := create(t, fsys, "a", "text")
+	other := create(t, fsys, "b", "text")
+	if !same(f, "a") || !same(other, "b") || same(f, "b") {
+		t.Error("files with other names are taken for each other")
+	}
+	fi, err := f.Stat()
+	must(t, err)
+	if fi.Size() != 4 || fi.IsDir() {
+		t.Errorf("an open file is described as %v", fi)
+	}
+	must(t, fsys.Rename("b", "a"))
+	if same(f, "a") || !same(other, "a") {
+		t.Error("a file is taken for the one that replaced it")
 	}
 }

@@ -2,6 +2,7 @@ package fsxtest
 
 import (
 	"io/fs"
+	"path"
 	"slices"
 	"syscall"
 
@@ -135,6 +136,16 @@ func (f *file) Size() (int64, error) {
 		return nil
 	})
 	return size, err
+}
+
+// Stat implements fsx.File.
+func (f *file) Stat() (fs.FileInfo, error) {
+	var fi fs.FileInfo
+	err := f.do(OpStat, func(verdict) error {
+		fi = describe(path.Base(f.name), f.n)
+		return nil
+	})
+	return fi, err
 }
 
 // Close implements io.Closer. It makes nothing durable.

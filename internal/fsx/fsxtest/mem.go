@@ -481,15 +481,16 @@ type info struct {
 	name string
 	size int64
 	mode fs.FileMode
+	node *inode // tells files apart
 }
 
 var _ fs.FileInfo = info{}
 
-func describe(name string, n *inode) info { return info{name, n.live.size, n.mode} }
+func describe(name string, n *inode) info { return info{name, n.live.size, n.mode, n} }
 
 func (i info) Name() string       { return i.name }
 func (i info) Size() int64        { return i.size }
 func (i info) Mode() fs.FileMode  { return i.mode }
 func (i info) ModTime() time.Time { return time.Time{} }
 func (i info) IsDir() bool        { return i.mode.IsDir() }
-func (i info) Sys() any           { return nil }
+func (i info) Sys() any           { return i.node }
