@@ -61,8 +61,9 @@ func (c *emitCmd) Run(e *env) error {
 	return c.done(e, recorded{EventID: ev.EventID.String(), EventType: ev.EventType})
 }
 
-// recorded is what emit prints.
+// recorded is what emit prints: stet.emit/1.
 type recorded struct {
+	Format    string `json:"format"`
 	EventID   string `json:"event_id,omitempty"` // of an application's event
 	EventType string `json:"event_type"`
 	JobID     string `json:"job_id,omitempty"` // of a unit's run
@@ -72,7 +73,7 @@ type recorded struct {
 
 // done brings the record into the log and prints what it is.
 func (c *emitCmd) done(e *env, r recorded) error {
-	r.InLog = c.bringIn(e)
+	r.Format, r.InLog = "stet.emit/1", c.bringIn(e)
 	if c.JSON {
 		return printJSON(e, r)
 	}

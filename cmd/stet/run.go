@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/stetlog/stet"
@@ -40,7 +42,8 @@ type runCmd struct {
 	RequireRecord bool          `help:"Do not start the command unless the record is durable (exit 125)."`
 	Capture       bool          `help:"Pass the output through, and record its size, hash and redacted end."`
 	snapshotFlags
-	Cmd []string `arg:"" name:"command" passthrough:"partial" help:"The command, after --. No shell stands in between."`
+	JSONFile string   `name:"json-file" help:"When the command has ended, write to this file what run it was, and its exit code, as JSON; standard output is the command's." placeholder:"FILE"`
+	Cmd      []string `arg:"" name:"command" passthrough:"partial" help:"The command, after --. No shell stands in between."`
 }
 
 func (c *runCmd) Run(e *env) error {
@@ -81,7 +84,33 @@ func (c *runCmd) record(e *env, w *wrapped) error {
 		}
 		c.bringIn(e)
 	}
+	if c.JSONFile != "" {
+		if werr := c.summarise(run, exitCode); werr != nil {
+			_, _ = fmt.Fprintf(e.stderr, "stet: %v\n", werr) // the command's own result stands
+		}
+	}
 	return exit{exitCode, err}
+}
+
+// ranReport is what --json-file gets: stet.run/1.
+type ranReport struct {
+	Format        string `json:"format"`
+	InteractionID string `json:"interaction_id,omitempty"` // these are missing where nothing could be recorded
+	JobID         string `json:"job_id,omitempty"`
+	RunID         string `json:"run_id,omitempty"`
+	ExitCode      int    `json:"exit_code"` // the command's own
+}
+
+func (c *runCmd) summarise(run *stet.Run, exitCode int) error {
+	r := ranReport{Format: "stet.run/1", ExitCode: exitCode}
+	if run != nil {
+		r.InteractionID, r.JobID, r.RunID = run.InteractionID(), run.JobID(), run.ID()
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(c.JSONFile, append(b, '\n'), 0o600)
 }
 
 // recorder opens the store. Where that fails the command runs all the same, unless the record is required: it is then

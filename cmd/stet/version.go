@@ -16,12 +16,13 @@ type versionCmd struct {
 func (c versionCmd) Run(e *env) error {
 	b := origin.Detect(os.LookupEnv).Build
 	v := struct {
+		Format   string `json:"format"`
 		Version  string `json:"version"`
 		Revision string `json:"revision,omitempty"`
 		Modified bool   `json:"modified,omitempty"`
 		Go       string `json:"go"`
 		Platform string `json:"platform"`
-	}{b.Version.Text, b.Revision.Text, b.Modified, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+	}{"stet.version/1", b.Version.Text, b.Revision.Text, b.Modified, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 	if v.Version == "" {
 		v.Version = "unknown (built without version information)"
 	}
