@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/event"
@@ -180,4 +181,65 @@ func ExampleOptions_bestEffort() {
 	// out of oil
 	// 3 losses: nothing could be opened, no start and no outcome recorded
 	// <nil>
+}
+
+// A job that failed and will be tried again: one job, each attempt with a run of its own.
+func ExampleRun_RetryAt() {
+	ctx := context.Background()
+	rec, done := throwaway(stet.Options{})
+	defer done()
+
+	run, err := rec.Begin(ctx, stet.Job{Name: "mail", Reason: "order 17"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	next, err := run.RetryAt(ctx, errors.New("no route to host"), time.Now().Add(time.Minute))
+	if err != nil {
+		log.Fatal(err)
+	}
+	metadata := next.Ref() // for the queue, which brings it to a worker when the time has come
+
+	submitted, err := rec.Resume(ctx, metadata)
+	if err != nil {
+		log.Fatal(err)
+	}
+	authorized, err := submitted.Authorize(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	second, err := authorized.Start(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(second.JobID() == run.JobID(), second.ID() == run.ID(), second.Succeed(ctx))
+	// Output: true false <nil>
+}
+
+// A job that an event of the application causes names it.
+func ExampleRecorder_Upstream() {
+	ctx := context.Background()
+	rec, done := throwaway(stet.Options{})
+	defer done()
+
+	deleted := event.Event{EventID: rec.NewEventID(), EventType: "user_deleted"}
+	if err := rec.Record(ctx, deleted); err != nil {
+		log.Fatal(err)
+	}
+	err := rec.Do(ctx, stet.Job{Name: "erase", CausedBy: rec.Upstream(deleted)}, func(context.Context, *stet.Run) error { return nil })
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// A correction stands beside the event that it corrects, which stays as it was.
+func ExampleRecorder_Correct() {
+	rec, done := throwaway(stet.Options{})
+	defer done()
+
+	ctx := stet.WithUser(context.Background(), "dora")
+	wrong := event.Event{EventID: rec.NewEventID(), EventType: "sensitive_update", InteractionID: "order-17"}
+	if err := rec.Record(ctx, wrong); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(rec.Correct(ctx, stet.Correction{EventID: wrong.EventID, EventType: wrong.EventType, InteractionID: wrong.InteractionID, Reason: "it was only read"}))
+	// Output: <nil>
 }
