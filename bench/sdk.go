@@ -55,7 +55,7 @@ func inMemory(ctx context.Context, c config, t *table) (err error) {
 	if err != nil {
 		return err
 	}
-	show("in memory, Record, 1 goroutine", alone)
+	show("in memory, Record, 1 goroutine, CPU", alone)
 	many, err := crowd(256, c.duration, func(i int) error { return rec.Record(ctx, login(i)) })
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func inMemory(ctx context.Context, c config, t *table) (err error) {
 	if err != nil {
 		return err
 	}
-	show("in memory, Do (4 events), 1 goroutine", one)
+	show("in memory, Do (4 events), 1 goroutine, CPU", one)
 	all, err := crowd(256, c.duration, do)
 	if err != nil {
 		return err

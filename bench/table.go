@@ -52,20 +52,20 @@ func median(times []time.Duration) time.Duration {
 	return times[len(times)/2]
 }
 
-// each is the time that one call of fn takes: the fastest of several rounds, because what makes a round slower than
-// another on a shared machine is somebody else's work.
+// each is the processor time that one call of fn takes: the least of several rounds, because what makes one round dearer
+// than another on a shared machine is somebody else's work.
 func each(total time.Duration, fn func() error) (time.Duration, error) {
 	const rounds = 10
 	n := 1
 	best := time.Duration(0)
 	for deadline := time.Now().Add(total); ; {
-		start := time.Now()
+		before := used()
 		for range n {
 			if err := fn(); err != nil {
 				return 0, err
 			}
 		}
-		took := time.Since(start)
+		took := used() - before
 		if took < total/rounds/2 && n < 1<<24 {
 			n *= 2
 			continue
