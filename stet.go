@@ -120,7 +120,7 @@ type Recorder struct {
 // Open makes a Recorder that spools into a store, a directory, which it creates (mode 0700) where it is missing. An
 // empty name means STET_STORE, else the default store of the user: see `stet help`. The store must belong to the user
 // (ErrNotAllowed). Open never touches the ledger in it. Under BestEffort a store that cannot be used is no error: it is
-// told to Options.OnLoss and tried again with later records.
+// told to Options.OnLoss, as ErrNotRecorded, and tried again with later records.
 func Open(ctx context.Context, store string, o Options) (*Recorder, error) {
 	path, err := StorePath(store)
 	if err != nil {
@@ -159,7 +159,7 @@ func open(ctx context.Context, name string, o Options, where origin.Origin, out 
 		if o.Policy == RequireRecord {
 			return nil, errors.Join(err, r.abandon(ctx))
 		}
-		r.o.OnLoss(fmt.Errorf("nothing can be recorded for now: %w", err))
+		r.o.OnLoss(fmt.Errorf("%w: nothing can be recorded for now: %w", ErrNotRecorded, err))
 	}
 	return r, nil
 }

@@ -33,6 +33,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("STET_STORE", filepath.Join(e.WorkDir, "store"))
 			e.Setenv("STET_STATE", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("TMPDIR", e.WorkDir)
+			e.Setenv("XDG_RUNTIME_DIR", e.WorkDir)
+			e.Setenv("STET_SYSLOG", filepath.Join(e.WorkDir, "syslog"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -40,6 +42,8 @@ func TestScripts(t *testing.T) {
 			"hidden":    hidden,
 			"signalled": signalled,
 			"printable": printable,
+			"systemlog": systemLog,
+			"tmpfs":     tmpfs,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" {

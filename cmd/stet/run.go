@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/stetlog/stet"
@@ -68,7 +69,7 @@ func (c *runCmd) record(e *env, w *wrapped) error {
 	signals, stop := child.Notify()
 	defer stop()
 
-	rec, err := c.recorder(e, w)
+	rec, broken, err := c.recorder(e, w)
 	if err != nil {
 		return c.refuse(err)
 	}
@@ -82,7 +83,12 @@ func (c *runCmd) record(e *env, w *wrapped) error {
 		if cerr := rec.Close(); cerr != nil && !errors.Is(cerr, stet.ErrClosed) {
 			_, _ = fmt.Fprintf(e.stderr, "stet: closing the record: %v\n", cerr)
 		}
-		c.bringIn(e)
+		if !broken {
+			c.bringIn(e)
+		}
+	}
+	if broken {
+		run = nil // there is none that anybody could find
 	}
 	if c.JSONFile != "" {
 		if werr := c.summarise(run, exitCode); werr != nil {
@@ -113,24 +119,26 @@ func (c *runCmd) summarise(run *stet.Run, exitCode int) error {
 	return os.WriteFile(c.JSONFile, append(b, '\n'), 0o600)
 }
 
-// recorder opens the store. Where that fails the command runs all the same, unless the record is required: it is then
-// nil, and standard error has said why.
-func (c *runCmd) recorder(e *env, w *wrapped) (*stet.Recorder, error) {
-	o, failed := c.options(e, w), false
+// recorder opens the store. Where that fails the command runs all the same, unless the record is required, and standard
+// error has said why, once. The recorder is then broken: it counts what is lost, so that the next one can declare it. It is
+// nil where not even that can be done, because nobody knows which store is meant.
+func (c *runCmd) recorder(e *env, w *wrapped) (rec *stet.Recorder, broken bool, err error) {
+	o := c.options(e, w)
 	loss := o.OnLoss
+	var dead atomic.Bool // nothing can be recorded, and that was said
 	o.OnLoss = func(err error) {
-		failed = true
+		if dead.Load() {
+			return
+		}
+		dead.Store(errors.Is(err, stet.ErrNotRecorded))
 		loss(err)
 	}
-	rec, err := stet.Open(e.ctx, c.Store, o)
+	rec, err = stet.Open(e.ctx, c.Store, o)
 	if err != nil && !c.RequireRecord {
 		loss(fmt.Errorf("nothing can be recorded: %w", err))
-		return nil, nil //nolint:nilnil // nil is a recorder that records nothing, and the error was handled
+		return nil, true, nil
 	}
-	if err == nil && failed {
-		return nil, rec.Close()
-	}
-	return rec, err
+	return rec, dead.Load(), err
 }
 
 // begin records that the job starts. What the schema refuses is recorded again with nothing but what makes it this job,
