@@ -159,10 +159,17 @@ func open(ctx context.Context, name string, o Options, where origin.Origin, out 
 		if o.Policy == RequireRecord {
 			return nil, errors.Join(err, r.abandon(ctx))
 		}
-		r.o.OnLoss(fmt.Errorf("%w: nothing can be recorded for now: %w", ErrNotRecorded, err))
+		r.o.OnLoss(notYetError{err})
 	}
 	return r, nil
 }
+
+// notYetError says why a Recorder under BestEffort begins without a spool.
+type notYetError struct{ why error }
+
+func (e notYetError) Error() string { return "nothing can be recorded for now: " + say(e.why) }
+
+func (e notYetError) Unwrap() []error { return []error{ErrNotRecorded, e.why} }
 
 // abandon closes a Recorder that nobody got.
 func (r *Recorder) abandon(ctx context.Context) error {
