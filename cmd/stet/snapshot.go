@@ -30,7 +30,7 @@ const (
 // snapshotFlags say what the command is expected to change.
 type snapshotFlags struct {
 	Snapshot []string `help:"Record a digest of this file or directory, before and after; may be given more than once." placeholder:"PATH" sep:"none"`
-	Before   string   `help:"Run this with /bin/sh -c before the command, and record the digest and the first line of what it prints." placeholder:"CMD"`
+	Before   string   `help:"Run this with /bin/sh -c before the command, and record a plain digest and the first line of what it prints: who can guess the output can confirm it." placeholder:"CMD"`
 	After    string   `help:"The same after the command." placeholder:"CMD"`
 }
 
