@@ -52,21 +52,3 @@ func TestBaggageLimits(t *testing.T) {
 		t.Errorf("%.100q", others)
 	}
 }
-
-func FuzzBaggage(f *testing.F) {
-	f.Add("key1=value1;property1;property2, key2 = value2", "stet.interaction_id=r%2017")
-	f.Add(",,=", "a=\r\nb: c")
-	f.Fuzz(func(t *testing.T, a, b string) {
-		_, others := stet.ParseBaggage([]string{a, b})
-		line := strings.Join(others, ",")
-		if len(line) > 8192 || len(others) > 180 {
-			t.Errorf("%d members, %d bytes", len(others), len(line))
-		}
-		if i := strings.IndexFunc(line, func(c rune) bool { return c != '\t' && c < ' ' || c > '~' }); i >= 0 {
-			t.Errorf("%q has a character that no header may have", line)
-		}
-		if ours, again := stet.ParseBaggage([]string{line}); len(ours) > 0 || !slices.Equal(again, others) {
-			t.Errorf("%q is read again as %q and %q", others, again, ours)
-		}
-	})
-}

@@ -38,33 +38,61 @@ func FuzzOpenSeal(f *testing.F) {
 	})
 }
 
-func FuzzParseEntry(f *testing.F) {
-	f.Fuzz(func(t *testing.T, b []byte) {
-		e, err := ParseEntry(b)
+// FuzzEntries: an entry, and a bundle of them, share a target: which of them an input is for, its first argument says.
+func FuzzEntries(f *testing.F) {
+	f.Fuzz(func(t *testing.T, form byte, b []byte) {
+		if form%2 == 0 {
+			fuzzEntry(t, b)
+		} else {
+			fuzzBundle(t, b)
+		}
+	})
+}
+
+func fuzzEntry(t *testing.T, b []byte) {
+	t.Helper()
+	e, err := ParseEntry(b)
+	if err != nil {
+		return
+	}
+	if got := e.Append(nil); !bytes.Equal(got, b) {
+		t.Fatalf("%q encodes to %q", b, got)
+	}
+	if json.Valid(b) != (e.Event == nil || json.Valid(e.Event)) {
+		t.Fatalf("%q is JSON: %v, its event is not of the same mind", b, json.Valid(b))
+	}
+	// An independent reader must see one event, seal or stub, and the same one.
+	if !json.Valid(b) {
+		return
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(b, &members); err != nil {
+		t.Fatal(err)
+	}
+	if len(members) != 5 {
+		t.Fatalf("%q has %d members", b, len(members))
+	}
+	if e.Event != nil && !bytes.Equal(members["event"], e.Event) {
+		t.Fatalf("another reader sees the event %q", members["event"])
+	}
+}
+
+func fuzzBundle(t *testing.T, b []byte) {
+	t.Helper()
+	var again []byte
+	for rest := b; len(rest) > 0; {
+		entry, next, err := NextBundleEntry(rest)
 		if err != nil {
 			return
 		}
-		if got := e.Append(nil); !bytes.Equal(got, b) {
-			t.Fatalf("%q encodes to %q", b, got)
-		}
-		if json.Valid(b) != (e.Event == nil || json.Valid(e.Event)) {
-			t.Fatalf("%q is JSON: %v, its event is not of the same mind", b, json.Valid(b))
-		}
-		// An independent reader must see one event, seal or stub, and the same one.
-		if !json.Valid(b) {
-			return
-		}
-		var members map[string]json.RawMessage
-		if err := json.Unmarshal(b, &members); err != nil {
+		if again, err = AppendBundleEntry(again, entry); err != nil {
 			t.Fatal(err)
 		}
-		if len(members) != 5 {
-			t.Fatalf("%q has %d members", b, len(members))
-		}
-		if e.Event != nil && !bytes.Equal(members["event"], e.Event) {
-			t.Fatalf("another reader sees the event %q", members["event"])
-		}
-	})
+		rest = next
+	}
+	if !bytes.Equal(again, b) {
+		t.Fatalf("%q encodes to %q", b, again)
+	}
 }
 
 func FuzzOpenCheckpoint(f *testing.F) {
@@ -105,44 +133,6 @@ func FuzzParseTlogProof(f *testing.F) {
 	})
 }
 
-func FuzzNextBundleEntry(f *testing.F) {
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var again []byte
-		for rest := b; len(rest) > 0; {
-			entry, next, err := NextBundleEntry(rest)
-			if err != nil {
-				return
-			}
-			if again, err = AppendBundleEntry(again, entry); err != nil {
-				t.Fatal(err)
-			}
-			rest = next
-		}
-		if !bytes.Equal(again, b) {
-			t.Fatalf("%q encodes to %q", b, again)
-		}
-	})
-}
-
-func FuzzCheckVKey(f *testing.F) {
-	f.Fuzz(func(t *testing.T, vkey string) {
-		if CheckVKey(vkey) != nil {
-			return
-		}
-		v, err := note.NewVerifier(vkey)
-		if err != nil {
-			t.Fatalf("%q: x/mod refuses it: %v", vkey, err)
-		}
-		k, err := parseVKey(vkey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if canonical, err := note.NewEd25519VerifierKey(v.Name(), k.key); err != nil || canonical != vkey {
-			t.Fatalf("%q is written as %q, %v", vkey, canonical, err)
-		}
-	})
-}
-
 // fuzzTree is the tree that proofs are fuzzed against: every proof that is accepted must be the one proof there is.
 func fuzzTree() naive { return newNaive(64) }
 
@@ -161,6 +151,7 @@ const (
 	smallTilePath
 	smallHash
 	smallTime
+	smallVKey
 	smallForms
 )
 
@@ -175,6 +166,8 @@ func FuzzSmallForms(f *testing.F) {
 			fuzzHash(t, b)
 		case smallTime:
 			fuzzTime(t, string(b))
+		case smallVKey:
+			fuzzVKey(t, string(b))
 		}
 	})
 }
@@ -215,6 +208,24 @@ func fuzzTime(t *testing.T, s string) {
 	}
 	if err == nil && FormatTime(at) != s {
 		t.Fatalf("%q is written as %q", s, FormatTime(at))
+	}
+}
+
+func fuzzVKey(t *testing.T, vkey string) {
+	t.Helper()
+	if CheckVKey(vkey) != nil {
+		return
+	}
+	v, err := note.NewVerifier(vkey)
+	if err != nil {
+		t.Fatalf("%q: x/mod refuses it: %v", vkey, err)
+	}
+	k, err := parseVKey(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if canonical, err := note.NewEd25519VerifierKey(v.Name(), k.key); err != nil || canonical != vkey {
+		t.Fatalf("%q is written as %q, %v", vkey, canonical, err)
 	}
 }
 

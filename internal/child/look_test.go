@@ -208,27 +208,3 @@ func TestParseShebang(t *testing.T) {
 		}
 	}
 }
-
-// Any command line and any first line: no panic, and what is called a script is
-// one of the arguments.
-func FuzzScript(f *testing.F) {
-	f.Add("sh\x00-euo\x00pipefail\x00job.sh", "#!/bin/sh -e\n")
-	f.Add("php\x00-f", "#!/usr/bin/env -S -u X python3 -u\n")
-	f.Add("env\x00-u\x00", "#!\n")
-	f.Add("node\x00--require", "#!env env\n")
-	f.Fuzz(func(t *testing.T, command, first string) {
-		args := strings.Split(command, "\x00")
-		if s, ok := scriptArg(args); ok && !slices.Contains(args[1:], s) {
-			t.Errorf("script %q is not in %q", s, args)
-		}
-		if rest := afterEnv(args); rest != nil && (len(rest) == 0 || len(rest) >= len(args)) {
-			t.Errorf("after env: %q of %q", rest, args)
-		}
-		if l, ok := parseShebang(first); ok {
-			if l[0] == "" || strings.ContainsAny(l[0], " \t\n\x00") {
-				t.Errorf("interpreter %q in %q", l[0], first)
-			}
-			envCommand(l)
-		}
-	})
-}

@@ -12,22 +12,34 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// FuzzParseHead: a head has one encoding, and whatever else comes is refused as damage.
-func FuzzParseHead(f *testing.F) {
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := ledger.ParseHead(b)
-		if err != nil {
-			if !isDamage(err) {
-				t.Fatalf("%v is no integrity failure", err)
-			}
-			return
-		}
-		again, err := h.Append(nil)
-		if err != nil || !bytes.Equal(again, b) {
-			t.Fatalf("it reads as %+v, which is written as %x, %v", h, again, err)
+// FuzzFiles: the head, and the stream files that it names, share a target: which of them an input is for, its first
+// argument says.
+func FuzzFiles(f *testing.F) {
+	f.Add(byte(0), []byte{}, uint64(0))
+	f.Add(byte(1), []byte{}, uint64(1))
+	f.Fuzz(func(t *testing.T, form byte, b []byte, count uint64) {
+		if form%2 == 0 {
+			fuzzHead(t, b)
+		} else {
+			fuzzStreamFile(t, b, count)
 		}
 	})
+}
+
+// fuzzHead: a head has one encoding, and whatever else comes is refused as damage.
+func fuzzHead(t *testing.T, b []byte) {
+	t.Helper()
+	h, err := ledger.ParseHead(b)
+	if err != nil {
+		if !isDamage(err) {
+			t.Fatalf("%v is no integrity failure", err)
+		}
+		return
+	}
+	again, err := h.Append(nil)
+	if err != nil || !bytes.Equal(again, b) {
+		t.Fatalf("it reads as %+v, which is written as %x, %v", h, again, err)
+	}
 }
 
 // FuzzJournalPayload puts bytes into a frame whose checksum is right, as a mistake or an attacker would, and opens the
@@ -62,28 +74,26 @@ func FuzzJournalPayload(f *testing.F) {
 	})
 }
 
-// FuzzStreamFile puts bytes in place of a stream file and names them in the head: searches and walks refuse them, or agree.
-func FuzzStreamFile(f *testing.F) {
-	f.Add([]byte{}, uint64(1))
-	f.Fuzz(func(t *testing.T, b []byte, count uint64) {
-		fsys := fsxtest.New()
-		if err := errors.Join(fsys.Mkdir("streams", 0o700), fsx.Replace(fsys, "streams/000001", b, 0o400)); err != nil {
-			t.Fatal(err)
+// fuzzStreamFile puts bytes in place of a stream file and names them in the head: searches and walks refuse them, or agree.
+func fuzzStreamFile(t *testing.T, b []byte, count uint64) {
+	t.Helper()
+	fsys := fsxtest.New()
+	if err := errors.Join(fsys.Mkdir("streams", 0o700), fsx.Replace(fsys, "streams/000001", b, 0o400)); err != nil {
+		t.Fatal(err)
+	}
+	h := ledger.Head{Size: proof.MaxSize, StreamFiles: []ledger.StreamFile{{Number: 1, Count: count, Hash: sum(b)}}}
+	var walked []ledger.Stream
+	err := ledger.WalkStreams(fsys, h, func(s ledger.Stream) error { walked = append(walked, s); return nil })
+	if err != nil {
+		if !isDamage(err) {
+			t.Fatalf("%v is no integrity failure", err)
 		}
-		h := ledger.Head{Size: proof.MaxSize, StreamFiles: []ledger.StreamFile{{Number: 1, Count: count, Hash: sum(b)}}}
-		var walked []ledger.Stream
-		err := ledger.WalkStreams(fsys, h, func(s ledger.Stream) error { walked = append(walked, s); return nil })
-		if err != nil {
-			if !isDamage(err) {
-				t.Fatalf("%v is no integrity failure", err)
-			}
-			return
+		return
+	}
+	for _, want := range walked {
+		got, ok, err := ledger.LookupStream(fsys, h, want.ID)
+		if err != nil || !ok || got != want.StreamState {
+			t.Fatalf("a walk meets %+v, a look-up %+v, %v, %v", want, got, ok, err)
 		}
-		for _, want := range walked {
-			got, ok, err := ledger.LookupStream(fsys, h, want.ID)
-			if err != nil || !ok || got != want.StreamState {
-				t.Fatalf("a walk meets %+v, a look-up %+v, %v, %v", want, got, ok, err)
-			}
-		}
-	})
+	}
 }

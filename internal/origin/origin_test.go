@@ -332,31 +332,6 @@ func TestThisMachine(t *testing.T) {
 	}
 }
 
-// Whatever stands in /proc: no panic, no half process, and what was read is read
-// again from its own plain form.
-func FuzzParseStat(f *testing.F) {
-	f.Add(stat(self, "a) S 1 (b", 100, pts3, 777))
-	f.Add("1 (x) S 1")
-	f.Add(") 1 (")
-	f.Add("1 () S 1 1 1 -1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 18446744073709551615")
-	f.Fuzz(func(t *testing.T, s string) {
-		p := parseStat(s)
-		if !p.ok {
-			if p != (process{}) {
-				t.Errorf("half a process: %+v", p)
-			}
-			return
-		}
-		again := parseStat(fmt.Sprintf("1 (%s) S %d 1 1 %d%s %d", p.name, p.ppid, int32(p.tty), strings.Repeat(" 0", 14), p.start))
-		if again != p {
-			t.Errorf("%+v became %+v", p, again)
-		}
-		if v := p.terminal(); v.Found() != (p.tty != 0) {
-			t.Errorf("device %d is called %q", p.tty, v.Text)
-		}
-	})
-}
-
 func BenchmarkDetect(b *testing.B) {
 	for b.Loop() {
 		Detect(os.LookupEnv)

@@ -109,15 +109,3 @@ func TestParseLineage(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParseLineage(f *testing.F) {
-	f.Add(lineageParent)
-	f.Add("a/b/c")
-	f.Add("a/b/01890A5D-ac96-774b-bcce-b302099a8057\n")
-	f.Fuzz(func(t *testing.T, s string) {
-		l, ok := ParseLineage(s)
-		if ok != (l != Lineage{}) || ok && l.String() != s {
-			t.Errorf("%q: %+v, %v", s, l, ok)
-		}
-	})
-}

@@ -1,7 +1,6 @@
 package origin
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,16 +64,4 @@ func TestSystemd(t *testing.T) {
 			t.Errorf("%q is taken for %q", bad, v.Text)
 		}
 	}
-}
-
-func FuzzUnitOf(f *testing.F) {
-	f.Add("0::/system.slice/backup.service")
-	f.Add("1:name=systemd:/user.slice/user-1000.slice/user@1000.service/app.slice/x.service/sub")
-	f.Add("0::/../.service")
-	f.Add("0::a.service")
-	f.Fuzz(func(t *testing.T, line string) {
-		if u := unitOf(line); u != "" && (!strings.HasSuffix(u, ".service") || strings.Contains(u, "/") || !strings.Contains(line, u)) {
-			t.Errorf("%q is taken for unit %q", line, u)
-		}
-	})
 }
