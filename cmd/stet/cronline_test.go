@@ -3,7 +3,6 @@ package main
 import (
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -50,18 +49,4 @@ func TestReadLine(t *testing.T) {
 	if d := cmp.Diff([]string{"/bin/a", "b c", "d"}, readLine(`X=y cd /z; /bin/a "b c" d >e`, "").command); d != "" {
 		t.Error(d)
 	}
-}
-
-// Whatever stands in a crontab has a name.
-func FuzzReadLine(f *testing.F) {
-	f.Add(`cd / && "a b" 'c' \d >e 2>&1 <f; g # stet: h`, "")
-	f.Add("a\nb # c\nd", "x")
-	f.Add("\\", "")
-	f.Add(">", "")
-	f.Fuzz(func(t *testing.T, line, given string) {
-		l := readLine(line, given)
-		if l.name == "" && utf8.ValidString(given) || l.how == "" || len(l.name) > maxJobName {
-			t.Errorf("%q, %q: %+v", line, given, l)
-		}
-	})
 }

@@ -220,26 +220,32 @@ func (w *wrapped) environ(run *stet.Run, impact string) []string {
 // handedBack reads what the command says it changed: {"summary": "…", "counts": {"rows": 3}}, or plain text. It is nil
 // where the command said nothing. The file was the command's to do with as it liked: it may be anything.
 func handedBack(path string) *event.Impact {
-	unread := func(why string) *event.Impact {
-		return &event.Impact{Summary: "not read: what the command handed back " + why}
-	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0) // a pipe must not make us wait
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return unread("could not be opened: " + err.Error())
+		return unreadImpact("could not be opened: " + err.Error())
 	}
 	defer func() { _ = f.Close() }() // read only
 	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		return unread("is no file")
+		return unreadImpact("is no file")
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxImpact+1))
 	if err != nil {
-		return unread("broke off: " + err.Error())
+		return unreadImpact("broke off: " + err.Error())
 	}
+	return impactOf(b)
+}
+
+func unreadImpact(why string) *event.Impact {
+	return &event.Impact{Summary: "not read: what the command handed back " + why}
+}
+
+// impactOf is what the bytes of that file say.
+func impactOf(b []byte) *event.Impact {
 	if len(b) > maxImpact {
-		return unread(fmt.Sprintf("has more than %d bytes", maxImpact))
+		return unreadImpact(fmt.Sprintf("has more than %d bytes", maxImpact))
 	}
 	b = bytes.TrimSpace(b)
 	if len(b) == 0 {
@@ -253,12 +259,12 @@ func handedBack(path string) *event.Impact {
 		Counts  map[string]int64 `json:"counts"`
 	}
 	if err := json.Unmarshal(b, &said); err != nil {
-		return unread("is not the JSON that was expected: " + err.Error())
+		return unreadImpact("is not the JSON that was expected: " + err.Error())
 	}
 	i := &event.Impact{Summary: said.Summary, Counts: said.Counts}
 	for _, n := range i.Counts {
 		if n > event.MaxInt || n < -event.MaxInt {
-			return unread("counts beyond 2^53")
+			return unreadImpact("counts beyond 2^53")
 		}
 	}
 	if len(i.Counts) > maxCounts {
