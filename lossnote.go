@@ -2,8 +2,6 @@ package stet
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,9 +29,7 @@ type notePlace func(create bool) (fsx.FS, func() error, error)
 // envSystemLog names another socket than /dev/log.
 const envSystemLog = "STET_SYSLOG"
 
-// findOutside: notes go into the state directory, where the next recorder of the same user and state looks for them. It
-// may be the very disk that is full or hangs: then into memory, which survives this process, though not the machine's next
-// start.
+// findOutside: notes go where the next recorder of the same user and state looks for them.
 func findOutside(o Options) outside {
 	out := outside{syslog: first(os.Getenv(envSystemLog), lost.SystemLog)}
 	state := o.StateDir
@@ -43,27 +39,19 @@ func findOutside(o Options) outside {
 			return out // whoever wants to declare the loss would not know where to look; Open's caller is told why
 		}
 	}
-	at := func(dir string, parents bool) {
+	for _, place := range lost.Places(state, os.Getenv("XDG_RUNTIME_DIR"), os.Geteuid()) {
 		out.notes = append(out.notes, func(create bool) (fsx.FS, func() error, error) {
-			if create && parents {
-				if err := makeDir(filepath.Dir(dir)); err != nil {
+			if create && place.Own {
+				if err := makeDir(filepath.Dir(place.Dir)); err != nil {
 					return nil, nil, err
 				}
 			}
-			d, err := lost.Open(dir, create)
+			d, err := lost.Open(place.Dir, create)
 			if err != nil {
 				return nil, nil, err
 			}
 			return d, d.Close, nil
 		})
-	}
-	at(filepath.Join(state, "lost"), true)
-	digest := sha256.Sum256([]byte(state))
-	name := fmt.Sprintf("stet-lost-%d-%s", os.Geteuid(), hex.EncodeToString(digest[:6]))
-	for _, dir := range []string{os.Getenv("XDG_RUNTIME_DIR"), "/run", "/dev/shm"} {
-		if filepath.IsAbs(dir) && (dir != "/run" || os.Geteuid() == 0) {
-			at(filepath.Join(dir, name), false)
-		}
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/store"
 )
 
@@ -61,7 +62,22 @@ type doctor struct {
 	*env
 	path, state string
 	store       *fsx.Dir // nil: there is none
+	marker      store.Marker
+	head        *ledger.Head // nil: there is none, or none that can be believed
 	found       []diagnosis
+}
+
+// plural counts things by a word whose plural is regular.
+func plural[T int | uint64](n T, one string) string {
+	switch stem, ry := strings.CutSuffix(one, "ry"); {
+	case n == 1:
+		return "1 " + one
+	case ry:
+		return fmt.Sprintf("%d %sries", n, stem)
+	case strings.HasSuffix(one, "s"):
+		return fmt.Sprintf("%d %ses", n, one)
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }
 
 func (d *doctor) ok(check, format string, args ...any) {
@@ -157,7 +173,7 @@ func (d *doctor) flush() {
 	case got.Busy:
 		d.add(diagnosis{"spool", sevWarn, "another process is bringing in what is spooled", "", "stet doctor --flush"})
 	default:
-		d.ok("spool", "%d events brought into the log, which has %d entries", got.Events, got.Size)
+		d.ok("spool", "%s brought into the log, which has %s", plural(got.Events, "event"), plural(got.Size, "entry"))
 	}
 }
 

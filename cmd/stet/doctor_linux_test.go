@@ -27,6 +27,19 @@ func TestDoctorOnlyLooks(t *testing.T) {
 	x.must(t, exitOK, "verify")
 }
 
+// Of a process that records, only what the log does not have yet waits for anything.
+func TestDoctorOfTheLiving(t *testing.T) {
+	x := newShop(t)
+	out := string(x.must(t, exitOK, "run", "--job", "a", "--", "sh", "-c", "stet doctor && stet doctor --flush && stet doctor | sed s/^/then:/"))
+	before, after, _ := strings.Cut(out, "then:")
+	if want := " 1 process recording: 3 events not in the log yet, the oldest of "; !strings.Contains(before, want) {
+		t.Errorf("%q is missing:\n%s", want, out)
+	}
+	if want := " 1 process recording: all events are in the log\n"; strings.Contains(before[:strings.Index(before, "brought")], want) || !strings.Contains(after, want) {
+		t.Errorf("%q is missing:\n%s", want, out)
+	}
+}
+
 // What a disk says decides how bad it is.
 func TestDoctorDisk(t *testing.T) {
 	roomy := space{free: 1 << 40, total: 1 << 41, inodes: math.MaxUint64}

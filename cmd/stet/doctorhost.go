@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/stetlog/stet/internal/clock"
+	"github.com/stetlog/stet/internal/lost"
 	"github.com/stetlog/stet/internal/origin"
 )
 
@@ -96,15 +97,35 @@ var riskyKinds = map[string]string{
 
 // losses looks for notes of records that were lost and are not declared yet.
 func (d *doctor) losses() {
-	files, err := filepath.Glob(filepath.Join(d.state, "lost", "*.json"))
+	for _, place := range lost.Places(d.state, os.Getenv("XDG_RUNTIME_DIR"), os.Geteuid()) {
+		d.lossesIn(place.Dir)
+	}
+}
+
+func (d *doctor) lossesIn(path string) {
+	dir, err := lost.Open(path, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var notes []lost.Note
+	if err == nil {
+		notes, err = lost.Look(dir)
+		err = errors.Join(err, dir.Close())
+	}
 	if err != nil {
 		d.unchecked("losses", "notes of losses", err)
 		return
 	}
-	if len(files) > 0 {
-		d.add(diagnosis{"losses", sevProblem, fmt.Sprintf("%d notes say that records were lost, the first is %s", len(files), files[0]),
-			"the log does not say so until the next recorder declares it", "stet run -- true"})
+	if len(notes) == 0 {
+		return
 	}
+	n := notes[0]
+	missing, doubt := int64(0), int64(0)
+	for _, n := range notes {
+		missing, doubt = missing+n.Lost, doubt+n.Doubt
+	}
+	d.add(diagnosis{"losses", sevProblem, fmt.Sprintf("%s in %s: %d records were lost and %d are in doubt; first of %s: %s", plural(len(notes), "note"), path, missing, doubt, n.AppID, n.Why),
+		"the log does not say so until the next recorder declares it", "stet run -- true"})
 }
 
 // system looks at what else of the host stet makes use of.

@@ -46,6 +46,7 @@ func (d *doctor) log() {
 		d.unchecked("store", "the store's marker", err)
 		return
 	}
+	d.marker = m
 	cp, err := d.checkpoint(m)
 	if errors.Is(err, fs.ErrNotExist) {
 		d.add(diagnosis{"store", sevWarn, "the log has no checkpoint yet", "a process died before it had signed one", "stet doctor --flush"})
@@ -55,7 +56,11 @@ func (d *doctor) log() {
 		failed("the checkpoint: " + err.Error())
 		return
 	}
-	switch head, err := ledger.ReadHead(d.store); {
+	head, err := ledger.ReadHead(d.store)
+	if err == nil {
+		d.head = &head
+	}
+	switch {
 	case err != nil:
 		failed("the head: " + err.Error())
 		return
@@ -63,7 +68,7 @@ func (d *doctor) log() {
 		failed(fmt.Sprintf("the head is at %d entries, the checkpoint at %d, and they are not of one log", head.Size, cp.Size))
 		return
 	case head.Size > cp.Size:
-		d.add(diagnosis{"store", sevWarn, fmt.Sprintf("%d entries are in the log and not under its checkpoint yet", head.Size-cp.Size), "a process died before it had signed them", "stet doctor --flush"})
+		d.add(diagnosis{"store", sevWarn, fmt.Sprintf("entries in the log that are not under its checkpoint yet: %d", head.Size-cp.Size), "a process died before it had signed them", "stet doctor --flush"})
 	}
 	if _, err := d.store.ReadDir("journal"); err != nil {
 		d.unchecked("store", "the journal", err)
@@ -74,7 +79,7 @@ func (d *doctor) log() {
 			return
 		}
 	}
-	d.ok("store", "%s has %d entries under a signed checkpoint", m.Origin, cp.Size)
+	d.ok("store", "%s has %s under a signed checkpoint", m.Origin, plural(cp.Size, "entry"))
 	d.memory(m, cp)
 }
 
@@ -125,73 +130,137 @@ func (d *doctor) spools() {
 		return
 	}
 	machine := origin.Detect(os.LookupEnv).Machine.Text
-	alive, waiting := 0, 0
+	alive, left := 0, 0
+	var fresh waiting
 	for _, stream := range streams {
-		if d.spool(stream, machine) {
-			alive++
-		} else {
-			waiting++
+		w, lives := d.spool(stream, machine)
+		if !lives {
+			left++
+			continue
 		}
+		alive++
+		fresh.add(w)
 	}
-	if waiting == 0 {
-		d.ok("spool", "nothing is left behind; %d processes are recording", alive)
+	if alive > 0 {
+		d.recording(alive, fresh)
+	}
+	if left == 0 {
+		d.ok("spool", "no process left anything behind")
 	}
 }
 
-// spool looks at one, and says whether its owner lives.
-func (d *doctor) spool(stream, machine string) (alive bool) {
+// waiting is what of a spool is not in the log yet.
+type waiting struct {
+	events int
+	oldest time.Time // zero where there is none
+}
+
+func (w *waiting) add(other waiting) {
+	w.events += other.events
+	if w.oldest.IsZero() || !other.oldest.IsZero() && other.oldest.Before(w.oldest) {
+		w.oldest = other.oldest
+	}
+}
+
+func (w waiting) String() string {
+	if w.events == 0 {
+		return "all events are in the log"
+	}
+	text := plural(w.events, "event") + " not in the log yet"
+	if !w.oldest.IsZero() {
+		text += fmt.Sprintf(", the oldest of %v ago", time.Since(w.oldest).Round(time.Second))
+	}
+	return text
+}
+
+// staleAfter is how old an event of a living process may become before nobody seems to bring any into the log.
+const staleAfter = time.Hour
+
+// recording says what processes that live have recorded and nobody has brought into the log.
+func (d *doctor) recording(alive int, w waiting) {
+	what := fmt.Sprintf("%s recording: %v", plural(alive, "process"), w)
+	if w.events > 0 && time.Since(w.oldest) > staleAfter {
+		d.add(diagnosis{"spool", sevWarn, what, "they are durable and sealed, but nobody sees or verifies them yet", "stet doctor --flush, and have some stet command run now and then"})
+		return
+	}
+	d.ok("spool", "%s", what)
+}
+
+// spool looks at one, and says whether its owner lives, and what of it is not in the log. One that is gone meanwhile has
+// left nothing, and counts as alive.
+func (d *doctor) spool(stream, machine string) (w waiting, alive bool) {
 	m, err := spool.ReadMeta(d.store, spool.Dir, stream)
 	if errors.Is(err, fs.ErrNotExist) {
-		return true // gone since it was listed
+		return w, true
 	}
 	if err == nil && m.MachineID != "" && m.MachineID != machine {
 		d.add(diagnosis{"spool", sevWarn, fmt.Sprintf("spool %s belongs to another machine, %s", stream, m.Host), "only there can be told whether its writer lives, so it is not brought in here",
 			"on " + m.Host + ": stet doctor --flush --store " + shellWord(d.path)})
-		return false
+		return w, false
 	}
 	// The lock is only asked for where it is: asking would make it.
 	if _, err := d.store.Stat(spool.Dir + "/" + stream + "/lock"); err == nil {
 		own, err := spool.Own(d.store, spool.Dir, stream)
-		if errors.Is(err, fsx.ErrLocked) {
-			return true
-		}
 		if err == nil {
 			err = own.Close()
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		alive = errors.Is(err, fsx.ErrLocked)
+		if err != nil && !alive && !errors.Is(err, fs.ErrNotExist) {
 			d.unchecked("spool", "spool "+stream, err)
-			return false
+			return w, false
 		}
 	}
-	events, oldest := 0, time.Time{}
-	var codec event.Codec
-	report, err := spool.Read(d.store, spool.Dir, stream, 0, func(b spool.Batch) error {
-		events += len(b.Events)
-		if oldest.IsZero() && len(b.Events) > 0 {
-			if ref, err := codec.Check(b.Events[0]); err == nil {
-				oldest = ref.Timestamp
-			}
-		}
-		return d.ctx.Err()
-	})
+	w, report, err := d.spooled(stream)
 	if errors.Is(err, fs.ErrNotExist) {
-		return true
+		return w, true
 	}
 	if err != nil {
 		d.unchecked("spool", "spool "+stream, err)
-		return false
+		return w, alive
 	}
-	what := fmt.Sprintf("spool %s of process %d, which is gone, holds %d events", stream, m.PID, events)
-	if !oldest.IsZero() {
-		what += fmt.Sprintf(", the oldest of %s ago", time.Since(oldest).Round(time.Second))
+	if alive {
+		return w, true // what it is writing just now may look damaged
 	}
-	x := diagnosis{"spool", sevWarn, what, "they are durable and sealed, but nobody sees or verifies them yet", "stet doctor --flush"}
+	x := diagnosis{"spool", sevWarn, fmt.Sprintf("spool %s of process %d, which is gone: %v", stream, m.PID, w),
+		"they are durable and sealed, but nobody sees or verifies them yet", "stet doctor --flush"}
+	if w.events == 0 {
+		x.Why = "its open jobs are not declared lost yet"
+	}
 	if len(report.Damaged) > 0 {
 		x.Severity, x.What = sevProblem, x.What+fmt.Sprintf("; %s is damaged: %s", report.Damaged[0].Segment, report.Damaged[0].Reason)
 		x.Why = "what is damaged will be declared lost, and kept in " + spool.QuarantineDir
 	}
 	d.add(x)
-	return false
+	return w, false
+}
+
+// spooled reads what of a spool the log does not have. Where the log cannot be asked that is all of it.
+func (d *doctor) spooled(stream string) (w waiting, report spool.Report, err error) {
+	from := uint64(0)
+	if d.head != nil {
+		state, there, err := ledger.LookupStream(d.store, *d.head, stream)
+		if err != nil {
+			return w, report, err
+		}
+		if there {
+			from = state.Next
+		}
+	}
+	var codec event.Codec
+	report, err = spool.Read(d.store, spool.Dir, stream, from, func(b spool.Batch) error {
+		events := b.Events
+		if b.First < from {
+			events = events[min(from-b.First, uint64(len(events))):]
+		}
+		w.events += len(events)
+		if w.oldest.IsZero() && len(events) > 0 {
+			if ref, err := codec.Check(events[0]); err == nil {
+				w.oldest = ref.Timestamp
+			}
+		}
+		return d.ctx.Err()
+	})
+	return w, report, err
 }
 
 // quarantine looks at what could not be taken in.
@@ -236,7 +305,26 @@ func (d *doctor) keys() {
 		}
 	}
 	if good > 0 {
-		d.ok("keys", "%d private keys are there, and only yours", good)
+		d.ok("keys", "%s there, and only yours", plural(good, "private key"))
+	}
+	if d.head != nil {
+		d.enrolled(all[0].path)
+	}
+}
+
+// enrolled says whether the log knows the key that this user records with. It comes to know it with the first events.
+func (d *doctor) enrolled(path string) {
+	key, err := keyfile.Load(path)
+	if err != nil {
+		return // which was said
+	}
+	switch there, err := store.Enrolled(d.store, d.marker, *d.head, key.VKey); {
+	case err != nil:
+		d.unchecked("keys", "whether the log knows "+key.Name, err)
+	case there:
+		d.ok("keys", "the log knows your key, %s", key.Name)
+	default:
+		d.ok("keys", "the log does not know your key yet, %s: it comes with the first events that you record here", key.Name)
 	}
 }
 

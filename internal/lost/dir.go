@@ -176,7 +176,7 @@ func claim(fsys fsx.FS, ids []string) ([]*Held, error) {
 			return all, fmt.Errorf("notes of losses: %w", err)
 		}
 		h := &Held{fsys: fsys, lock: lock}
-		data, err := fsx.ReadFile(fsys, id+noteSuffix, maxFile)
+		h.Note, err = read(fsys, id)
 		if errors.Is(err, fs.ErrNotExist) { // a crash came before the note, or after its removal
 			h.Note.ID = id
 			if err := h.Remove(); err != nil {
@@ -184,15 +184,48 @@ func claim(fsys fsx.FS, ids []string) ([]*Held, error) {
 			}
 			continue
 		}
-		if err != nil && !errors.Is(err, fsx.ErrTooLarge) { // the disk's fault, not the note's: it stays
-			return all, errors.Join(fmt.Errorf("notes of losses: %w", err), lock.Close())
-		}
-		if h.Note, err = parse(data); err != nil || h.Note.ID != id {
-			h.Note = Note{V: 1, ID: id, AppID: "unknown", First: unknownTime, Last: unknownTime, Doubt: 1, Why: "the note of the loss cannot be read"}
+		if err != nil {
+			return all, errors.Join(err, lock.Close())
 		}
 		all = append(all, h)
 	}
 	return all, nil
+}
+
+// read reads a note, and makes one of what is none. An error is the disk's fault, not the note's: it stays.
+func read(fsys fsx.FS, id string) (Note, error) {
+	data, err := fsx.ReadFile(fsys, id+noteSuffix, maxFile)
+	if err != nil && !errors.Is(err, fsx.ErrTooLarge) {
+		return Note{}, fmt.Errorf("notes of losses: %w", err)
+	}
+	n, err := parse(data)
+	if err != nil || n.ID != id {
+		n = Note{V: 1, ID: id, AppID: "unknown", First: unknownTime, Last: unknownTime, Doubt: 1, Why: "the note of the loss cannot be read"}
+	}
+	return n, nil
+}
+
+// Look returns the notes that are there, at most MaxNotes, those of recorders that live among them. It takes no lock and
+// changes nothing, so what it returns may be declared already.
+func Look(fsys fsx.FS) ([]Note, error) {
+	ids, err := list(fsys)
+	if err != nil {
+		return nil, err
+	}
+	var notes []Note
+	for _, id := range ids {
+		n, err := read(fsys, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a lock alone, or a note that was removed meanwhile
+		}
+		if err != nil {
+			return notes, err
+		}
+		if notes = append(notes, n); len(notes) == MaxNotes {
+			break
+		}
+	}
+	return notes, nil
 }
 
 // unknownTime stands in a note that could not be read.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 )
 
@@ -229,5 +230,52 @@ func TestLine(t *testing.T) {
 	}
 	if got := Line(at, 7, strings.Repeat("ü", 2000)); len(got) > maxLine || !strings.HasSuffix(got, "ü") {
 		t.Errorf("%d bytes", len(got))
+	}
+}
+
+// Notes are looked for where they may be written, and nowhere else (docs/spec/lost.md).
+func TestPlaces(t *testing.T) {
+	const digest = "f09a053685c2"
+	state := Place{"/var/lib/stet/lost", true}
+	memory := func(dir string, uid int) Place {
+		return Place{fmt.Sprintf("%s/stet-lost-%d-%s", dir, uid, digest), false}
+	}
+	for name, tc := range map[string]struct {
+		runtime string
+		uid     int
+		want    []Place
+	}{
+		"root":                 {"", 0, []Place{state, memory("/run", 0), memory("/dev/shm", 0)}},
+		"user":                 {"/run/user/7", 7, []Place{state, memory("/run/user/7", 7), memory("/dev/shm", 7)}},
+		"user without session": {"", 7, []Place{state, memory("/dev/shm", 7)}},
+		"relative":             {"run", 7, []Place{state, memory("/dev/shm", 7)}},
+	} {
+		if d := cmp.Diff(tc.want, Places("/var/lib/stet", tc.runtime, tc.uid)); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
+// Whoever only looks sees what is noted, also by one who lives, and changes nothing.
+func TestLook(t *testing.T) {
+	m := fsxtest.New()
+	if _, err := Write(m, note(1)); err != nil { // and keeps it
+		t.Fatal(err)
+	}
+	must(t, fsx.Replace(m, note(2).ID+noteSuffix, []byte("{}"), 0o600))
+	must(t, fsx.Replace(m, note(3).ID+lockSuffix, nil, 0o600))
+	before, err := m.ReadDir(".")
+	must(t, err)
+	notes, err := Look(m)
+	must(t, err)
+	got := map[string]int64{}
+	for _, n := range notes {
+		got[n.ID] = n.Lost + n.Doubt
+	}
+	if d := cmp.Diff(map[string]int64{note(1).ID: 4, note(2).ID: 1}, got); d != "" {
+		t.Error(d)
+	}
+	if after, err := m.ReadDir("."); err != nil || len(after) != len(before) {
+		t.Errorf("%d files became %d, %v", len(before), len(after), err)
 	}
 }

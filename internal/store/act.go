@@ -7,6 +7,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/emitter"
+	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/proof"
 )
@@ -35,14 +36,18 @@ const (
 // stream under it, to keep the act from happening: then the next id is the act's. Whose a stream is never changes, so
 // that every round comes to the same one.
 func (r *drain) actStream(kind, subject string, time48 [6]byte) (id event.UUID, state ledger.StreamState, there bool, err error) {
-	mine := ledger.OwnerOf(r.keys.Store.VKey, storeApp, "")
+	return findAct(r.l.Stream, r.keys.Store.VKey, kind, subject, time48)
+}
+
+func findAct(find func(id string) (ledger.StreamState, bool, error), storeKey, kind, subject string, time48 [6]byte) (id event.UUID, state ledger.StreamState, there bool, err error) {
+	mine := ledger.OwnerOf(storeKey, storeApp, "")
 	for i := range maxSquatted {
 		name := subject
 		if i > 0 {
 			name = fmt.Sprintf("%s\n%d", subject, i)
 		}
 		id = event.DeriveUUID(kind, name, time48)
-		state, there, err = r.l.Stream(id.String())
+		state, there, err = find(id.String())
 		if err != nil || !there || state.Owner == mine {
 			return id, state, there, err
 		}
@@ -150,6 +155,14 @@ func (r *drain) enrol(ctx context.Context, vkey string) error {
 	}
 	r.enrolled[vkey] = true
 	return nil
+}
+
+// Enrolled says whether a key is enrolled in the log of a store that only is read: whose marker and head these are. vkey is
+// the key in its verifier form.
+func Enrolled(fsys fsx.FS, m Marker, h ledger.Head, vkey string) (bool, error) {
+	look := func(id string) (ledger.StreamState, bool, error) { return ledger.LookupStream(fsys, h, id) }
+	_, _, there, err := findAct(look, m.StoreKey, actEnrol, proof.KeyID(vkey), [6]byte{})
+	return there, err
 }
 
 // time48 is what a derived id inherits from the stream it is about, so that it sorts beside it.
