@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"math/bits"
 	"strconv"
 	"time"
 )
@@ -51,8 +52,7 @@ func (c *Codec) Check(b []byte) (Ref, error) {
 		return Ref{}, err
 	}
 	ref := s.facts.ref()
-	t, ok := c.catalogue().lookup(ref.EventType)
-	ref.Documented, ref.Reserved = ok, t.Reserved
+	ref.Documented, ref.Reserved = s.known, s.typ.Reserved
 	if s.suspect {
 		if err := c.secrets(b); err != nil {
 			return Ref{}, err
@@ -99,22 +99,22 @@ func (c *Codec) check(s *scanner, parent any) error {
 func (s *scanner) rules(c *Codec) *Error {
 	fa := &s.facts
 	// Everything else hangs on these.
-	for _, f := range root.fields {
-		if f.need == core && !fa.has(f) {
-			if fa.excused(f.path) {
-				return s.fail(ErrExcuse, "is excused, but must be there", "").within(f.path)
-			}
-			return s.fail(ErrMissing, "is not there", "every event must have it").within(f.path)
+	if miss := root.core &^ fa.seen[root.id]; miss != 0 {
+		f := root.fields[bits.TrailingZeros64(miss)]
+		if fa.excused(f.path) {
+			return s.fail(ErrExcuse, "is excused, but must be there", "").within(f.path)
 		}
+		return s.fail(ErrMissing, "is not there", "every event must have it").within(f.path)
 	}
-	if s.unknowns > 0 {
+	if len(s.unknowns) > 0 {
 		if n, _ := minorOf(fa.slots[slotSchema].decode()); n == 0 {
 			return s.fail(ErrUnknown, "is not a member of stet.event/1", "names match in exact case; put your own data into labels or job.params").
-				within(string(safeName(s.names[0].decode())))
+				within(string(safeName(s.unknowns[0].decode())))
 		}
 	}
 	name := fa.slots[slotType].decode()
 	t, known := c.catalogue().lookup(name)
+	s.typ, s.known = t, known
 	if !known && c.Strict {
 		return s.fail(ErrUnknownType, notInCatalogue, addToCatalogue).within("event_type")
 	}
@@ -191,6 +191,8 @@ func (fa *facts) ref() Ref {
 		return fa.slots[s].decode()
 	}
 	r := Ref{
+		EventID:       fa.eventID,
+		StreamID:      fa.streamID,
 		StreamSeq:     uint64(fa.seq),
 		AppID:         get(slotApp),
 		Environment:   get(slotEnvironment),
@@ -201,8 +203,6 @@ func (fa *facts) ref() Ref {
 		Severity:      Severity(fa.severity),
 		Security:      fa.security,
 	}
-	r.EventID, _ = parseUUID(get(slotEventID))
-	r.StreamID, _ = parseUUID(get(slotStream))
 	r.Timestamp, _ = parseTime(get(slotTimestamp))
 	r.Minor, _ = minorOf(get(slotSchema))
 	return r

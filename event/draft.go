@@ -37,10 +37,10 @@ func ParseDraft(b []byte) (*Event, error) {
 	if s.i != len(s.b) {
 		return nil, s.fail(ErrSyntax, "has bytes behind the closing brace", "write one event")
 	}
-	if s.unknowns > 0 {
+	if len(s.unknowns) > 0 {
 		if n, _ := minorOf([]byte(s.event.Schema)); n == 0 {
 			return nil, s.fail(ErrUnknown, "is not a member of stet.event/1", "names match in exact case; put your own data into labels or job.params").
-				within(string(safeName(s.names[0].decode())))
+				within(string(safeName(s.unknowns[0].decode())))
 		}
 	}
 	return s.event, nil

@@ -1,5 +1,7 @@
 package event
 
+import "encoding/binary"
+
 // kind is the JSON shape of a field and how its value is treated.
 type kind uint8
 
@@ -68,8 +70,27 @@ type field struct {
 
 // object is an ordered set of rows: the canonical order of its members.
 type object struct {
-	fields []*field
-	id     int
+	fields   []*field
+	id       int
+	heads    []head // of fields, in their order
+	core     uint64 // bits of those that are core
+	demanded uint64 // bits of those that are not optional
+}
+
+// head is how a member begins: `"name":`.
+type head struct {
+	word, mask uint64 // its first eight bytes, and which of these it has
+	rest       string // what follows them
+	size       int    // bytes in all
+}
+
+func headOf(name string) head {
+	text := `"` + name + `":`
+	var word, mask [8]byte
+	for i := range min(copy(word[:], text), len(mask)) {
+		mask[i] = 0xff
+	}
+	return head{binary.LittleEndian.Uint64(word[:]), binary.LittleEndian.Uint64(mask[:]), text[min(8, len(text)):], len(text)}
 }
 
 // slot names a value that rules or Ref need, so that the scanner keeps it.
@@ -152,12 +173,20 @@ func (f *field) bytes(n int) *field           { f.size = n; return f }
 func (f *field) atLeast(n int64) *field       { f.min = n; return f }
 func (f *field) says(doc string) *field       { f.doc = doc; return f }
 
-// number gives every object its number and every row its bit and path.
+// number gives every object its number and what it makes of its rows, and every
+// row its bit and path.
 func number(o *object, prefix string, objects []*object) []*object {
 	o.id = len(objects)
 	objects = append(objects, o)
 	for i, f := range o.fields {
 		f.object, f.bit, f.path = o.id, uint(i), prefix+f.name
+		o.heads = append(o.heads, headOf(f.name))
+		if f.need == core {
+			o.core |= 1 << i
+		}
+		if f.need != optional {
+			o.demanded |= 1 << i
+		}
 		if f.sub != nil {
 			p := f.path + "."
 			if f.kind == kindList {

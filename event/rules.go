@@ -1,20 +1,26 @@
 package event
 
-import "strings"
+import (
+	"math/bits"
+	"strings"
+)
 
 // facts is what a whole event says, as far as the rules between its fields go.
 // The scanner fills it from bytes, the encoder from an Event.
 type facts struct {
 	seen, null  [objectCount]uint64 // by object: members with a value, members that are null
 	slots       [slotCount]text
+	eventID     UUID
+	streamID    UUID
 	severity    int64
 	security    bool
 	seq         int64
-	excuses     [MaxKeys]text // paths in absent
-	excuseCount int
-	labels      []byte // as JSON
-	params      []byte // as JSON
-	event       *Event // in the encoder, which has no JSON yet
+	excuses     [fewKeys]text // paths in absent
+	excuseCount int           // of these
+	excusesMore []text        // paths in absent that are behind them
+	labels      []byte        // as JSON
+	params      []byte        // as JSON
+	event       *Event        // in the encoder, which has no JSON yet
 }
 
 // objectCount is the number of objects in the table; init would be too late for
@@ -36,12 +42,31 @@ func (fa *facts) has(f *field) bool { return fa.seen[f.object]>>f.bit&1 == 1 }
 
 // excused tells whether absent names path, or an object that path is in.
 func (fa *facts) excused(path string) bool {
-	for _, e := range fa.excuses[:fa.excuseCount] {
-		if e.n <= len(path) && (e.n == len(path) || path[e.n] == '.') && e.is(path[:e.n]) {
+	for i := range fa.excuses[:fa.excuseCount] {
+		if fa.excuses[i].covers(path) {
+			return true
+		}
+	}
+	for i := range fa.excusesMore {
+		if fa.excusesMore[i].covers(path) {
 			return true
 		}
 	}
 	return false
+}
+
+// covers tells whether e is path, or an object that path is in.
+func (e *text) covers(path string) bool {
+	return e.n <= len(path) && (e.n == len(path) || path[e.n] == '.') && e.is(path[:e.n])
+}
+
+func (fa *facts) excuse(path text) {
+	if fa.excuseCount == len(fa.excuses) {
+		fa.excusesMore = append(fa.excusesMore, path)
+		return
+	}
+	fa.excuses[fa.excuseCount] = path
+	fa.excuseCount++
 }
 
 // demand is one conditional requirement of the table.
@@ -142,11 +167,10 @@ func lookup(path string) *field { return byPath[path] }
 // missing calls miss for every field that should be there and is not, until it
 // returns an error.
 func (fa *facts) missing(t *Type, miss func(f *field, path string, hard, soft bool) *Error) *Error {
-	for _, f := range root.fields {
-		if f.need != optional && !fa.has(f) {
-			if err := miss(f, f.path, f.need == core, false); err != nil {
-				return err
-			}
+	for gone := root.demanded &^ fa.seen[root.id]; gone != 0; gone &= gone - 1 {
+		f := root.fields[bits.TrailingZeros64(gone)]
+		if err := miss(f, f.path, f.need == core, false); err != nil {
+			return err
 		}
 	}
 	for i := range demands {

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"net/netip"
 	"strconv"
@@ -22,16 +23,16 @@ type text struct {
 // scanner reads compact JSON forward, once, and keeps only offsets. With a
 // parent it also decodes, which is Parse.
 type scanner struct {
-	b     []byte
-	i     int
-	facts facts
-	// unknown members of the root, for a newer minor
-	names    [MaxKeys]text
-	unknowns int
+	b        []byte
+	i        int
+	facts    facts
+	unknowns []text // names of the root's unknown members, for a newer minor
 	event    *Event // where Parse keeps unknown members; nil in Check
 	draft    bool   // see ParseDraft
 	look     bool   // for secrets, see inspect
 	suspect  bool   // there may be one
+	typ      *Type  // of the event, from the catalogue
+	known    bool   // the catalogue has it
 }
 
 func (s *scanner) fail(c Refusal, detail, hint string) *Error {
@@ -66,6 +67,26 @@ func (e *Error) within(name string) *Error {
 	return e
 }
 
+// expect consumes a name and its colon where they stand as the encoder writes
+// them: a row of the table, spelt without escapes, not before those that came.
+// Nearly all do, and are compared, a word at a time, and not scanned; nil leaves
+// the rest to find.
+func (s *scanner) expect(o *object, next *int) *field {
+	b := s.b[s.i:]
+	if len(b) < 8 {
+		return nil
+	}
+	word := binary.LittleEndian.Uint64(b)
+	for i := *next; i < len(o.heads); i++ {
+		if h := &o.heads[i]; word&h.mask == h.word && len(b) >= h.size && string(b[8:max(h.size, 8)]) == h.rest {
+			*next = i + 1
+			s.i += h.size
+			return o.fields[i]
+		}
+	}
+	return nil
+}
+
 // find returns the row called raw. Members mostly come in the table's order, so
 // the search goes on where the last one ended.
 func (o *object) find(raw []byte, next *int) *field {
@@ -94,26 +115,15 @@ func (s *scanner) object(o *object, parent any) *Error {
 		if first && s.eat('}') {
 			break
 		}
-		name, err := s.text()
-		if err != nil {
-			return err
-		}
-		raw := name.raw
-		if name.escaped {
-			raw = name.decode()
-		}
-		f := o.find(raw, &next)
-		if !s.eat(':') {
-			return s.syntax("colon")
+		f := s.expect(o, &next)
+		if f == nil {
+			var err *Error
+			if f, err = s.member(o, &next); err != nil {
+				return err
+			}
 		}
 		switch {
-		case f == nil && o.id == 0:
-			if err := s.unknown(name); err != nil {
-				return err.within(string(safeName(raw)))
-			}
-		case f == nil:
-			return s.fail(ErrUnknown, "is not a member of this object", "names match in exact case; newer minor schemas add members at the top only").
-				within(string(safeName(raw)))
+		case f == nil: // unknown, and kept
 		case (seen|null)>>f.bit&1 == 1:
 			return s.fail(ErrDuplicate, "is there twice", "write every member once").within(f.name)
 		case s.literal("null"):
@@ -136,12 +146,37 @@ func (s *scanner) object(o *object, parent any) *Error {
 	if o.id == 0 || s.draft {
 		return nil
 	}
-	for _, f := range o.fields {
-		if f.need == core && seen>>f.bit&1 == 0 {
-			return s.fail(ErrMissing, "is not there", "this member is what makes its object mean something").within(f.name)
-		}
+	if miss := o.core &^ seen; miss != 0 {
+		return s.fail(ErrMissing, "is not there", "this member is what makes its object mean something").within(o.fields[bits.TrailingZeros64(miss)].name)
 	}
 	return nil
+}
+
+// member scans a name and its colon, whatever they are. It returns nil for an
+// unknown member of the root, which it scans to its end.
+func (s *scanner) member(o *object, next *int) (*field, *Error) {
+	name, err := s.text()
+	if err != nil {
+		return nil, err
+	}
+	raw := name.raw
+	if name.escaped {
+		raw = name.decode()
+	}
+	f := o.find(raw, next)
+	if !s.eat(':') {
+		return nil, s.syntax("colon")
+	}
+	switch {
+	case f == nil && o.id == 0:
+		if err := s.unknown(name); err != nil {
+			return nil, err.within(string(safeName(raw)))
+		}
+	case f == nil:
+		return nil, s.fail(ErrUnknown, "is not a member of this object", "names match in exact case; newer minor schemas add members at the top only").
+			within(string(safeName(raw)))
+	}
+	return f, nil
 }
 
 func safeName(raw []byte) []byte { return raw[:min(len(raw), MaxKeyBytes)] }
@@ -166,10 +201,10 @@ func (s *scanner) literal(word string) bool {
 }
 
 func (s *scanner) unknown(name text) *Error {
-	if s.unknowns == MaxKeys {
+	if len(s.unknowns) == MaxKeys {
 		return s.fail(ErrKeys, "too many members that this version does not know", "")
 	}
-	for _, n := range s.names[:s.unknowns] {
+	for _, n := range s.unknowns {
 		if n.equal(name) {
 			return s.fail(ErrDuplicate, "is there twice", "write every member once")
 		}
@@ -177,8 +212,7 @@ func (s *scanner) unknown(name text) *Error {
 	if name.n > MaxKeyBytes {
 		return s.tooLong(name.n, MaxKeyBytes)
 	}
-	s.names[s.unknowns] = name
-	s.unknowns++
+	s.unknowns = append(s.unknowns, name)
 	start := s.i
 	if err := s.any(MaxParamsDepth, false, nil); err != nil {
 		return err
@@ -333,6 +367,20 @@ func (s *scanner) form(f *field, raw []byte, n int) *Error {
 			return s.fail(ErrSchema, "is not stet.event/1 or stet.event/1.N", "")
 		}
 		return nil
+	case kindTime:
+		if validTime(raw) {
+			return nil
+		}
+	case kindUUID:
+		if u, ok := parseUUID(raw); ok && u.IsV7() {
+			switch f.slot {
+			case slotEventID:
+				s.facts.eventID = u
+			case slotStream:
+				s.facts.streamID = u
+			}
+			return nil
+		}
 	}
 	if why := malformed(f, raw); why != "" {
 		return s.fail(ErrFormat, why, "")
@@ -585,7 +633,7 @@ func (s *scanner) pairs(f *field, parent any) *Error {
 	if f.kind != kindReason {
 		most = s.most(most, draftKeys)
 	}
-	var first [MaxKeys]text
+	var first [fewKeys]text
 	keys := first[:0]
 	for !s.eat('}') {
 		if len(keys) > 0 && !s.eat(',') {
@@ -641,8 +689,7 @@ func (s *scanner) pairs(f *field, parent any) *Error {
 			if !known && !s.draft {
 				return s.fail(ErrEnum, "is not one of the allowed reasons", "see docs/spec/event.md").within(string(safeName(k.raw)))
 			}
-			s.facts.excuses[s.facts.excuseCount] = k
-			s.facts.excuseCount++
+			s.facts.excuse(k)
 		}
 		if parent != nil {
 			p := f.at(parent).(*map[string]string)
@@ -660,6 +707,9 @@ func (s *scanner) pairs(f *field, parent any) *Error {
 	}
 	return nil
 }
+
+// fewKeys are what a map has without an allocation for what it has had.
+const fewKeys = 16
 
 // key scans `"key":` and refuses one that is among those before it.
 func (s *scanner) key(before []text) (text, *Error) {
@@ -743,7 +793,7 @@ func (s *scanner) buildObject(depth int, decode bool, into map[string]any) (any,
 	if decode && into == nil {
 		into = make(map[string]any)
 	}
-	var first [MaxKeys]text
+	var first [fewKeys]text
 	keys, most := first[:0], s.most(MaxKeys, draftKeys)
 	for !s.eat('}') {
 		if len(keys) > 0 && !s.eat(',') {
@@ -836,8 +886,8 @@ func (s *scanner) integer() (int64, *Error) {
 	return n, nil
 }
 
-// text scans a string. The loop stops only at bytes that need a look; the class
-// table is the one that redaction uses.
+// text scans a string. It stops only at bytes that need a look, which it finds
+// eight at a time, and the last few by the class table that redaction uses.
 func (s *scanner) text() (text, *Error) {
 	if !s.eat('"') {
 		return text{}, s.syntax("string")
@@ -845,6 +895,13 @@ func (s *scanner) text() (text, *Error) {
 	start := s.i
 	b := s.b
 	i := s.i
+	for len(b)-i >= 8 {
+		if at := stops(binary.LittleEndian.Uint64(b[i:])); at != 0 {
+			i += bits.TrailingZeros64(at) / 8
+			break
+		}
+		i += 8
+	}
 	for i < len(b) && redact.Class(b[i])&redact.Stop == 0 {
 		i++
 	}
@@ -854,6 +911,20 @@ func (s *scanner) text() (text, *Error) {
 		return text{raw: b[start:i], n: i - start}, nil
 	}
 	return s.slowText(start)
+}
+
+// every has one byte in all eight of a word.
+const every = 0x0101010101010101
+
+// stops sets the highest bit of a byte of word that is one of redact.Stop; of
+// those behind the first it may set more. Sums do not reach into the next byte
+// while bytes are below 0x80, and 0x80 itself is one to stop at.
+func stops(word uint64) uint64 {
+	const low = every * 0x7f
+	plain := (word + every*0x60) & // not below 0x20
+		(word ^ every*'"' + low) & // not the quote
+		(word ^ every*'\\' + low) // not the backslash
+	return (word | (word + every) | ^plain) & (every * 0x80)
 }
 
 func (s *scanner) slowText(start int) (text, *Error) {

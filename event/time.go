@@ -1,6 +1,9 @@
 package event
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // timeLen is the length of every time in an event: 2006-01-02T15:04:05.000000000Z.
 const timeLen = 30
@@ -56,6 +59,27 @@ func num2(b []byte) int { return int(b[0]-'0')*10 + int(b[1]-'0') }
 
 var timeShape = [timeLen]byte([]byte("0000-00-00T00:00:00.000000000Z"))
 
+// timeWords are the eight bytes of a time's shape at four places, which overlap,
+// and how far each byte is from 0x80 once the shape is taken from it.
+var timeWords = func() (words [4]struct {
+	at          int
+	shape, room uint64
+}) {
+	for i := range words {
+		w := &words[i]
+		w.at = min(8*i, timeLen-8)
+		w.shape = binary.LittleEndian.Uint64(timeShape[w.at:])
+		for j, c := range timeShape[w.at : w.at+8] {
+			room := uint64(0x7f)
+			if c == '0' {
+				room -= 9
+			}
+			w.room |= room << (8 * j)
+		}
+	}
+	return words
+}()
+
 var monthDays = [13]int{0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
 // validTime checks the exact form and the calendar. A leap second (:60) is
@@ -64,12 +88,11 @@ func validTime(b []byte) bool {
 	if len(b) != timeLen {
 		return false
 	}
-	for i, want := range timeShape {
-		if want == '0' {
-			if b[i]-'0' > 9 {
-				return false
-			}
-		} else if b[i] != want {
+	for i := range timeWords {
+		w := &timeWords[i]
+		// Of a digit its value is left, of all else as it should be zero; adding fills a byte that has more up to 0x80.
+		left := binary.LittleEndian.Uint64(b[w.at:]) ^ w.shape
+		if (left|(left+w.room))&(every*0x80) != 0 {
 			return false
 		}
 	}

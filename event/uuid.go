@@ -106,19 +106,20 @@ func parseUUID(b []byte) (u UUID, ok bool) {
 	if len(b) != 36 || b[8] != '-' || b[13] != '-' || b[18] != '-' || b[23] != '-' {
 		return u, false
 	}
-	for i, j := 0, 0; i < 16; i++ {
-		if j == 8 || j == 13 || j == 18 || j == 23 {
-			j++
-		}
-		hi, lo := hexValue[b[j]], hexValue[b[j+1]]
-		if hi|lo > 15 {
-			return u, false
-		}
+	text, wrong := (*[36]byte)(b), byte(0)
+	for i, at := range uuidDigits {
+		hi, lo := hexValue[text[at]], hexValue[text[at+1]]
+		wrong |= hi | lo
 		u[i] = hi<<4 | lo
-		j += 2
+	}
+	if wrong > 15 {
+		return UUID{}, false
 	}
 	return u, true
 }
+
+// uuidDigits is where each byte's two digits stand.
+var uuidDigits = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
 
 // hexValue maps lower-case hex digits to their value, all else to 255.
 var hexValue = func() (t [256]byte) {
