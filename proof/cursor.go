@@ -185,6 +185,12 @@ func (c *cursor) object() []byte {
 	return nil
 }
 
+// rest consumes everything but the last byte, which must not be nothing.
+func (c *cursor) rest() []byte {
+	b := c.take(max(len(c.b)-1-c.i, 1))
+	return b[:len(b):len(b)]
+}
+
 // appendString appends text as a JSON string, escaped as cursor.text reads it.
 func appendString[T ~string | ~[]byte](dst []byte, text T) []byte {
 	dst = append(dst, '"')

@@ -132,7 +132,14 @@ func (e Entry) Append(dst []byte) []byte {
 // ParseEntry reads an entry, forward, member after member. It accepts exactly the bytes that Entry.Append writes. An
 // event must be one balanced JSON object, so that nothing can be smuggled behind it; what it says is for package event
 // to judge, as a seal is for OpenSeal. Errors wrap ErrMalformed.
-func ParseEntry(b []byte) (Entry, error) {
+func ParseEntry(b []byte) (Entry, error) { return parseEntry(b, true) }
+
+// ParseEnvelope is ParseEntry for whoever reads the event anyway: it looks at everything but the event, and takes what
+// stands before the entry's last brace for it. Where package event accepts these bytes, ParseEntry accepts the entry;
+// where it does not, only ParseEntry tells whether the event is wrong or there is no entry at all.
+func ParseEnvelope(b []byte) (Entry, error) { return parseEntry(b, false) }
+
+func parseEntry(b []byte, readEvent bool) (Entry, error) {
 	const what = "entry"
 	if len(b) > MaxEntry {
 		return Entry{}, malformed(what, "%d bytes, at most %d are allowed", len(b), MaxEntry)
@@ -149,7 +156,11 @@ func ParseEntry(b []byte) (Entry, error) {
 	e.Via = b[start:c.i:c.i]
 	switch {
 	case c.try(`,"event":`):
-		e.Event = c.object()
+		if readEvent {
+			e.Event = c.object()
+		} else {
+			e.Event = c.rest()
+		}
 	case c.try(`,"seal":{"prev_seq":`):
 		s := new(SealEntry)
 		if !c.try("null") {

@@ -3,6 +3,7 @@ package proof
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -52,6 +53,13 @@ func FuzzEntries(f *testing.F) {
 func fuzzEntry(t *testing.T, b []byte) {
 	t.Helper()
 	e, err := ParseEntry(b)
+	around, aerr := ParseEnvelope(b)
+	switch {
+	case err == nil && (aerr != nil || !reflect.DeepEqual(e, around)):
+		t.Fatalf("%q is %v, its envelope %v (%v)", b, e, around, aerr)
+	case err != nil && aerr == nil && (around.Event == nil || strictObject(around.Event)):
+		t.Fatalf("%q is no entry (%v), but its envelope is, and what is in it", b, err)
+	}
 	if err != nil {
 		return
 	}
@@ -75,6 +83,12 @@ func fuzzEntry(t *testing.T, b []byte) {
 	if e.Event != nil && !bytes.Equal(members["event"], e.Event) {
 		t.Fatalf("another reader sees the event %q", members["event"])
 	}
+}
+
+// strictObject tells what package event would accept at most: one JSON object without white space around it, not deeper
+// than an entry allows.
+func strictObject(b []byte) bool {
+	return b[0] == '{' && b[len(b)-1] == '}' && bytes.Count(b, []byte("{"))+bytes.Count(b, []byte("[")) < maxEventDepth && json.Valid(b)
 }
 
 func fuzzBundle(t *testing.T, b []byte) {

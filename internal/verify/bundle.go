@@ -158,7 +158,12 @@ func (k *checker) entries(b *bundle, path string, data []byte) {
 
 // entry checks one entry by itself, whose position in the log r.seq is. It returns why it is none, or "".
 func (k *checker) entry(r *record, b []byte) string {
-	e, err := proof.ParseEntry(b)
+	e, err := proof.ParseEnvelope(b)
+	if err == nil && e.Event != nil {
+		if r.ref, r.stream, r.bad = k.event.check(e.Event); r.bad != "" {
+			_, err = proof.ParseEntry(b) // its event may not even end where the entry does
+		}
+	}
 	if err != nil {
 		return "this is not an entry: " + err.Error() + "."
 	}
@@ -169,7 +174,6 @@ func (k *checker) entry(r *record, b []byte) string {
 	switch {
 	case e.Event != nil:
 		r.kind, r.event, r.eventLeaf = kindEvent, e.Event, proof.LeafHash(e.Event)
-		r.ref, r.stream, r.bad = k.event.check(e.Event)
 	case e.Stub != nil:
 		r.kind, r.stub = kindStub, e.Stub
 		r.stream, _ = parseStreamID(e.Stub.Stream)

@@ -8,10 +8,12 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stetlog/stet/internal/verify"
+	"github.com/stetlog/stet/proof"
 )
 
 // forgeries is how many stores a test mutates: its share, in percent, of STET_FORGERIES (10,000; `make forgeries` takes a
@@ -89,4 +91,23 @@ func mutated(rng *rand.Rand, b, other []byte) []byte {
 		b = bytes.Clone(other)
 	}
 	return b
+}
+
+// TestNothingIsSmuggledBehindAnEvent: what stands behind an event within its entry makes it no entry, whoever signs it; an
+// event that is whole and wrong is another finding.
+func TestNothingIsSmuggledBehindAnEvent(t *testing.T) {
+	w := tampered(t)
+	at := slices.IndexFunc(w.entries, func(e proof.Entry) bool { return e.Event != nil })
+	for behind, want := range map[string]string{`,"more":{}`: "this is not an entry", `,"more":1}`: "this is not an entry", `}`: "this is not an entry", `{}`: "this is not an entry",
+		"": "not a valid stet.event/1"} {
+		entries := slices.Clone(w.entries)
+		if entries[at].Event = append(bytes.Clone(entries[at].Event), behind...); behind == "" {
+			entries[at].Event = []byte(`{}`)
+		}
+		rep := checkLog(t, rebuild(t, entries, w.log), verify.Options{LogKey: w.log.vkey, Workers: 1})
+		mustFail(t, rep, behind)
+		if f, _ := rep.First(); f.Seq != uint64(at) || !strings.Contains(f.What, want) {
+			t.Errorf("%q behind an event: %v", behind, f)
+		}
+	}
 }
