@@ -18,7 +18,7 @@ tools:
 # under the detector they take ten times as long and show it nothing.
 ALONE := Crash|Fault|Flip|Every|Cut|Tamper|Remove|Swap|Acknowledged|Evidence|Replaced|Missing|Secrets|Troubled|Trouble|Trimmed|Forgeries|UnderCron
 race:
-	CGO_ENABLED=1 go test -race -skip '$(ALONE)' $$(go list ./... | grep -v /mutants)
+	CGO_ENABLED=1 go test -race -timeout 20m -skip '$(ALONE)' $$(go list ./... | grep -vE '/(mutants|devicetest)$$')
 
 # Crashes at every operation, counted; fails below 20,000 distinct states.
 states:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -170,11 +171,11 @@ func TestGroupCommit(t *testing.T) {
 // acknowledged before its flush is over.
 func TestEnqueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		flushed := false
+		var flushed atomic.Bool
 		l := open(t, options(gate{fsxtest.New(), func(name string) {
 			if name == "journal/000001.j" {
 				time.Sleep(10 * time.Millisecond) // of the test's bubble
-				flushed = true
+				flushed.Store(true)
 			}
 		}}))
 		s := newStream("a", 1)
@@ -194,7 +195,7 @@ func TestEnqueue(t *testing.T) {
 		if took := time.Since(start); took != 0 {
 			t.Errorf("getting in line took %v: it waited for the disk", took)
 		}
-		if flushed {
+		if flushed.Load() {
 			t.Fatal("the test's disk was too fast to show anything")
 		}
 		for i, w := range line {
@@ -202,7 +203,7 @@ func TestEnqueue(t *testing.T) {
 			if err != nil || p.First != uint64(3*i) || p.Count != 3 || p.Again {
 				t.Errorf("batch %d: %+v, %v", i, p, err)
 			}
-			if i == 0 && !flushed {
+			if i == 0 && !flushed.Load() {
 				t.Error("acknowledged before the flush")
 			}
 		}
