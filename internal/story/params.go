@@ -12,13 +12,19 @@ import (
 // maxParams is how much of a request's parameters a story shows, in bytes. The event has the rest.
 const maxParams = 1000
 
-// maxItems is how many elements of a list are shown: the command and its arguments, but not a whole environment.
+// maxItems is how many elements of a list are shown.
 const maxItems = 16
 
 // params writes a request's parameters: keys in order, text quoted wherever it is not one plain word.
 func params(m map[string]any, w words) string {
 	var b strings.Builder
-	writeValue(&b, m, w, 0)
+	if argv, env, ok := commandOf(m); ok {
+		b.WriteString("{argv: ")
+		writeValue(&b, argv, w, 1)
+		b.WriteString(", env: " + plural(env, "name") + "}")
+	} else {
+		writeValue(&b, m, w, 0)
+	}
 	s := b.String()
 	if len(s) <= maxParams {
 		return s
@@ -28,6 +34,27 @@ func params(m map[string]any, w words) string {
 		cut--
 	}
 	return s[:cut] + "… (cut here; the event has all of it)"
+}
+
+// commandOf recognises the parameters of a command under stet run: what it was called with, and how many names its
+// environment had. Those names say little to a reader; the event has them.
+func commandOf(m map[string]any) (argv []any, names int, ok bool) {
+	argv, isArgv := m["argv"].([]any)
+	env, isEnv := m["env"].([]any)
+	if !isArgv || !isEnv || len(m) != 2 {
+		return nil, 0, false
+	}
+	for i, x := range env {
+		name, isText := x.(string)
+		if !isText {
+			return nil, 0, false
+		}
+		var more int
+		if n, err := fmt.Sscanf(name, "and %d more", &more); n == 1 && err == nil && i == len(env)-1 && more > 0 && more < 1<<20 {
+			return argv, i + more, true
+		}
+	}
+	return argv, len(env), true
 }
 
 func writeValue(b *strings.Builder, v any, w words, depth int) {

@@ -192,6 +192,26 @@ func TestParams(t *testing.T) {
 	}
 }
 
+// Of a command under stet run its environment's names are counted, not listed.
+func TestParamsOfACommand(t *testing.T) {
+	argv := []any{"tar", "cf", "a b"}
+	for name, tc := range map[string]struct {
+		in   map[string]any
+		want string
+	}{
+		"names":     {map[string]any{"argv": argv, "env": []any{"HOME", "PATH"}}, `{argv: [tar, cf, "a b"], env: 2 names}`},
+		"one":       {map[string]any{"argv": argv, "env": []any{"HOME"}}, `{argv: [tar, cf, "a b"], env: 1 name}`},
+		"very many": {map[string]any{"argv": argv, "env": []any{"HOME", "PATH", "and 21 more"}}, `{argv: [tar, cf, "a b"], env: 23 names}`},
+		"no list":   {map[string]any{"argv": argv, "env": "test"}, `{argv: [tar, cf, "a b"], env: test}`},
+		"numbers":   {map[string]any{"argv": argv, "env": []any{int64(1)}}, `{argv: [tar, cf, "a b"], env: [1]}`},
+		"another's": {map[string]any{"argv": argv, "env": []any{"A"}, "n": int64(1)}, `{argv: [tar, cf, "a b"], env: [A], n: 1}`},
+	} {
+		if got := params(tc.in, words{}); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	text := "one two three four five six seven eight"
 	for _, width := range []int{-5, 0, 1, 24, 30, 100} {
