@@ -87,13 +87,19 @@ func (c *correctCmd) Run(e *env) (err error) {
 
 // correction is what is to be said of an event.
 func (c *correctCmd) correction(f found, wrong *event.Event) (stet.Correction, error) {
+	raw := func(s string) string { // the correction is escaped when it is written
+		if meant, ok := event.Unsanitize(s); ok {
+			return meant
+		}
+		return s
+	}
 	n := stet.Correction{EventID: wrong.EventID, Seq: &f.seq, EntryHash: "sha256:" + f.leaf.Hex(), Kind: "correction", Reason: c.Reason,
-		InteractionID: wrong.InteractionID, Status: c.Status, Code: c.Code}
+		InteractionID: raw(wrong.InteractionID), Status: c.Status, Code: c.Code}
 	if c.Reversal {
 		n.Kind = "reversal"
 	}
 	if j := wrong.Job; j != nil && j.ID != "" {
-		n.JobID, n.RunID, n.JobName = j.ID, j.RunID, j.Name
+		n.JobID, n.RunID, n.JobName = raw(j.ID), raw(j.RunID), raw(j.Name)
 	} else {
 		n.EventType = wrong.EventType
 	}
