@@ -96,7 +96,7 @@ func newScene(t *testing.T, long bool) *scene {
 	s.older = steal(t, s.store)
 	if long {
 		s.must(t, 0, "run", "--job", "long", "--heartbeat", "1ms", "--", "sh", "-c",
-			"until test -e enough; do sleep 0.02; test $(cat store/spool/*/*.seg | wc -c) -gt 480000 && touch enough; done; true")
+			fmt.Sprintf("until test $(cat store/spool/*/*.seg | grep -ao '\"event_type\":\"job_heartbeat\"' | wc -l) -gt %d; do sleep 0.02; done", 2*proof.TileWidth))
 	}
 	s.lose(t)
 	s.must(t, 0, "run", "--job", "last", "--", "true")
