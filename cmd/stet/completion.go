@@ -14,9 +14,19 @@ type completionCmd struct {
 
 // Help says where the script goes.
 func (completionCmd) Help() string {
-	return `bash: stet completion bash > /etc/bash_completion.d/stet, or in ~/.bashrc: source <(stet completion bash)
-zsh:  stet completion zsh > a file _stet in a directory of $fpath, or in ~/.zshrc behind compinit: source <(stet completion zsh)
-fish: stet completion fish > ~/.config/fish/completions/stet.fish`
+	return `bash, for all users, or a line of ~/.bashrc:
+
+    stet completion bash > /etc/bash_completion.d/stet
+    source <(stet completion bash)
+
+zsh, a file in a directory of $fpath, or a line of ~/.zshrc behind compinit:
+
+    stet completion zsh > _stet
+    source <(stet completion zsh)
+
+fish:
+
+    stet completion fish > ~/.config/fish/completions/stet.fish`
 }
 
 // completeCommand is how the scripts ask which words can stand at the end of a line. It is no command for people.

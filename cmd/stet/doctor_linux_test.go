@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/stetlog/stet/internal/clock"
 )
 
 // Looking changes nothing, whatever there is to see.
@@ -37,6 +39,26 @@ func TestDoctorOfTheLiving(t *testing.T) {
 	}
 	if want := " 1 process recording: all events are in the log\n"; strings.Contains(before[:strings.Index(before, "brought")], want) || !strings.Contains(after, want) {
 		t.Errorf("%q is missing:\n%s", want, out)
+	}
+}
+
+// What the kernel says of the clock is told with how far it may be off and what to do.
+func TestDoctorClock(t *testing.T) {
+	for name, c := range map[string]struct {
+		ev       clock.Evidence
+		severity string
+		what     string
+	}{
+		"good":           {clock.Evidence{State: clock.Synchronized, MaxErrorUS: 20_000}, sevOK, "synchronised, off by at most 20ms"},
+		"far off":        {clock.Evidence{State: clock.Synchronized, MaxErrorUS: 1_000_000, OffsetUS: -2_000_000}, sevWarn, "synchronised, and yet off by up to 3s, of which -2s is being corrected"},
+		"unsynchronised": {clock.Evidence{State: clock.Unsynchronized, MaxErrorUS: clock.UnsynchronizedErrorUS}, sevWarn, "the kernel calls the clock unsynchronised: it may be off by 16s, or by more"},
+		"unknown":        {clock.Evidence{}, sevWarn, "the kernel does not say whether the clock is synchronised"},
+	} {
+		d := &doctor{}
+		d.clockSays(c.ev)
+		if len(d.found) != 1 || d.found[0].Severity != c.severity || d.found[0].What != c.what || (d.found[0].Do == "") != (c.severity == sevOK) {
+			t.Errorf("%s: %+v", name, d.found)
+		}
 	}
 }
 

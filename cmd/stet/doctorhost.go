@@ -18,16 +18,22 @@ import (
 )
 
 // clock looks at how far the clock is to be believed.
-func (d *doctor) clock() {
-	ev := clock.New().Evidence()
-	switch c := ev.Confidence(); c {
-	case clock.High, clock.Medium:
-		d.ok("clock", "synchronised, off by at most %v", time.Duration(ev.ErrorUS())*time.Microsecond)
-	case clock.Low:
-		d.add(diagnosis{"clock", sevWarn, fmt.Sprintf("not synchronised well: off by up to %v, %v to be corrected", time.Duration(ev.ErrorUS())*time.Microsecond, time.Duration(ev.OffsetUS)*time.Microsecond),
-			"events say that their times are of low confidence", "timedatectl set-ntp true"})
-	case clock.UnknownConfidence:
-		d.add(diagnosis{"clock", sevWarn, "the kernel does not say whether the clock is synchronised", "events say that their times are of unknown confidence", "see to it that time is synchronised"})
+func (d *doctor) clock() { d.clockSays(clock.New().Evidence()) }
+
+func (d *doctor) clockSays(ev clock.Evidence) {
+	most := time.Duration(ev.ErrorUS()) * time.Microsecond
+	low := "events say that their times are of low confidence"
+	switch c := ev.Confidence(); {
+	case c == clock.High || c == clock.Medium:
+		d.ok("clock", "synchronised, off by at most %v", most)
+	case c == clock.UnknownConfidence:
+		d.add(diagnosis{"clock", sevWarn, "the kernel does not say whether the clock is synchronised", "events say that their times are of unknown confidence", "timedatectl, chronyc tracking or ntpq -p may say it"})
+	case ev.State == clock.Unsynchronized:
+		d.add(diagnosis{"clock", sevWarn, fmt.Sprintf("the kernel calls the clock unsynchronised: it may be off by %v, or by more", most), low,
+			"timedatectl set-ntp true, or start chronyd or ntpd; in a container, do so on its host"})
+	default:
+		d.add(diagnosis{"clock", sevWarn, fmt.Sprintf("synchronised, and yet off by up to %v, of which %v is being corrected", most, time.Duration(ev.OffsetUS)*time.Microsecond), low,
+			"see which server it follows: chronyc tracking, or timedatectl timesync-status"})
 	}
 }
 
@@ -71,16 +77,21 @@ func (d *doctor) disk(path string, s space) {
 	if why, ok := riskyKinds[s.kind]; ok {
 		d.add(diagnosis{"disk", sevWarn, path + " is on " + s.kind, why, "put it on a local disk, with --store, STET_STORE and STET_STATE"})
 	}
-	mib := func(n uint64) string { return fmt.Sprintf("%d MiB", n>>20) }
+	size := func(n uint64) string {
+		if n >= 10<<30 {
+			return fmt.Sprintf("%d GiB", n>>30)
+		}
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
 	switch {
 	case s.free < spaceProblem:
-		d.add(diagnosis{"disk", sevProblem, fmt.Sprintf("%s has %s left of %s", path, mib(s.free), mib(s.total)), "what cannot be written cannot be recorded", "df -h " + shellWord(path)})
+		d.add(diagnosis{"disk", sevProblem, fmt.Sprintf("%s has %s left of %s", path, size(s.free), size(s.total)), "what cannot be written cannot be recorded", "df -h " + shellWord(path)})
 	case s.inodes < inodesProblem:
 		d.add(diagnosis{"disk", sevProblem, fmt.Sprintf("%s has room for %d more files", path, s.inodes), "every process that records needs some", "df -i " + shellWord(path)})
 	case s.free < spaceWarn:
-		d.add(diagnosis{"disk", sevWarn, fmt.Sprintf("%s has %s left of %s", path, mib(s.free), mib(s.total)), "what cannot be written cannot be recorded", "df -h " + shellWord(path)})
+		d.add(diagnosis{"disk", sevWarn, fmt.Sprintf("%s has %s left of %s", path, size(s.free), size(s.total)), "what cannot be written cannot be recorded", "df -h " + shellWord(path)})
 	default:
-		d.ok("disk", "%s has %s left", path, mib(s.free))
+		d.ok("disk", "%s has %s left", path, size(s.free))
 	}
 }
 

@@ -31,7 +31,7 @@ type emitCmd struct {
 	Label       []string `help:"Free text by key." placeholder:"KEY=VALUE" sep:"none"`
 	Interaction string   `help:"interaction_id: what the event belongs to; otherwise STET_INTERACTION_ID, else new." placeholder:"ID"`
 	At          string   `help:"Where in your code: \"$0:$LINENO\"." placeholder:"FILE:LINE"`
-	App         string   `help:"app_id of the event; otherwise STET_APP, else stet." env:"STET_APP" placeholder:"NAME"`
+	App         string   `help:"app_id of the event; otherwise stet." env:"STET_APP" placeholder:"NAME"`
 	AppVersion  string   `help:"Version of the application." env:"STET_APP_VERSION" placeholder:"V"`
 	Env         string   `help:"Environment: production, staging, development, test or your own." env:"STET_ENV" placeholder:"ENV"`
 	JSON        bool     `help:"Print what was recorded as JSON."`

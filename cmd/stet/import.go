@@ -19,7 +19,7 @@ import (
 type importCmd struct {
 	storeFlag
 	File    []string `arg:"" help:"Files of JSON lines, - for standard input: events of stet.event/1, whole or partial, or the lines of stet export --json."`
-	App     string   `help:"app_id of events that name none; otherwise STET_APP." env:"STET_APP" placeholder:"NAME"`
+	App     string   `help:"app_id of events that name none." env:"STET_APP" placeholder:"NAME"`
 	Env     string   `help:"Environment of events that name none." env:"STET_ENV" placeholder:"ENV"`
 	DryRun  bool     `help:"Check every line and record nothing."`
 	Errors  int      `help:"Name at most this many refused lines; 0 names all." placeholder:"N"`

@@ -11,7 +11,10 @@ import (
 type manCmd struct{}
 
 func (manCmd) Help() string {
-	return "To read it: stet man | man -l -. To install it: stet man > /usr/local/share/man/man1/stet.1."
+	return `To read it, and to install it:
+
+    stet man | man -l -
+    stet man > /usr/local/share/man/man1/stet.1`
 }
 
 func (manCmd) Run(e *env) error {

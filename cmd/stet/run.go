@@ -28,7 +28,7 @@ const drainTimeout = 30 * time.Second
 
 type runCmd struct {
 	storeFlag
-	App           string        `help:"app_id of the events; otherwise STET_APP, else the command's name." env:"STET_APP" placeholder:"NAME"`
+	App           string        `help:"app_id of the events; otherwise the command's name." env:"STET_APP" placeholder:"NAME"`
 	AppVersion    string        `help:"Version of what runs; otherwise found in the executable." env:"STET_APP_VERSION" placeholder:"V"`
 	Env           string        `help:"Environment: production, staging, development, test or your own." env:"STET_ENV" placeholder:"ENV"`
 	Job           string        `help:"Name of the job, the same for every run; otherwise the command's name." placeholder:"NAME"`
