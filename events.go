@@ -291,22 +291,17 @@ func (r *Run) event(typ, phase string) *event.Event {
 
 // recordJob is record for a job's events, which give up what the schema refuses rather than the record.
 func (r *Recorder) recordJob(started *Run, events ...*event.Event) error {
-	r.starting.RLock()
-	defer r.starting.RUnlock()
-	if r.closing {
-		return ErrClosed
-	}
-	ctx, cancel := r.deadline(context.Background())
-	defer cancel()
-	err := r.emitJob(ctx, started, events...)
-	if started != nil && r.o.Policy == RequireRecord && inDoubt(err) {
-		started.mu.Lock()
-		started.unrun = "the job did not run, because its start could not be made durable in time: " + say(err) // before Close sees it
-		started.mu.Unlock()
-	} else if started != nil && started.detached() {
-		r.forget(ctx, started) // before Close sees it: it runs on without this process
-	}
-	return err
+	return r.beforeClose(func(ctx context.Context) error {
+		err := r.emitJob(ctx, started, events...)
+		if started != nil && r.o.Policy == RequireRecord && inDoubt(err) {
+			started.mu.Lock()
+			started.unrun = "the job did not run, because its start could not be made durable in time: " + say(err) // before Close sees it
+			started.mu.Unlock()
+		} else if started != nil && started.detached() {
+			r.forget(ctx, started) // before Close sees it: it runs on without this process
+		}
+		return err
+	})
 }
 
 func (r *Recorder) emitJob(ctx context.Context, started *Run, events ...*event.Event) error {

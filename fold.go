@@ -63,13 +63,10 @@ type fold struct {
 // recordOne records an application's event, folded where it is part of a flood. fresh says that nobody gave its
 // interaction id.
 func (r *Recorder) recordOne(ev *event.Event, fresh bool) error {
-	r.starting.RLock()
-	defer r.starting.RUnlock()
-	if r.closing {
-		return ErrClosed
-	}
-	ctx, cancel := r.deadline(context.Background())
-	defer cancel()
+	return r.beforeClose(func(ctx context.Context) error { return r.recordOrFold(ctx, ev, fresh) })
+}
+
+func (r *Recorder) recordOrFold(ctx context.Context, ev *event.Event, fresh bool) error {
 	f, leads := r.fold(ev, fresh)
 	switch {
 	case f == nil:

@@ -297,8 +297,8 @@ func (r *Recorder) lost(what string, n int, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrNotRecorded, what, err)
 }
 
-// record is emit for everything but outcomes: it does not begin once Close has begun.
-func (r *Recorder) record(started *Run, events ...*event.Event) error {
+// beforeClose makes a record within the deadline: none begins once Close has begun, which waits for those that have.
+func (r *Recorder) beforeClose(do func(context.Context) error) error {
 	r.starting.RLock()
 	defer r.starting.RUnlock()
 	if r.closing {
@@ -306,7 +306,12 @@ func (r *Recorder) record(started *Run, events ...*event.Event) error {
 	}
 	ctx, cancel := r.deadline(context.Background())
 	defer cancel()
-	return r.emit(ctx, started, events...)
+	return do(ctx)
+}
+
+// record is emit for everything but outcomes.
+func (r *Recorder) record(started *Run, events ...*event.Event) error {
+	return r.beforeClose(func(ctx context.Context) error { return r.emit(ctx, started, events...) })
 }
 
 // inDoubt says whether a record that was not acknowledged may be durable all the same.
