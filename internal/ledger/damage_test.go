@@ -505,6 +505,56 @@ func TestJournalIsHeldToTheRules(t *testing.T) {
 	}
 }
 
+// TestRecoveryInLots: a long journal is published lot by lot, each while the next is read. What comes of it does not
+// depend on where one lot ends, and damage in a later lot is reported as such.
+func TestRecoveryInLots(t *testing.T) {
+	for _, most := range []int{1, 3000, 20_000, 1 << 30} {
+		for _, damage := range []bool{false, true} {
+			disk := fsxtest.New()
+			process := disk.Process()
+			l := open(t, options(process))
+			a, b := newStream("a", 1), newStream("b", 2)
+			size := 0
+			for i := range 30 {
+				for _, s := range []*stream{a, b} {
+					size = int(mustAppend(t, l, s.next(1+i*7%40, 30+i)).First) + 2 + i*7%40
+				}
+			}
+			process.Kill()
+			if err := l.Close(); err == nil {
+				t.Fatal("a dead process closed its ledger")
+			}
+			if damage {
+				name := "journal/000001.j"
+				data, err := fsx.ReadFile(disk, name, 1<<20)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := fsx.Replace(disk, name, flip(data, 4*len(data)), 0o600); err != nil { // in the middle
+					t.Fatal(err)
+				}
+			}
+			err := ledger.RecoverInLots(t.Context(), options(disk), most)
+			if damage {
+				if !isDamage(err) {
+					t.Errorf("lots of %d bytes, a damaged frame: %v", most, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatalf("lots of %d bytes: %v", most, err)
+			}
+			h, err := ledger.ReadHead(disk)
+			if err != nil || h.Size != uint64(size) {
+				t.Errorf("lots of %d bytes: %d entries of %d, %v", most, h.Size, size, err)
+			}
+			if err := auditFiles(disk, nil); err != nil {
+				t.Errorf("lots of %d bytes: %v", most, err)
+			}
+		}
+	}
+}
+
 // TestReplacedHeadsAndCheckpoints plays whoever has an old copy, or another key, or the log's own key.
 func TestReplacedHeadsAndCheckpoints(t *testing.T) {
 	s := newSample(t)

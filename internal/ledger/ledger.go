@@ -59,6 +59,7 @@ type Ledger struct {
 	segmentBytes, preallocate, maxUnpublished int64
 	busy, idle                                time.Duration
 	workers                                   int
+	lot                                       int // bytes of entries that recovery publishes at once
 
 	seals   proof.SealVerifier
 	scratch sync.Pool // of *scratch
@@ -134,6 +135,7 @@ func prepare(o Options) (*Ledger, error) {
 		busy:           orDefault(o.PublishBusy, 100*time.Millisecond),
 		idle:           orDefault(o.PublishIdle, time.Second),
 		workers:        orDefault(o.Workers, 8*runtime.GOMAXPROCS(0)),
+		lot:            maxRecovered,
 		streams:        newTable(o.FS, headStreams),
 		slots:          make(chan struct{}, MaxWaiting),
 		work:           make(chan struct{}, 1),

@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/proof"
 )
-
-// maxRecovered bounds the entries of the journal that recovery holds in memory before it publishes them, in bytes.
-const maxRecovered = 64 << 20
 
 // recover brings the ledger to where a clean close would have left it: everything durable is published, the journal is
 // empty. It runs before any goroutine does.
@@ -196,11 +192,10 @@ func (l *Ledger) rootAt(size uint64) (proof.Hash, error) {
 // stays behind.
 func (l *Ledger) replay(ctx context.Context) error {
 	p := &l.publisher
-	var tail []*group
-	bytes := 0
 	s := &l.sequencer
 	s.next, s.received = p.head.Size, p.head.ReceivedAt
 	below := p.head.Size
+	r := newReplayer(l)
 	rep, err := ScanJournal(l.fsys, p.head, func(seq uint64, entries [][]byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -208,18 +203,12 @@ func (l *Ledger) replay(ctx context.Context) error {
 		if seq < below {
 			return l.compare(seq, entries)
 		}
-		g, err := l.derive(seq, entries)
-		if err != nil {
-			return err
-		}
-		tail = append(tail, g)
-		if bytes += len(g.buf); bytes < maxRecovered {
-			return nil
-		}
-		err = p.commit(tail, p.head) // whose journal range stands until the journal is read to its end
-		tail, bytes = nil, 0
-		return err
+		return r.add(seq, entries)
 	})
+	tail, terr := r.end()
+	if terr != nil { // of what stands before the place where the scan ended
+		return terr
+	}
 	if err != nil {
 		return err
 	}
@@ -259,65 +248,6 @@ func (l *Ledger) compare(seq uint64, entries [][]byte) error {
 		}
 	}
 	return nil
-}
-
-// derive makes a group of one batch of the journal, holding it to what the sequencer would have done.
-func (l *Ledger) derive(seq uint64, entries [][]byte) (*group, error) {
-	refuse := func(err error) (*group, error) {
-		return nil, &IntegrityError{Seq: seq, HasSeq: true, File: journalDir, Reason: "a batch that no ledger would have taken", Err: err}
-	}
-	b, err := parseBatch(&l.seals, seq, entries)
-	if err != nil {
-		return refuse(err)
-	}
-	s := &l.sequencer
-	if b.receivedAt < s.received {
-		return refuse(fmt.Errorf("received_at %s is before %s, which came earlier", b.receivedAt, s.received))
-	}
-	stream := b.seal.Stream
-	if b.loss != nil {
-		stream = b.loss.Stream
-	}
-	id, err := parseStreamID(stream)
-	if err != nil {
-		return refuse(err)
-	}
-	state, known, err := l.streams.get(id)
-	if err != nil {
-		return nil, err
-	}
-	last := seq + uint64(len(entries)) - 1
-	var older bool
-	if b.loss != nil {
-		older, err = state.admitLoss(known, stream, b.loss.First, b.loss.Last, proof.Hash{})
-		state = state.lose(b.loss.Last, last)
-	} else {
-		hash := proof.SealHash(b.note)
-		older, err = state.admit(known, b.seal, hash)
-		if state.Sealed != (b.prevSeq != nil) || state.Sealed && *b.prevSeq != state.LastSealSeq {
-			err = errors.Join(err, errors.New("prev_seq is not where the stream's last seal stands"))
-		}
-		state = state.seal(b.seal, hash, last)
-	}
-	if err != nil {
-		return refuse(err)
-	}
-	if older {
-		return refuse(fmt.Errorf("stream %s has these numbers already", stream))
-	}
-	g := new(group)
-	g.reset(seq)
-	g.received = b.receivedAt
-	for _, e := range entries {
-		if err := g.add(func(dst []byte, _ uint64) []byte { return append(dst, e...) }); err != nil {
-			return refuse(err)
-		}
-	}
-	g.changes = append(g.changes, record{id, state})
-	g.hash()
-	l.streams.put(id, state)
-	s.next, s.received = g.end(), b.receivedAt
-	return g, nil
 }
 
 // resume takes the clock up where the last entry left it.
