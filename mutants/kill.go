@@ -182,6 +182,9 @@ func readEvents(b []byte) (out outcome, err error) {
 		for _, s := range said {
 			out.text += s.String()
 		}
+		if strings.HasPrefix(out.text, "panic: ") || strings.Contains(out.text, "\npanic: ") {
+			out.test = "the test program, which panicked or hung" // go test then names no test
+		}
 	}
 	return out, nil
 }
