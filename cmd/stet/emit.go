@@ -73,7 +73,7 @@ type recorded struct {
 
 // done brings the record into the log and prints what it is.
 func (c *emitCmd) done(e *env, r recorded) error {
-	r.Format, r.InLog = "stet.emit/1", c.bringIn(e)
+	r.Format, r.InLog = "stet.emit/1", c.tryBringIn(e)
 	if c.JSON {
 		return printJSON(e, r)
 	}

@@ -66,11 +66,11 @@ func (c *importCmd) Run(e *env) (err error) {
 	in := &importer{env: e, cmd: c, refused: io.Discard, seen: newSeen()}
 	in.report.Format, in.report.DryRun = "stet.import/1", c.DryRun
 	if c.Refused != "" {
-		f, err := os.OpenFile(c.Refused, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
+		f, oerr := os.OpenFile(c.Refused, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if oerr != nil {
+			return oerr
 		}
-		defer func() { err = errors.Join(err, f.Close()) }()
+		defer func() { err = errors.Join(err, f.Close()) }() // the result's err: these lines may be kept nowhere else
 		in.refused = f
 	}
 	if err := c.prepare(in); err != nil {
@@ -298,25 +298,12 @@ func (in *importer) file(name string) error {
 func (in *importer) close() error {
 	errs := []error{in.recorders.close()}
 	if !in.cmd.DryRun && in.report.Taken > 0 {
-		errs = append(errs, in.bringIn())
+		_, err := in.cmd.bringIn(context.WithoutCancel(in.ctx)) // also where the import was interrupted
+		errs = append(errs, err)
 	}
 	for _, f := range in.atEnd {
 		errs = append(errs, f())
 	}
 	in.atEnd = nil
 	return errors.Join(errs...)
-}
-
-// bringIn brings what was recorded into the log.
-func (in *importer) bringIn() error {
-	s, err := in.cmd.openOnly()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), drainTimeout)
-	defer cancel()
-	if _, err = s.Drain(ctx); err != nil {
-		err = fmt.Errorf("the log could not be written; what was taken stays in the spool, and the next stet command brings it in: %w", err)
-	}
-	return errors.Join(err, s.Close())
 }

@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -232,4 +233,33 @@ func drain(e *env, s *store.Store) error {
 		_, _ = fmt.Fprintln(e.stderr, "stet: another process is writing the log; what it has not brought in yet is not shown")
 	}
 	return err
+}
+
+// drainTimeout bounds how long a command that has recorded something works for the log. What is not brought in by then is
+// durable in the spool, and the next stet command on the store brings it in.
+const drainTimeout = 30 * time.Second
+
+// bringIn brings what was recorded into the log, and says whether that is where it is now. An error changes nothing about
+// the record, which is durable in the spool.
+func (f storeFlag) bringIn(ctx context.Context) (inLog bool, err error) {
+	s, err := f.openOnly()
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	d, err := s.Drain(ctx)
+	if err != nil {
+		err = fmt.Errorf("the log could not be written; what was recorded stays in the spool, and the next stet command brings it in: %w", err)
+	}
+	return err == nil && !d.Busy, errors.Join(err, s.Close())
+}
+
+// tryBringIn is bringIn where a failure is only said: for commands whose own result it must not change.
+func (f storeFlag) tryBringIn(e *env) (inLog bool) {
+	inLog, err := f.bringIn(e.ctx)
+	if err != nil {
+		_, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err)
+	}
+	return inLog
 }

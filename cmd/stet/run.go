@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,10 +20,6 @@ const runCommand = "run <command>"
 
 // exitRefused is run's own: the record was required and could not be made durable, so the command was not started.
 const exitRefused = 125
-
-// drainTimeout bounds how long run works for the log after the command has ended. What is not brought in by then is
-// durable in the spool, and the next stet command on the store brings it in.
-const drainTimeout = 30 * time.Second
 
 type runCmd struct {
 	storeFlag
@@ -84,7 +79,7 @@ func (c *runCmd) record(e *env, w *wrapped) error {
 			_, _ = fmt.Fprintf(e.stderr, "stet: closing the record: %v\n", cerr)
 		}
 		if !broken {
-			c.bringIn(e)
+			c.tryBringIn(e)
 		}
 	}
 	if broken {
@@ -170,24 +165,6 @@ func word(text string) string {
 // refuse says why the command was not started.
 func (c *runCmd) refuse(err error) error {
 	return exit{exitRefused, fmt.Errorf("the command was not started: %w", err)}
-}
-
-// bringIn brings what was recorded into the log, and says whether that is where it is now. Where it fails standard error
-// says so, and nothing else comes of it: what was recorded is durable in the spool.
-func (f storeFlag) bringIn(e *env) bool {
-	s, err := f.openOnly()
-	if err != nil {
-		_, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err)
-		return false
-	}
-	defer func() { _ = s.Close() }() // read and written through files that were synced by themselves
-	ctx, cancel := context.WithTimeout(e.ctx, drainTimeout)
-	defer cancel()
-	d, err := s.Drain(ctx)
-	if err != nil {
-		_, _ = fmt.Fprintf(e.stderr, "stet: the log could not be written; what was recorded stays in the spool: %v\n", err)
-	}
-	return err == nil && !d.Busy
 }
 
 func (c *runCmd) options(e *env, w *wrapped) stet.Options {
