@@ -127,8 +127,7 @@ func fitLabels(labels map[string]string) map[string]string {
 	const most, bytes, value = event.MaxKeys - 4, event.MaxLabelsBytes - 2048, 1024
 	kept, size := map[string]string{}, 0
 	for _, k := range slices.Sorted(maps.Keys(labels)) {
-		v := event.Sanitize(clip(labels[k], value))
-		n := 2*len(event.Sanitize(clip(k, event.MaxKeyBytes))) + 2*len(v) + 8 // at worst every byte is escaped once more
+		n := labelSize(clip(k, event.MaxKeyBytes), clip(labels[k], value))
 		if len(kept) == most || size+n > bytes {
 			continue
 		}
@@ -141,6 +140,11 @@ func fitLabels(labels map[string]string) map[string]string {
 		kept["labels_left_out"] = fmt.Sprint(left)
 	}
 	return kept
+}
+
+// labelSize is the most that a label takes in an event, in bytes: at worst every byte is escaped once more.
+func labelSize(k, v string) int {
+	return 2*len(event.Sanitize(k)) + 2*len(event.Sanitize(v)) + 8
 }
 
 // fitReferences keeps the references that say something, and of too many the first, with the number of the others; more

@@ -208,7 +208,7 @@ func (h *SlogHandler) event(typ string, log slog.Record) event.Event {
 func tooMany(labels map[string]string) bool {
 	size := 0
 	for k, v := range labels {
-		size += 2*len(event.Sanitize(k)) + 2*len(event.Sanitize(v)) + 8 // at worst, as in fitLabels
+		size += labelSize(k, v)
 	}
 	return size > event.MaxLabelsBytes || len(labels) > event.MaxKeys
 }

@@ -154,10 +154,11 @@ func (w *walk) event(codec *event.Codec, e proof.Entry, vkey string) error {
 		return err
 	}
 	run, job := string(ref.RunID), string(ref.JobID)
-	switch string(ref.EventType) {
-	case "job_succeeded", "job_failed", "job_aborted":
+	if isOutcome(string(ref.EventType)) {
 		w.ended[run] = true
 		return nil
+	}
+	switch string(ref.EventType) {
 	case "job_heartbeat":
 		if w.ended[run] || w.alive[run] || len(w.alive) >= maxAlive {
 			return nil
