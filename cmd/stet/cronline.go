@@ -39,7 +39,9 @@ func readLine(line, given string) cronLine {
 		}
 	}
 	if len(l.name) > maxJobName {
-		l.name = strings.ToValidUTF8(l.name[:maxJobName], "")
+		// Never to nothing, even where no byte of it is UTF-8; the character that the limit splits is left out.
+		l.name = strings.ToValidUTF8(l.name, "?")
+		l.name = strings.ToValidUTF8(l.name[:min(len(l.name), maxJobName)], "")
 	}
 	return l
 }

@@ -15,6 +15,8 @@ func TestReadLine(t *testing.T) {
 		"backup.sh '# stet: no' # stet: yes":                   "yes",
 		"backup.sh # not ours":                                 "backup.sh",
 		"backup.sh #stet:":                                     "backup.sh",
+		strings.Repeat("\x9b", 200):                            "?",
+		strings.Repeat("é", 100):                               strings.Repeat("é", 64),
 		"cd /srv && ./purge":                                   "purge",
 		"cd / && run-parts --report /etc/cron.hourly":          "run-parts",
 		"test -x /usr/sbin/anacron || ( cd / && run-parts x )": "run-parts",
