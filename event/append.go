@@ -4,8 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"math/bits"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -26,17 +28,24 @@ const ellipsis = "…"
 //
 // It does not change e. On an error it returns dst as it was, and a *Error.
 func (c *Codec) Append(dst []byte, e *Event) ([]byte, error) {
-	return c.AppendWith(new(Scratch), dst, e)
+	return c.append(new(encoder), dst, e)
 }
 
 // Scratch is what writing an event needs in memory, some 5 KB, for whoever writes
-// many. The zero value is ready. It serves one goroutine at a time, and holds on to
-// nothing between calls.
-type Scratch struct{ w encoder }
+// many. The zero value is ready. It serves one goroutine at a time. Between calls it
+// holds on to nothing but texts in which there was nothing to mask: see redact.Memo.
+type Scratch struct {
+	w    encoder
+	memo redact.Memo
+}
 
 // AppendWith is Append in memory that was used before.
 func (c *Codec) AppendWith(x *Scratch, dst []byte, e *Event) ([]byte, error) {
-	w := &x.w
+	x.w.memo = &x.memo
+	return c.append(&x.w, dst, e)
+}
+
+func (c *Codec) append(w *encoder, dst []byte, e *Event) ([]byte, error) {
 	w.dst, w.codec, w.event = dst, c, *e
 	w.marksR, w.marksS, w.facts = 0, 0, facts{}
 	defer w.forget()
@@ -54,6 +63,7 @@ func (c *Codec) AppendWith(x *Scratch, dst []byte, e *Event) ([]byte, error) {
 // forget drops what belongs to the caller.
 func (w *encoder) forget() {
 	w.dst, w.codec, w.typ, w.event, w.job, w.clock = nil, nil, nil, Event{}, Job{}, Clock{}
+	clear(w.absent)
 }
 
 // encoder is one call of Append.
@@ -62,8 +72,11 @@ type encoder struct {
 	codec *Codec
 	event Event // a shallow copy: fields may be replaced, what they point to not
 	typ   *Type
+	memo  *redact.Memo // nil: none
 	path  []step
 	pathA [8]step
+
+	absent []excuse // what absent will say
 
 	job    Job // copies behind event's pointers, where something is filled in
 	clock  Clock
@@ -73,6 +86,9 @@ type encoder struct {
 	facts  facts
 	chars  [64]byte
 }
+
+// excuse is a path in absent, and why.
+type excuse struct{ path, why string }
 
 type step struct {
 	name  string
@@ -107,6 +123,12 @@ func (w *encoder) encode() error {
 	e := &w.event
 	w.facts.severity, w.facts.security, w.facts.event = int64(*e.Severity), e.Security, e
 	w.survey(root, e)
+	if e.Why != nil {
+		w.facts.slots[slotTrigger] = word(w.chars[:0:32], e.Why.Trigger)
+	}
+	if e.Principal != nil {
+		w.facts.slots[slotPrincipalType] = word(w.chars[32:32:64], e.Principal.Type)
+	}
 	if err := w.excuse(); err != nil {
 		return err
 	}
@@ -166,42 +188,31 @@ func with(m map[string]string, k, v string) map[string]string {
 	return n
 }
 
-// survey notes which fields are given.
-func (w *encoder) survey(o *object, parent any) {
+// survey notes which fields of an object are given, and of those in it, and tells
+// whether any is.
+func (w *encoder) survey(o *object, parent any) bool {
 	var seen uint64
 	for _, f := range o.fields {
-		if !isSet(f, parent) {
-			continue
-		}
-		seen |= 1 << f.bit
-		switch {
-		case f.kind == kindObject:
-			w.survey(f.sub, f.open(parent, false))
-		case f.slot == slotTrigger:
-			v := append(w.chars[:0:32], *f.at(parent).(*string)...)
-			w.facts.slots[f.slot] = text{raw: v, n: len(v)}
-		case f.slot == slotPrincipalType:
-			v := append(w.chars[32:32:64], *f.at(parent).(*string)...)
-			w.facts.slots[f.slot] = text{raw: v, n: len(v)}
+		if w.given(f, parent) {
+			seen |= 1 << f.bit
 		}
 	}
 	w.facts.seen[o.id] = seen
+	return seen != 0
 }
 
-// isSet tells a given field from a zero one.
-func isSet(f *field, parent any) bool {
+// word is a short text, kept in buf.
+func word(buf []byte, s string) text {
+	v := append(buf, s...)
+	return text{raw: v, n: len(v)}
+}
+
+// given tells a given field from a zero one.
+func (w *encoder) given(f *field, parent any) bool {
 	switch f.kind {
 	case kindObject:
 		p := f.open(parent, false)
-		if p == nil {
-			return false
-		}
-		for _, g := range f.sub.fields {
-			if isSet(g, p) {
-				return true
-			}
-		}
-		return false
+		return p != nil && w.survey(f.sub, p)
 	case kindList:
 		n, _ := f.list(parent, -1)
 		return n > 0
@@ -239,57 +250,56 @@ func isSet(f *field, parent any) bool {
 	return false
 }
 
-// excuse completes absent: what is required and was not given is named there, as
-// not provided, and an excuse for what was given is dropped.
+// excuse says what absent will say: what is required and was not given is named
+// there, as not provided, and an excuse for what was given is dropped.
 func (w *encoder) excuse() error {
 	e := &w.event
-	absent := e.Absent
-	own := false
-	put := func(path, why string) {
-		if !own {
-			absent, own = with(absent, path, why), true
-			return
-		}
-		absent[path] = why
-	}
-	for p := range e.Absent {
-		if f := lookup(p); f != nil && w.facts.has(f) {
-			if !own {
-				put(p, "")
-			}
-			delete(absent, p)
+	w.absent = w.absent[:0]
+	for path, why := range e.Absent {
+		if f := lookup(path); f == nil || !w.facts.has(f) {
+			w.absent = append(w.absent, excuse{path, why})
 		}
 	}
 	if err := w.facts.missing(w.typ, func(f *field, path string, hard, soft bool) *Error {
 		if hard {
 			return &Error{Code: string(ErrMissing), Path: path, Detail: "is not there", Hint: "events of type " + short(e.EventType) + " must have it"}
 		}
-		if covered(absent, path) {
+		if w.excused(path) {
 			return nil
 		}
 		why := AbsentNotProvided
 		if f != nil && f.kind == kindIdentity && e.Principal != nil && e.Principal.Type == "unauthenticated" {
 			why = AbsentUnauthenticated
 		}
-		put(path, why)
+		w.absent = append(w.absent, excuse{path, why})
 		return nil
 	}); err != nil {
 		return err
 	}
-	e.Absent = absent
+	slices.SortFunc(w.absent, func(a, b excuse) int { return strings.Compare(a.path, b.path) })
 	return nil
+}
+
+// excused tells whether absent will name path or an object that it is in.
+func (w *encoder) excused(path string) bool {
+	for i := range w.absent {
+		if rest, ok := strings.CutPrefix(path, w.absent[i].path); ok && (rest == "" || rest[0] == '.') {
+			return true
+		}
+	}
+	return false
 }
 
 func short(s string) string { return Sanitize(s[:min(len(s), 64)]) }
 
-// covered tells whether absent names path or an object that it is in.
-func covered(absent map[string]string, path string) bool {
-	if len(absent) == 0 {
+// covered tells whether m names path or an object that it is in.
+func covered(m map[string]string, path string) bool {
+	if len(m) == 0 {
 		return false
 	}
 	for i := 0; i <= len(path); i++ {
 		if i == len(path) || path[i] == '.' {
-			if _, ok := absent[path[:i]]; ok {
+			if _, ok := m[path[:i]]; ok {
 				return true
 			}
 		}
@@ -297,17 +307,21 @@ func covered(absent map[string]string, path string) bool {
 	return false
 }
 
+// object writes an object that was surveyed.
 func (w *encoder) object(o *object, parent any) *Error {
 	w.dst = append(w.dst, '{')
 	comma := false
-	for _, f := range o.fields {
-		switch {
-		case f.path == "redactions" && w.marksR > 0:
-			w.event.Redactions = append(w.event.Redactions, Redaction{Path: "*", Rule: "more", Action: "counted", Count: w.marksR})
-		case f.path == "sanitized" && w.marksS > 0:
-			w.event.Sanitized = append(w.event.Sanitized, Sanitized{Path: "*", Count: w.marksS})
+	seen := w.facts.seen[o.id]
+	for left := seen | o.demanded | o.late; left != 0; left &= left - 1 {
+		f := o.fields[bits.TrailingZeros64(left)]
+		set := seen>>f.bit&1 == 1
+		switch f.kind {
+		case kindReason:
+			set = len(w.absent) > 0
+		case kindList:
+			w.count(f)
+			set = w.given(f, parent)
 		}
-		set := isSet(f, parent)
 		null := !set && f.need == always
 		if !set && f.need == core {
 			w.path = append(w.path, step{name: f.name})
@@ -320,9 +334,7 @@ func (w *encoder) object(o *object, parent any) *Error {
 			w.dst = append(w.dst, ',')
 		}
 		comma = true
-		w.dst = append(w.dst, '"')
-		w.dst = append(w.dst, f.name...)
-		w.dst = append(w.dst, '"', ':')
+		w.dst = append(w.dst, f.lead...)
 		if null {
 			w.dst = append(w.dst, "null"...)
 			continue
@@ -344,6 +356,16 @@ func (w *encoder) object(o *object, parent any) *Error {
 	}
 	w.dst = append(w.dst, '}')
 	return nil
+}
+
+// count puts behind the marks how many there was no room for.
+func (w *encoder) count(f *field) {
+	switch {
+	case f.path == "redactions" && w.marksR > 0:
+		w.event.Redactions = append(w.event.Redactions, Redaction{Path: "*", Rule: "more", Action: "counted", Count: w.marksR})
+	case f.path == "sanitized" && w.marksS > 0:
+		w.event.Sanitized = append(w.event.Sanitized, Sanitized{Path: "*", Count: w.marksS})
+	}
 }
 
 func (w *encoder) value(f *field, parent any) *Error {
@@ -369,7 +391,7 @@ func (w *encoder) value(f *field, parent any) *Error {
 		w.dst = append(w.dst, ']')
 		return nil
 	case kindReason:
-		w.plain(*f.at(parent).(*map[string]string))
+		w.excuses()
 		return nil
 	case kindMap:
 		return w.texts(*f.at(parent).(*map[string]string), f.name == "labels")
@@ -467,6 +489,7 @@ func (w *encoder) list(f *field, parent any) *Error {
 		}
 		_, p := f.list(parent, i)
 		w.path = append(w.path, step{index: i})
+		w.survey(f.sub, p)
 		if err := w.object(f.sub, p); err != nil {
 			return err
 		}
@@ -495,7 +518,7 @@ func (w *encoder) clean(s string, look redact.Bits, limit int, k kind) string {
 		if len(w.typ.PersonalData) > 0 && w.typ.keeps(w.where()) {
 			s, finds = redact.Secrets(s)
 		} else {
-			s, finds = redact.Text(s)
+			s, finds = w.memo.Text(s)
 		}
 		for _, f := range finds {
 			w.masked(f.Rule, "masked")

@@ -66,6 +66,7 @@ type field struct {
 	object int    // number of the object this row is in
 	bit    uint   // its bit there
 	path   string // dotted
+	lead   string // how it begins: `"name":`
 }
 
 // object is an ordered set of rows: the canonical order of its members.
@@ -75,6 +76,7 @@ type object struct {
 	heads    []head // of fields, in their order
 	core     uint64 // bits of those that are core
 	demanded uint64 // bits of those that are not optional
+	late     uint64 // bits of those that grow while an event is written
 }
 
 // head is how a member begins: `"name":`.
@@ -179,13 +181,16 @@ func number(o *object, prefix string, objects []*object) []*object {
 	o.id = len(objects)
 	objects = append(objects, o)
 	for i, f := range o.fields {
-		f.object, f.bit, f.path = o.id, uint(i), prefix+f.name
+		f.object, f.bit, f.path, f.lead = o.id, uint(i), prefix+f.name, `"`+f.name+`":`
 		o.heads = append(o.heads, headOf(f.name))
 		if f.need == core {
 			o.core |= 1 << i
 		}
 		if f.need != optional {
 			o.demanded |= 1 << i
+		}
+		if f.kind == kindList || f.kind == kindReason {
+			o.late |= 1 << i
 		}
 		if f.sub != nil {
 			p := f.path + "."

@@ -20,17 +20,16 @@ func keys[V any](m map[string]V, buf []string) []string {
 	return buf
 }
 
-// plain writes a map whose values are checked, not cleaned.
-func (w *encoder) plain(m map[string]string) {
-	var buf [16]string
+// excuses writes absent, whose values are checked, not cleaned.
+func (w *encoder) excuses() {
 	w.dst = append(w.dst, '{')
-	for i, k := range keys(m, buf[:0]) {
+	for i, x := range w.absent {
 		if i > 0 {
 			w.dst = append(w.dst, ',')
 		}
-		w.dst = appendForm(w.dst, k)
+		w.dst = appendForm(w.dst, x.path)
 		w.dst = append(w.dst, ':')
-		w.dst = appendForm(w.dst, m[k])
+		w.dst = appendForm(w.dst, x.why)
 	}
 	w.dst = append(w.dst, '}')
 }
