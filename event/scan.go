@@ -773,12 +773,13 @@ func (s *scanner) build(depth int, decode bool, into map[string]any) (any, *Erro
 	case s.draft && (c == '-' || c-'0' <= 9):
 		return s.number()
 	case c == '-' || c-'0' <= 9:
+		start := s.i
 		n, err := s.integer()
 		if err != nil {
 			return nil, err
 		}
-		if s.look && (n <= -100_000_000 || n >= 100_000_000) { // it may be somebody's card, see encoder.int
-			s.suspect = true
+		if n <= -100_000_000 || n >= 100_000_000 { // it may be somebody's card, see encoder.int
+			s.inspect(text{raw: s.b[start:s.i]})
 		}
 		if !decode {
 			return nil, nil

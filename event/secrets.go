@@ -15,10 +15,7 @@ func (s *scanner) inspect(t text) {
 		s.suspect = true
 		return
 	}
-	if redact.LookBytes(t.raw)&redact.Suspect != 0 {
-		_, finds := redact.Text(string(t.raw))
-		s.suspect = len(finds) > 0
-	}
+	s.suspect = redact.Finds(t.raw)
 }
 
 // promises looks at a key, or at a name that stands for one: whatever is under it may
@@ -27,7 +24,7 @@ func (s *scanner) promises(key text) {
 	if !s.look || s.suspect {
 		return
 	}
-	_, hit := redact.Key(string(key.raw))
+	_, hit := redact.Key(key.raw)
 	s.suspect = hit || key.escaped || string(key.raw) == "kty" // of a JSON Web Key, whose members have names of a letter
 }
 

@@ -1,9 +1,13 @@
 package event_test
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/stetlog/stet/event"
 )
@@ -69,10 +73,46 @@ func TestSuspicionMissesNothing(t *testing.T) {
 	}
 }
 
-// TestACleanEventAllocatesNothing in the door that refuses secrets.
+// TestSuspicionAtRandom is TestSuspicionMissesNothing with more than one thing at a time, and numbers.
+func TestSuspicionAtRandom(t *testing.T) {
+	strict := event.Codec{RefuseSecrets: true}
+	clean := must(t, wide())
+	texts := regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`).FindAllStringIndex(clean, -1)
+	pieces := []string{"password", "token", "dsn", "key", "name", "ordinary", "x", "=", ":", " ", " is ", "/", ".go:26", ".go", "-", "--", "@", "hunter2", "41111111", "11111111",
+		"example.com", "://", "DE89370400440532013000", "[redacted:", "]", "\\u0070", "ü", "A session was created"}
+	word := rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 5).Draw(t, "pieces"), "")
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		var b []byte
+		last := 0
+		for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(texts)-1), 0, 4, rapid.ID).Draw(t, "places") {
+			if at := texts[i]; at[0] >= last {
+				b = append(append(b, clean[last:at[0]]...), `"`+word.Draw(t, "text")+`"`...)
+				last = at[1]
+			}
+		}
+		b = append(b, clean[last:]...)
+		member := fmt.Sprintf(`"params":{%q:%d,`, word.Draw(t, "key"), rapid.OneOf(rapid.Int64Range(-event.MaxInt, event.MaxInt),
+			rapid.SampledFrom([]int64{4111111111111111, -4111111111111111, 1767323045000, 99999999, 100000000})).Draw(t, "number"))
+		b = bytes.Replace(b, []byte(`"params":{`), []byte(member), 1)
+		var lax event.Codec
+		if _, err := lax.Check(b); err != nil {
+			return // it does not get as far
+		}
+		want := strict.Secrets(b)
+		if _, err := strict.Check(b); (err == nil) != (want == nil) || err != nil && err.Error() != want.Error() {
+			t.Errorf("Check says %v, the encoder %v: %s", err, want, b)
+		}
+	})
+}
+
+// TestACleanEventAllocatesNothing in the door that refuses secrets, also where something has to be looked at twice.
 func TestACleanEventAllocatesNothing(t *testing.T) {
 	e := outcome()
-	e.UserID, e.Principal.ID, e.Labels, e.CodeLocation, e.Job.Params = "u42", "u42", map[string]string{"team": "payments"}, "purge", nil
+	e.UserID, e.Principal.ID, e.Labels = "u42", "u42", map[string]string{"team": "payments"}
+	e.CodeLocation, e.Description = "worker/purge.go:26", "A session was created (by nobody that is known: see runbook 7)"
+	e.Job.Params = map[string]any{"since": 1767323045000, "the_name_of_the_table_that_was_purged": "customers"}
 	b := []byte(must(t, e))
 	strict := event.Codec{RefuseSecrets: true}
 	if n := testing.AllocsPerRun(100, func() {

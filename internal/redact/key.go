@@ -1,14 +1,12 @@
 package redact
 
-import "strings"
-
 // Key tells whether a key's name promises a secret, or a number that identifies
 // a person, and by which rule. Names are split on case, "_", "-", "." and space,
 // so that DB_PASSWORD, dbPassword and db.password are one name, and tokenizer,
 // secretary and keyboard none.
-func Key(name string) (rule string, hit bool) {
+func Key[S string | []byte](name S) (rule string, hit bool) {
 	if len(name) < 3 {
-		if strings.EqualFold(name, "pw") {
+		if hasFold(name, "pw") {
 			return "password", true
 		}
 		return "", false
@@ -60,7 +58,7 @@ type word struct{ from, to uint8 }
 
 func (w word) of(buf *[maxKey]byte) string { return string(buf[w.from:w.to]) }
 
-func split(name string, buf *[maxKey]byte, words *[maxWords]word) int {
+func split[S string | []byte](name S, buf *[maxKey]byte, words *[maxWords]word) int {
 	n, start := 0, -1
 	for i := 0; i < len(name); i++ {
 		c := name[i]

@@ -124,8 +124,14 @@ func isHex[S string | []byte](s S) bool {
 }
 
 func isUUID[S string | []byte](s S) bool {
-	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' &&
-		isHex(s[:8]) && isHex(s[9:13]) && isHex(s[14:18]) && isHex(s[19:23]) && isHex(s[24:])
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return false
+	}
+	var digits Bits
+	for i := 0; i < len(s); i++ {
+		digits += classes[s[i]] & hexa / hexa
+	}
+	return digits == 32
 }
 
 func printable(b []byte) bool {

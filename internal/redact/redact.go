@@ -8,7 +8,10 @@
 // safe for concurrent use.
 package redact
 
-import "strings"
+import (
+	"strings"
+	"unsafe"
+)
 
 // Find is one thing that was masked: by which rule, never what.
 type Find struct {
@@ -51,6 +54,18 @@ func Text(s string) (string, []Find) { return mask(s, true) }
 // Secrets is Text without the rules for personal data, for fields that may
 // lawfully hold some.
 func Secrets(s string) (string, []Find) { return mask(s, false) }
+
+// Finds tells whether Text would mask anything in s. It does not allocate where it
+// says no, unless s looks like a command line: the rules read s where it lies, and
+// keep nothing of it.
+func Finds(s []byte) bool {
+	if LookBytes(s)&Suspect == 0 {
+		return false
+	}
+	f := finder{s: unsafe.String(unsafe.SliceData(s), len(s)), personal: true}
+	f.run()
+	return len(f.spans) > 0
+}
 
 func mask(s string, personal bool) (string, []Find) {
 	if Look(s)&Suspect == 0 {

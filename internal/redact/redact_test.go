@@ -118,6 +118,9 @@ func check(t interface{ Errorf(string, ...any) }, s string) {
 			t.Errorf("the prefilter misses %q: %v", s, f.spans)
 		}
 	}
+	if found := Finds([]byte(s)); found != (len(finds) > 0) {
+		t.Errorf("Finds says %v of %q, and Text masks %v", found, s, finds)
+	}
 	argv := strings.Fields(s)
 	clean, _ := Args(argv)
 	if len(clean) != len(argv) {
@@ -151,6 +154,42 @@ func TestPieces(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		check(t, strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 14).Draw(t, "pieces"), ""))
 	})
+}
+
+// TestSourceLines: where an event was made is no secret, and needs no second look, but what only resembles a file's name
+// and a line does.
+func TestSourceLines(t *testing.T) {
+	for s, want := range map[string]bool{
+		"worker/purge.go:26": false, "purge.go:26": false, "a/b/dsn.go:42": false, "cmd/stet/main_linux.py:1": false, "x.y.rs:12345678": false,
+		"worker/purge:26": true, "db.dsn:4711": true, "dsn:4711": true, "jwt.go:": true, ".go:26": true, "/.go:26": true, "-.go:26": true,
+		"purge.go:123456789": true, "purge.go:26:7": true, "dsn:1 a.go:26": true, "jwt.go:x1": true, "jwt.go :26": true, "jwt.Go:26": true,
+		strings.Repeat("dsn-", 12) + "a.go:26": true,
+	} {
+		if got := Look(s)&Suspect != 0; got != want {
+			t.Errorf("%q is suspect: %v, want %v", s, got, want)
+		}
+	}
+	pieces := []string{"worker", "dsn", "jwt", "password", "token", "pin", "key", "where", "name", "id", "d", "Go", "/", "/", "-", "_", ".", ".go", ".py", ":", ":26", ":4711", "7", " ", "ü"}
+	rapid.Check(t, func(t *rapid.T) {
+		name := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 30).Draw(t, "name"), "")
+		check(t, name)
+		check(t, name+rapid.SampledFrom([]string{".go:26", ".ts:4711", ":26", "_dsn:4711", ".kt:12345678"}).Draw(t, "tail"))
+	})
+}
+
+// TestFindsReadsWithoutACopy: it sees every text of every event at a door that refuses secrets.
+func TestFindsReadsWithoutACopy(t *testing.T) {
+	s := []byte("the session was created: by nobody that is known here, see runbook 7 (b)")
+	if Look(string(s))&Suspect == 0 {
+		t.Fatal("nothing suspect in it")
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		if Finds(s) {
+			t.Fatal("not clean")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 // TestLinearTime feeds what makes naive matchers quadratic; it would not end.
