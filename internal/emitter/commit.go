@@ -2,6 +2,7 @@ package emitter
 
 import (
 	"fmt"
+	"runtime"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/spool"
@@ -16,6 +17,7 @@ type committer struct {
 	prev    proof.Hash
 	hasPrev bool
 	failed  error
+	alone   int // batches since gather looked around
 
 	scratch event.Scratch
 	arena   []byte // the batch's events, one behind the other
@@ -39,14 +41,7 @@ func (e *Emitter) commitLoop(w *spool.Writer) {
 		}
 		c.look()
 		c.take(r)
-		for carry == nil && len(c.ends) < proof.MaxBatch {
-			if r = e.queued(); r == nil {
-				break
-			}
-			if !c.take(r) {
-				carry = r
-			}
-		}
+		carry = c.gather()
 		c.commit(false)
 	}
 	if c.next > 1 { // a stream in which nothing was said needs no end
@@ -56,6 +51,36 @@ func (e *Emitter) commitLoop(w *spool.Writer) {
 	if err := w.Close(); err != nil && e.closeErr == nil {
 		e.closeErr = fmt.Errorf("close the spool: %w", err)
 	}
+}
+
+// lookAround is how many batches in a row are sealed without looking for others who have something to say.
+const lookAround = 16
+
+// gather takes what has queued up behind the batch's first request, and returns what did not fit.
+//
+// Goroutines that share a processor would never queue up: a caller wakes this one, which runs before all others, answers
+// and wakes the caller, who runs before all others. So it lets them go first, once a batch, where callers were answered
+// who have not run since, and now and then in any case. Not always: where all processors are busy with other work, that
+// is a place at the end of the line.
+func (c *committer) gather() (carry *request) {
+	e := c.e
+	for yielded := false; len(c.ends) < proof.MaxBatch; {
+		r := e.queued()
+		switch {
+		case r != nil && !c.take(r):
+			return r
+		case r != nil:
+		case yielded:
+			return nil
+		case e.answered.Load() <= 0 && c.alone < lookAround:
+			c.alone++
+			return nil
+		default:
+			runtime.Gosched()
+			yielded, c.alone = true, 0
+		}
+	}
+	return nil
 }
 
 // receive waits for a request; nil when the emitter is closed and the queue empty.
@@ -89,7 +114,7 @@ func (c *committer) take(r *request) (fits bool) {
 	}
 	defer func() { r.taken = fits }()
 	if c.failed != nil {
-		r.result <- c.failed
+		c.e.answer(r, c.failed)
 		return true
 	}
 	n, size := len(c.ends), len(c.arena)
@@ -102,7 +127,7 @@ func (c *committer) take(r *request) (fits bool) {
 		b, err := c.e.o.Codec.AppendWith(&c.scratch, c.arena, ev)
 		if err != nil {
 			undo()
-			r.result <- err
+			c.e.answer(r, err)
 			return true
 		}
 		c.arena = b
@@ -113,12 +138,12 @@ func (c *committer) take(r *request) (fits bool) {
 		if n > 0 {
 			return false
 		}
-		r.result <- fmt.Errorf("emit %d events at once: they exceed the batch limit of %d bytes", len(r.events), proof.MaxBatchBytes)
+		c.e.answer(r, fmt.Errorf("emit %d events at once: they exceed the batch limit of %d bytes", len(r.events), proof.MaxBatchBytes))
 		return true
 	}
 	if err := c.e.o.Room.Take(int64(len(c.arena)-size), r.reserved); err != nil {
 		undo()
-		r.result <- err
+		c.e.answer(r, err)
 		return true
 	}
 	c.waiting = append(c.waiting, r)
@@ -146,7 +171,7 @@ func (c *committer) commit(final bool) {
 		}
 	}
 	for _, r := range c.waiting {
-		r.result <- err
+		c.e.answer(r, err)
 	}
 	c.next += uint64(len(c.ends))
 	c.waiting, c.ends, c.arena = c.waiting[:0], c.ends[:0], c.arena[:0]

@@ -66,6 +66,8 @@ type Emitter struct {
 
 	closeErr error // set by the committer before done is closed
 
+	answered atomic.Int64 // callers who have their answer and have not run since: see gather
+
 	opened  time.Time    // with its monotonic reading
 	writing atomic.Int64 // when what the disk is asked for now was asked, in nanoseconds after opened, from 1; 0: there is none
 }
@@ -78,6 +80,12 @@ type request struct {
 	events   []*event.Event
 	reserved bool       // may use the room's reserve
 	result   chan error // buffered: the committer never waits for a caller that gave up
+}
+
+// answer tells the caller how it went.
+func (e *Emitter) answer(r *request, err error) {
+	e.answered.Add(1)
+	r.result <- err
 }
 
 // giveUp takes the events back; false where they are encoded already, and will become durable or not.
@@ -184,6 +192,7 @@ func (e *Emitter) emit(ctx context.Context, reserved bool, events []*event.Event
 	}
 	select {
 	case err := <-r.result:
+		e.answered.Add(-1)
 		return err
 	case <-e.done: // the committer may have ended without seeing r
 		if r.giveUp() {
@@ -194,6 +203,7 @@ func (e *Emitter) emit(ctx context.Context, reserved bool, events []*event.Event
 		if r.giveUp() {
 			return fmt.Errorf("not recorded: waiting for the spool: %w", context.Cause(ctx))
 		}
+		e.answered.Add(-1) // the answer will find nobody
 		return fmt.Errorf("%w: waiting for the spool: %w", ErrUnknown, context.Cause(ctx))
 	}
 }

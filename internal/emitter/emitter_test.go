@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -255,6 +256,35 @@ func TestLimitsOfABatch(t *testing.T) {
 			}
 			spooled(t, m)
 		})
+	}
+}
+
+// TestCallersShareBatches: where many goroutines have to share one processor and a flush costs nothing, they share
+// signatures all the same.
+func TestCallersShareBatches(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	fsys := fsxtest.New()
+	e := open(t, fsys)
+	const callers, each = 32, 10
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range each {
+				if err := e.Emit(t.Context(), checkout(0)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := e.answered.Load(); n != 0 {
+		t.Errorf("%d callers are still taken for waiting to run", n)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(spooled(t, fsys)); n > callers*each/4 {
+		t.Errorf("%d events in %d batches", callers*each, n)
 	}
 }
 
