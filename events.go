@@ -390,6 +390,9 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (_ 
 
 // notFound takes back what was found in place of what the event itself says is not known.
 func notFound(ev, e *event.Event) {
+	if len(e.Absent) == 0 {
+		return
+	}
 	excused := func(path string, given bool) bool {
 		if _, ok := e.Absent[path]; !ok || given {
 			return false

@@ -337,8 +337,10 @@ func (r *Recorder) recordAt(ctx context.Context, e event.Event, location string)
 	if err != nil {
 		return err
 	}
-	err = r.recordOne(ev, fresh)
-	return r.lost(nameOf(e), 1, err)
+	if err := r.recordOne(ev, fresh); err != nil {
+		return r.lost(nameOf(e), 1, err)
+	}
+	return nil
 }
 
 // Close records every run that is still open as aborted, seals the stream as final and lets the spool go. It returns

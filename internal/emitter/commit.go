@@ -19,6 +19,7 @@ type committer struct {
 	failed  error
 	alone   int // batches since gather looked around
 
+	clock   *event.Clock // what the batch's events say of it
 	scratch event.Scratch
 	arena   []byte // the batch's events, one behind the other
 	ends    []int  // where each event ends in arena
@@ -32,7 +33,6 @@ func (e *Emitter) commitLoop(w *spool.Writer) {
 	var carry *request // what did not fit into the last batch
 	for {
 		r := carry
-		carry = nil
 		if r == nil {
 			r = e.receive()
 		}
@@ -40,6 +40,7 @@ func (e *Emitter) commitLoop(w *spool.Writer) {
 			break
 		}
 		c.look()
+		c.clock = EventClock(e.o.Clock.Evidence())
 		c.take(r)
 		carry = c.gather()
 		c.commit(false)
@@ -123,7 +124,7 @@ func (c *committer) take(r *request) (fits bool) {
 	}
 	undo := func() { c.ends, c.arena = c.ends[:n], c.arena[:size] }
 	for _, ev := range r.events {
-		ev.StreamSeq = c.next + uint64(len(c.ends))
+		ev.StreamSeq, ev.Clock = c.next+uint64(len(c.ends)), c.clock
 		b, err := c.e.o.Codec.AppendWith(&c.scratch, c.arena, ev)
 		if err != nil {
 			undo()

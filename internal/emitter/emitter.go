@@ -164,7 +164,6 @@ func (e *Emitter) emit(ctx context.Context, reserved bool, events []*event.Event
 		return fmt.Errorf("emit %d events at once: allowed are 1 to %d", len(events), proof.MaxBatch)
 	}
 	now := e.o.Clock.Now().Wall
-	ev := e.o.Clock.Evidence()
 	for _, x := range events {
 		if x.EventID.IsZero() {
 			id, err := e.NewID(now)
@@ -175,7 +174,6 @@ func (e *Emitter) emit(ctx context.Context, reserved bool, events []*event.Event
 		}
 		x.Timestamp = now
 		x.StreamID = e.stream
-		x.Clock = EventClock(ev)
 	}
 	r := &request{events: events, reserved: reserved, result: make(chan error, 1)}
 	select {
