@@ -390,9 +390,6 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (_ 
 
 // notFound takes back what was found in place of what the event itself says is not known.
 func notFound(ev, e *event.Event) {
-	if len(e.Absent) == 0 {
-		return
-	}
 	excused := func(path string, given bool) bool {
 		if _, ok := e.Absent[path]; !ok || given {
 			return false
@@ -400,13 +397,17 @@ func notFound(ev, e *event.Event) {
 		delete(ev.Derived, path)
 		return true
 	}
-	for path, field := range map[string]struct{ found, given *string }{
-		"app_version":   {&ev.AppVersion, &e.AppVersion},
-		"code_location": {&ev.CodeLocation, &e.CodeLocation},
-		"user_id":       {&ev.UserID, &e.UserID},
-		"source_ip":     {&ev.SourceIP, &e.SourceIP},
+	for _, field := range [...]struct {
+		path  string
+		found *string
+		given string
+	}{
+		{"app_version", &ev.AppVersion, e.AppVersion},
+		{"code_location", &ev.CodeLocation, e.CodeLocation},
+		{"user_id", &ev.UserID, e.UserID},
+		{"source_ip", &ev.SourceIP, e.SourceIP},
 	} {
-		if excused(path, *field.given != "") {
+		if excused(field.path, field.given != "") {
 			*field.found = ""
 		}
 	}

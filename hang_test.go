@@ -174,3 +174,35 @@ func TestAHangingDiskIsWaitedForOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitsThatBeginTogetherEndTogether: whenever a record begins, it waits its deadline out, but for a hundredth, and not
+// longer; one that begins after many others waits as long as the first. Under BestEffort nobody waits a second time.
+func TestWaitsThatBeginTogetherEndTogether(t *testing.T) {
+	const deadline = 3 * time.Second
+	for _, p := range []stet.Policy{stet.RequireRecord, stet.BestEffort} {
+		for _, after := range []time.Duration{0, deadline / 200, deadline / 100, deadline / 50, deadline, 2 * deadline} {
+			synctest.Test(t, func(t *testing.T) {
+				w := open(t, stet.Options{Policy: p, Deadline: deadline})
+				startup := event.Event{EventType: "sys_startup"}
+				if err := w.Record(t.Context(), startup); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(after)
+				release := w.mem().HangAt(len(w.mem().Ops()) + 1)
+				defer release()
+				from := time.Now()
+				err := w.Record(t.Context(), startup)
+				if d := time.Since(from); d > deadline || d < deadline-deadline/100 || (err == nil) != (p == stet.BestEffort) {
+					t.Errorf("policy %d, %v after another: %v after %v", p, after, err, d)
+				}
+				if p != stet.BestEffort {
+					return
+				}
+				from = time.Now()
+				if err := w.Record(t.Context(), startup); err != nil || time.Since(from) > 0 {
+					t.Errorf("%v after another: the next one waited %v: %v", after, time.Since(from), err)
+				}
+			})
+		}
+	}
+}

@@ -228,8 +228,7 @@ func (r *Run) end(o Outcome, more ...*event.Event) error {
 	if c := r.t.job.Reverses; c != nil && o.Status == event.StatusSuccess {
 		events = append(events, r.reversal(*c, ev))
 	}
-	ctx, cancel := rec.deadline(context.Background())
-	defer cancel()
+	ctx := rec.wait()
 	err := rec.emitJob(ctx, nil, events...)
 	if errors.Is(err, emitter.ErrFailed) {
 		err = rec.emitJob(ctx, nil, events...) // under the same event_ids, in case that both are durable

@@ -110,6 +110,7 @@ type Recorder struct {
 	runs    map[*Run]struct{}
 	loss    loss
 	heart   heart
+	shared  shared
 	cried   map[string]time.Time // cause → when the system's log was told
 
 	out        outside
@@ -206,6 +207,29 @@ func (r *Recorder) deadline(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeoutCause(ctx, r.o.Deadline, slowError{r.o.Deadline})
 }
 
+// wait is the deadline of a record. Those that begin within a hundredth of it end together, at most so much early, because
+// to give each a timer of its own costs as much as writing the event.
+func (r *Recorder) wait() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := &r.shared
+	if now := time.Now(); w.ctx == nil || now.Sub(w.began) > r.o.Deadline/100 {
+		w.began = now
+		w.ctx, w.cancel = r.deadline(context.Background())
+	}
+	return w.ctx
+}
+
+// inVain says whether so long a wait is a whole one.
+func (r *Recorder) inVain(since time.Duration) bool { return since >= r.o.Deadline-r.o.Deadline/100 }
+
+// shared is the deadline of several waits. Nobody cancels it, because nobody knows who waits: it runs out.
+type shared struct {
+	began  time.Time // with its monotonic reading
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
 // slowError is what a wait ends with. What was waited for may still happen.
 type slowError struct{ after time.Duration }
 
@@ -252,7 +276,7 @@ func (r *Recorder) emit(ctx context.Context, started *Run, events ...*event.Even
 	if err != nil {
 		return err
 	}
-	if since := em.Waiting(); !patient && since >= r.o.Deadline {
+	if since := em.Waiting(); !patient && r.inVain(since) {
 		return stuckError{since}
 	}
 	batch, owed := r.declare(events)
@@ -304,9 +328,7 @@ func (r *Recorder) beforeClose(do func(context.Context) error) error {
 	if r.closing {
 		return ErrClosed
 	}
-	ctx, cancel := r.deadline(context.Background())
-	defer cancel()
-	return do(ctx)
+	return do(r.wait())
 }
 
 // record is emit for everything but outcomes.

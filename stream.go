@@ -139,7 +139,7 @@ func (r *Recorder) stream(ctx context.Context, patient bool) (*emitter.Emitter, 
 	}
 	o := s.opening
 	r.mu.Unlock()
-	if since := time.Since(o.began); !patient && since >= r.o.Deadline {
+	if since := time.Since(o.began); !patient && r.inVain(since) {
 		return nil, stuckError{since}
 	}
 	select {
