@@ -27,6 +27,9 @@ func ledgers(ctx context.Context, c config, t *table) error {
 	}
 	t.printf("  %-28s %10s %9s %9s   %10s %9s %10s %9s   %8s %9s\n", "", "limit", "p50", "CPU", "durable", "p50", "published", "CPU", "of limit", "by CPU")
 	for _, s := range shapes() {
+		if !c.shapes.MatchString(s.String()) {
+			continue
+		}
 		most := 40_000 // batches a second: what two processors can verify
 		if s.batch > 1 {
 			most = 4000

@@ -35,12 +35,13 @@ func main() {
 
 // config is what a run is asked for.
 type config struct {
-	duration time.Duration // of each timed measurement; those of a fixed amount of work do not look at it
-	events   int           // of the log that is verified
-	batches  int           // of the spool that is drained
-	dir      string        // a directory of the run's own, on the disk to be measured
-	memory   string        // the same in memory, or "" where there is none
-	root     string        // of the module stet, to build the command
+	duration time.Duration  // of each timed measurement; those of a fixed amount of work do not look at it
+	shapes   *regexp.Regexp // of the ledger's rows
+	events   int            // of the log that is verified
+	batches  int            // of the spool that is drained
+	dir      string         // a directory of the run's own, on the disk to be measured
+	memory   string         // the same in memory, or "" where there is none
+	root     string         // of the module stet, to build the command
 }
 
 // A section measures some rows, and may use what an earlier one found.
@@ -71,6 +72,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.IntVar(&c.batches, "batches", 10_000, "of one event each, in the spool that is drained")
 	flags.StringVar(&c.root, "root", "..", "where the module stet is")
 	only := flags.String("only", "", "run the sections whose name matches this `pattern`")
+	shapes := flags.String("shapes", "", "of the ledger's rows measure those that match this `pattern`, such as '1024.*100'")
 	dir := flags.String("dir", "", "a directory on the disk to be measured; the current one where empty")
 	profile := flags.String("cpuprofile", "", "write a profile of the whole run to this `file`")
 	if err := flags.Parse(args); err != nil {
@@ -94,6 +96,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	wanted, err := regexp.Compile(*only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
+	}
+	if c.shapes, err = regexp.Compile(*shapes); err != nil {
+		return fmt.Errorf("-shapes: %w", err)
 	}
 	if *profile != "" {
 		f, err := os.Create(*profile)

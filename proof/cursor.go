@@ -127,64 +127,6 @@ func (c *cursor) checked(text []byte, used, limit int, lines bool) []byte {
 	return text
 }
 
-// maxEventDepth bounds the levels of objects and arrays in an event: one bit each in a word. Package event is stricter.
-const maxEventDepth = 64
-
-// object consumes one JSON object by its braces, brackets and strings only.
-func (c *cursor) object() []byte {
-	if c.why != "" {
-		return nil
-	}
-	start := c.i
-	if !c.try("{") {
-		c.fail("want an object")
-		return nil
-	}
-	// One bit a level, an object 1 and an array 0, so that {] does not pass for balanced.
-	kinds, depth := uint64(1), 0
-	for i := c.i; i < len(c.b); i++ {
-		switch c.b[i] {
-		case '"':
-			for {
-				n := bytes.IndexByte(c.b[i+1:], '"')
-				if n < 0 {
-					c.fail("an event with an open string")
-					return nil
-				}
-				i += 1 + n
-				back := i
-				for c.b[back-1] == '\\' {
-					back--
-				}
-				if (i-back)&1 == 0 {
-					break
-				}
-			}
-		case '{', '[':
-			if depth++; depth >= maxEventDepth {
-				c.fail("an event of more than 64 levels")
-				return nil
-			}
-			kinds <<= 1
-			if c.b[i] == '{' {
-				kinds |= 1
-			}
-		case '}', ']':
-			if (c.b[i] == '}') != (kinds&1 == 1) {
-				c.fail("an event with unbalanced brackets")
-				return nil
-			}
-			kinds >>= 1
-			if depth--; depth < 0 {
-				c.i = i + 1
-				return c.b[start:c.i:c.i]
-			}
-		}
-	}
-	c.fail("an event that does not end")
-	return nil
-}
-
 // rest consumes everything but the last byte, which must not be nothing.
 func (c *cursor) rest() []byte {
 	b := c.take(max(len(c.b)-1-c.i, 1))

@@ -113,24 +113,31 @@ func (l *Ledger) check(b Batch) (*request, error) {
 	}
 	defer l.scratch.Put(s)
 	s.leaves = s.leaves[:0]
-	events := 0
+	events, around := 0, len(proof.AppendEventEntry(s.entry[:0], maxSeq, anyTime, b.Via, nil))
 	for i, item := range b.Items {
 		if (item.Event != nil) == (item.Stub != nil) {
 			return invalid("item %d has both or neither of event and stub", i)
 		}
+		size := around + len(item.Event)
 		if item.Stub != nil {
 			stub := refused(seal, i, item.Stub)
 			s.entry = proof.AppendStubEntry(s.entry[:0], maxSeq, anyTime, b.Via, stub)
 			s.leaves = append(s.leaves, stub.Leaf)
+			size = len(s.entry)
+			_, err = proof.ParseEntry(s.entry)
 		} else {
+			// Of an event's entry all but the event is known to be sound: it need not be built twice.
 			events += len(item.Event)
-			s.entry = proof.AppendEventEntry(s.entry[:0], maxSeq, anyTime, b.Via, item.Event)
 			s.leaves = append(s.leaves, proof.LeafHash(item.Event))
+			err = proof.CheckEvent(item.Event)
 		}
-		if _, err := proof.ParseEntry(s.entry); err != nil {
+		if err == nil && size > proof.MaxEntry {
+			err = fmt.Errorf("it would have %d bytes, at most %d are allowed", size, proof.MaxEntry)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%w: item %d cannot become an entry: %w", ErrInvalid, i, err)
 		}
-		r.bytes += 2 + len(s.entry)
+		r.bytes += 2 + size
 	}
 	prev := uint64(maxSeq - 1)
 	s.entry = proof.AppendSealEntry(s.entry[:0], maxSeq, anyTime, b.Via, proof.SealEntry{PrevSeq: &prev, Note: b.Seal})
