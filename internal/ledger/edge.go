@@ -26,7 +26,7 @@ type edge struct {
 	tiles  [tileLevels][]byte // hashes of the partial tile, level after level
 	bundle []byte             // entries of the partial bundle
 	count  int                // how many
-	spare  [][]byte           // buffers of bundles that are written
+	spare  []byte             // the buffer that bundle changes places with; used by the files of grow until they are stored
 }
 
 func newEdge() *edge { return &edge{tree: new(proof.Tree)} }
@@ -34,13 +34,14 @@ func newEdge() *edge { return &edge{tree: new(proof.Tree)} }
 // An artefact is one file of a publish.
 type artefact struct {
 	tile   proof.Tile
-	data   []byte       // hashes, or the entries of a bundle before compression
+	data   []byte       // hashes
+	parts  [][]byte     // or the entries of a bundle before compression, where they lie
 	leaves []proof.Hash // of a bundle: what its entries must hash to
 	reread []proof.Hash // of a bundle: what they hashed to when they were read back
 }
 
 // grow takes in groups and returns the files that are new: every tile and bundle that became full, and the partial ones
-// at the new edge. leaves holds the hashes of the partial bundle so far and all new ones, in order.
+// at the new edge. They refer to the groups' buffers and to the edge's own, which stay as they are until grow is called again.
 func (e *edge) grow(groups []*group) []*artefact {
 	var files []*artefact
 	var grew [tileLevels]bool
@@ -64,21 +65,25 @@ func (e *edge) grow(groups []*group) []*artefact {
 	}
 	leaves := hashesOf(e.tiles[0])
 	index := e.tree.Size() / proof.TileWidth
+	var parts [][]byte // of the bundle that is being filled
+	if e.count > 0 {
+		parts = append(parts, e.bundle)
+	}
 	for _, g := range groups {
 		e.tree.AppendAll(g.leaves, completed)
 		from := uint32(0)
 		for i := 0; i < len(g.ends); {
 			n := min(proof.TileWidth-e.count, len(g.ends)-i)
 			end := g.ends[i+n-1]
-			e.bundle = append(e.bundle, g.buf[from:end]...)
+			parts = append(parts, g.buf[from:end])
 			leaves = append(leaves, g.leaves[i:i+n]...)
 			e.count, i, from = e.count+n, i+n, end
 			if e.count == proof.TileWidth {
 				files = append(files, &artefact{
-					tile: proof.Tile{Entries: true, Index: index, Width: proof.TileWidth}, data: e.bundle, leaves: leaves,
+					tile: proof.Tile{Entries: true, Index: index, Width: proof.TileWidth}, parts: parts, leaves: leaves,
 				})
 				index++
-				e.bundle, e.count, leaves = e.buffer(), 0, make([]proof.Hash, 0, proof.TileWidth)
+				e.count, parts, leaves = 0, nil, make([]proof.Hash, 0, proof.TileWidth)
 			}
 		}
 	}
@@ -91,29 +96,14 @@ func (e *edge) grow(groups []*group) []*artefact {
 	}
 	if e.count > 0 && grew[0] {
 		files = append(files, &artefact{
-			tile: proof.Tile{Entries: true, Index: index, Width: e.count}, data: e.bundle, leaves: leaves,
+			tile: proof.Tile{Entries: true, Index: index, Width: e.count}, parts: parts, leaves: leaves,
 		})
 	}
+	e.bundle, e.spare = e.spare[:0], e.bundle
+	for _, part := range parts {
+		e.bundle = append(e.bundle, part...)
+	}
 	return files
-}
-
-// buffer gives an empty buffer for a bundle.
-func (e *edge) buffer() []byte {
-	if n := len(e.spare); n > 0 {
-		b := e.spare[n-1]
-		e.spare = e.spare[:n-1]
-		return b
-	}
-	return make([]byte, 0, len(e.bundle)+len(e.bundle)/8)
-}
-
-// reuse takes back the buffers of the full bundles among files, which nobody reads any more.
-func (e *edge) reuse(files []*artefact) {
-	for _, f := range files {
-		if f.tile.Entries && f.tile.Width == proof.TileWidth && len(e.spare) < 64 {
-			e.spare = append(e.spare, f.data[:0])
-		}
-	}
 }
 
 func hashesOf(b []byte) []proof.Hash {
@@ -124,8 +114,8 @@ func hashesOf(b []byte) []proof.Hash {
 	return hs
 }
 
-// store makes the files of a publish durable, then reads each back from storage and compares: tiles byte for byte, bundles
-// by inflating them and hashing every entry again.
+// store makes the files of a publish durable. Each is read back from storage as soon as its bytes are, and compared: tiles
+// byte for byte, bundles by inflating them and hashing every entry again.
 func (p *publisher) store(files []*artefact) error {
 	touched := p.stale
 	p.stale = nil
@@ -136,7 +126,7 @@ func (p *publisher) store(files []*artefact) error {
 		}
 		touched = append(touched, dir)
 	}
-	if err := p.each(files, p.write); err != nil {
+	if err := p.each(files, p.put); err != nil {
 		return err
 	}
 	slices.Sort(touched)
@@ -145,7 +135,7 @@ func (p *publisher) store(files []*artefact) error {
 			return err
 		}
 	}
-	return p.each(files, p.readBack)
+	return nil
 }
 
 // each calls fn for every file, on as many goroutines as there are workers, and returns the first error.
@@ -174,6 +164,13 @@ func (p *publisher) each(files []*artefact, fn func(*artefact) error) error {
 	return nil
 }
 
+func (p *publisher) put(f *artefact) error {
+	if err := p.write(f); err != nil {
+		return err
+	}
+	return p.readBack(f)
+}
+
 func (p *publisher) write(f *artefact) error {
 	name := inLog(f.tile.Path())
 	if !f.tile.Entries {
@@ -181,7 +178,7 @@ func (p *publisher) write(f *artefact) error {
 	}
 	b := p.l.zip.buffer()
 	defer p.l.zip.free(b)
-	if err := p.l.zip.deflate(b, f.data); err != nil {
+	if err := p.l.zip.deflate(b, f.parts); err != nil {
 		return fmt.Errorf("compress %s: %w", name, err)
 	}
 	return put(p.l.fsys, name, b.Bytes())

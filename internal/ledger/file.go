@@ -104,8 +104,8 @@ func (z *zipper) free(b *bytes.Buffer) { z.buffers.Put(b) }
 // bundleHeader begins every bundle: gzip without a name and a time, fastest compression, unknown system (RFC 1952).
 const bundleHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 
-// deflate writes b to dst in the gzip format, behind bundleHeader.
-func (z *zipper) deflate(dst *bytes.Buffer, b []byte) error {
+// deflate writes parts, joined, to dst in the gzip format, behind bundleHeader.
+func (z *zipper) deflate(dst *bytes.Buffer, parts [][]byte) error {
 	w, ok := z.writers.Get().(*gzip.Writer)
 	if !ok {
 		var err error
@@ -117,8 +117,10 @@ func (z *zipper) deflate(dst *bytes.Buffer, b []byte) error {
 	}
 	defer z.writers.Put(w)
 	w.ModTime = time.Unix(0, 0) // the zero time.Time would be written as some time in 2042
-	if _, err := w.Write(b); err != nil {
-		return err
+	for _, part := range parts {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
 	}
 	return w.Close()
 }

@@ -226,6 +226,12 @@ func TestAppendRules(t *testing.T) {
 			return []step{{add(b), "invalid"}, {add(newStream("a", 1).next(2, 50)), "placed"}}
 		}
 	}
+	scripts["invalid: a seal over what could not be read back from an entry"] = func() []step {
+		event := []byte(`{"a":1}}`)
+		b := newStream("a", 1).batch(1, 50, func(s *proof.Seal) { s.Root = proof.RootOf([]proof.Hash{proof.LeafHash(event)}) })
+		b.Items[0].Event = event
+		return []step{{add(b), "invalid"}, {add(newStream("a", 1).next(2, 50)), "placed"}}
+	}
 	scripts["invalid: an event too long for an entry"] = func() []step {
 		return []step{{add(newStream("a", 1).next(1, proof.MaxEntry-50)), "invalid"}}
 	}

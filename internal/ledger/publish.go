@@ -151,7 +151,6 @@ func (p *publisher) commit(groups []*group, next Head) error {
 	if err := checkTree(before, p.edge.tree, files); err != nil {
 		return err
 	}
-	p.edge.reuse(files)
 	var changes []record
 	for _, g := range groups {
 		changes = append(changes, g.changes...)

@@ -343,6 +343,7 @@ func (l *Ledger) flushGroups() {
 		l.pending = append(l.pending, g)
 		l.backlog += int64(len(g.buf))
 		l.durable = g.end()
+		much := l.backlog >= maxFreeBytes/2
 		l.broadcast()
 		l.mu.Unlock()
 		for _, a := range answers {
@@ -350,6 +351,9 @@ func (l *Ledger) flushGroups() {
 		}
 		clear(answers)
 		wake(l.dirty)
+		if much { // so that buffers come back in time to be used again
+			wake(l.urgent)
+		}
 	}
 	if err := l.journal.close(); err != nil {
 		l.fail(fmt.Errorf("close the journal: %w", err))
