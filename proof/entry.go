@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"time"
@@ -132,14 +133,25 @@ func (e Entry) Append(dst []byte) []byte {
 // ParseEntry reads an entry, forward, member after member. It accepts exactly the bytes that Entry.Append writes. An
 // event must be one balanced JSON object, so that nothing can be smuggled behind it; what it says is for package event
 // to judge, as a seal is for OpenSeal. Errors wrap ErrMalformed.
-func ParseEntry(b []byte) (Entry, error) { return parseEntry(b, true) }
+func ParseEntry(b []byte) (Entry, error) { return parseEntry(b, true, nil) }
 
-// ParseEnvelope is ParseEntry for whoever reads the event anyway: it looks at everything but the event, and takes what
-// stands before the entry's last brace for it. Where package event accepts these bytes, ParseEntry accepts the entry;
+// An EnvelopeParser is ParseEntry for whoever reads the event anyway: it looks at everything but the event, and takes
+// what stands before the entry's last brace for it. Where package event accepts these bytes, ParseEntry accepts the entry;
 // where it does not, only ParseEntry tells whether the event is wrong or there is no entry at all.
-func ParseEnvelope(b []byte) (Entry, error) { return parseEntry(b, false) }
+//
+// The entries of a batch share received_at and via, which it compares with those of the entry before and reads where they
+// differ. It refers to the last entry that it was given, which must not change meanwhile. The zero value is ready; it is not
+// safe for concurrent use.
+type EnvelopeParser struct {
+	head []byte // of the entry before: from behind seq to the end of via; nil where it was none
+	at   string
+	via  int // bytes of via, at the end of head
+}
 
-func parseEntry(b []byte, readEvent bool) (Entry, error) {
+// Parse reads one entry.
+func (p *EnvelopeParser) Parse(b []byte) (Entry, error) { return parseEntry(b, false, p) }
+
+func parseEntry(b []byte, readEvent bool, before *EnvelopeParser) (Entry, error) {
 	const what = "entry"
 	if len(b) > MaxEntry {
 		return Entry{}, malformed(what, "%d bytes, at most %d are allowed", len(b), MaxEntry)
@@ -148,12 +160,25 @@ func parseEntry(b []byte, readEvent bool) (Entry, error) {
 	c := cursor{b: b}
 	c.literal(`{"v":1,"seq":`)
 	e.Seq = c.number(0, MaxSize-1)
-	c.literal(`,"received_at":"`)
-	at := c.take(len(timeLayout))
-	c.literal(`","via":`)
-	start := c.i
-	c.via(nil)
-	e.Via = b[start:c.i:c.i]
+	head := c.i
+	if before != nil && before.head != nil && c.why == "" && bytes.HasPrefix(b[c.i:], before.head) {
+		c.i += len(before.head)
+		e.ReceivedAt, e.Via = before.at, b[c.i-before.via:c.i:c.i]
+	} else {
+		c.literal(`,"received_at":"`)
+		at := c.take(len(timeLayout))
+		c.literal(`","via":`)
+		start := c.i
+		c.via(nil)
+		e.Via = b[start:c.i:c.i]
+		if c.why == "" && !validTime(at) {
+			return Entry{}, malformed(what, "received_at %s is not RFC 3339 in UTC with nine fraction digits and Z", clip(at))
+		}
+		e.ReceivedAt = string(at)
+		if before != nil && c.why == "" {
+			*before = EnvelopeParser{b[head:c.i], e.ReceivedAt, len(e.Via)}
+		}
+	}
 	switch {
 	case c.try(`,"event":`):
 		if readEvent {
@@ -187,10 +212,6 @@ func parseEntry(b []byte, readEvent bool) (Entry, error) {
 	if c.why != "" {
 		return Entry{}, malformed(what, "at byte %d: %s", c.i, c.why)
 	}
-	if !validTime(at) {
-		return Entry{}, malformed(what, "received_at %s is not RFC 3339 in UTC with nine fraction digits and Z", clip(at))
-	}
-	e.ReceivedAt = string(at)
 	return e, nil
 }
 

@@ -53,7 +53,11 @@ func FuzzEntries(f *testing.F) {
 func fuzzEntry(t *testing.T, b []byte) {
 	t.Helper()
 	e, err := ParseEntry(b)
-	around, aerr := ParseEnvelope(b)
+	var p EnvelopeParser
+	around, aerr := p.Parse(b)
+	if again, err := p.Parse(b); !reflect.DeepEqual(again, around) || (err == nil) != (aerr == nil) {
+		t.Fatalf("%q is %v (%v), and behind itself %v (%v)", b, around, aerr, again, err)
+	}
 	switch {
 	case err == nil && (aerr != nil || !reflect.DeepEqual(e, around)):
 		t.Fatalf("%q is %v, its envelope %v (%v)", b, e, around, aerr)

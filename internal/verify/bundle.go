@@ -136,6 +136,7 @@ func (k *checker) entries(b *bundle, path string, data []byte) {
 	if b.records == nil {
 		b.records, b.leaves = make([]record, 0, proof.TileWidth), make([]proof.Hash, 0, proof.TileWidth)
 	}
+	var envelope proof.EnvelopeParser
 	for i := range b.n {
 		seq := b.first + uint64(i)
 		entry, rest, err := proof.NextBundleEntry(data)
@@ -147,7 +148,7 @@ func (k *checker) entries(b *bundle, path string, data []byte) {
 		data = rest
 		b.leaves = append(b.leaves, proof.LeafHash(entry))
 		b.records = append(b.records, record{seq: seq})
-		if why := k.entry(&b.records[i], entry); why != "" {
+		if why := k.entry(&b.records[i], entry, &envelope); why != "" {
 			b.finds = append(b.finds, Finding{State: Failed, Seq: seq, HasSeq: true, File: path, What: why, Next: nextFailed})
 		}
 	}
@@ -157,8 +158,8 @@ func (k *checker) entries(b *bundle, path string, data []byte) {
 }
 
 // entry checks one entry by itself, whose position in the log r.seq is. It returns why it is none, or "".
-func (k *checker) entry(r *record, b []byte) string {
-	e, err := proof.ParseEnvelope(b)
+func (k *checker) entry(r *record, b []byte, envelope *proof.EnvelopeParser) string {
+	e, err := envelope.Parse(b)
 	if err == nil && e.Event != nil {
 		if r.ref, r.stream, r.bad = k.event.check(e.Event); r.bad != "" {
 			_, err = proof.ParseEntry(b) // its event may not even end where the entry does

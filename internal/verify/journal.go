@@ -53,6 +53,7 @@ func (v *store) journal(ctx context.Context, h ledger.Head, rep *Report) (beyond
 	s.aheadFrom, s.ahead = s.tree.size, s.ahead[:0]
 	v.trimmed(ctx, h, &leaves, rep)
 	took, err := ledger.ScanJournal(v.fsys, h, func(seq uint64, entries [][]byte) error {
+		var envelope proof.EnvelopeParser
 		for i, entry := range entries {
 			n := seq + uint64(i)
 			leaf := proof.LeafHash(entry)
@@ -70,7 +71,7 @@ func (v *store) journal(ctx context.Context, h ledger.Head, rep *Report) (beyond
 				continue
 			}
 			r := record{seq: n}
-			if why := s.check.entry(&r, entry); why != "" {
+			if why := s.check.entry(&r, entry, &envelope); why != "" {
 				v.rep.failSeq(n, journalDir, "%s", why)
 				s.chain.gap(n+1, false)
 				continue
