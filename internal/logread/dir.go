@@ -71,7 +71,12 @@ func IsStore(fsys fsx.FS) (bool, error) {
 
 // Fetch implements Source.
 func (d *Dir) Fetch(ctx context.Context, name string) ([]byte, error) {
-	b, err := d.Stored(ctx, name)
+	return d.FetchInto(ctx, name, nil)
+}
+
+// FetchInto is Fetch into the memory of buf, where that is large enough for a bundle: for whoever reads many.
+func (d *Dir) FetchInto(ctx context.Context, name string, buf []byte) ([]byte, error) {
+	b, err := d.stored(ctx, name, buf)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return b, err
 	}
@@ -86,7 +91,7 @@ func (d *Dir) Fetch(ctx context.Context, name string) ([]byte, error) {
 	if wide.Width <= t.Width {
 		return nil, err
 	}
-	if b, err = d.Stored(ctx, wide.Path()); err != nil {
+	if b, err = d.stored(ctx, wide.Path(), buf); err != nil {
 		return nil, err
 	}
 	return Cut(b, wide, t.Width)
@@ -133,6 +138,10 @@ func Cut(b []byte, t proof.Tile, width int) ([]byte, error) {
 // Stored is Fetch without looking for a wider version: the very file, for whoever has to check each one. Its size is
 // checked before anything is read, and a tile of hashes has the length that its width asks for.
 func (d *Dir) Stored(ctx context.Context, name string) ([]byte, error) {
+	return d.stored(ctx, name, nil)
+}
+
+func (d *Dir) stored(ctx context.Context, name string, buf []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -157,7 +166,7 @@ func (d *Dir) Stored(ctx context.Context, name string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b, err = d.inflater.inflate(b); err != nil {
+		if b, err = d.inflater.inflate(buf, b); err != nil {
 			return nil, damaged(name, "%v", err)
 		}
 		return b, nil

@@ -40,8 +40,8 @@ const (
 // inflater keeps decompressors, whose windows are 32 KiB each, for reuse.
 type inflater struct{ pool *sync.Pool }
 
-// inflate unpacks a stored bundle. It allocates at most what the compressed bytes can hold, and at most MaxBundle.
-func (p *inflater) inflate(b []byte) ([]byte, error) {
+// inflate unpacks a stored bundle, into the memory of buf where that is large enough. It allocates at most what the compressed bytes can hold, and at most MaxBundle.
+func (p *inflater) inflate(buf, b []byte) ([]byte, error) {
 	if len(b) < gzipHeader+gzipTrailer {
 		return nil, fmt.Errorf("%d bytes are no gzip file", len(b))
 	}
@@ -62,7 +62,7 @@ func (p *inflater) inflate(b []byte) ([]byte, error) {
 	}
 	// Not closed: that only returns its memory to another pool; and after an error Reset makes it as new.
 	defer p.pool.Put(fr)
-	out := make([]byte, size)
+	out := slices.Grow(buf[:0], int(size))[:size]
 	if _, err := io.ReadFull(fr, out); err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}

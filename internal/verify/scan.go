@@ -88,7 +88,7 @@ func (s *scan) to(ctx context.Context, size uint64) error {
 			default:
 				b = new(bundle)
 			}
-			*b = bundle{first: first, n: int(min(proof.TileWidth, size-first)), records: b.records[:0], leaves: b.leaves[:0], finds: b.finds[:0]}
+			*b = bundle{first: first, n: int(min(proof.TileWidth, size-first)), data: b.data, records: b.records[:0], leaves: b.leaves[:0], finds: b.finds[:0]}
 			j := job{b, make(chan struct{})}
 			select {
 			case order <- j:
@@ -112,7 +112,7 @@ func (s *scan) to(ctx context.Context, size uint64) error {
 			break
 		}
 		s.take(ctx, j.b)
-		clear(j.b.records) // lets go of the bundle's bytes
+		clear(j.b.records) // nothing may refer to the bundle's bytes when the next is read over them
 		select {
 		case free <- j.b:
 		default:
