@@ -199,6 +199,30 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestEnvelopesBehindEachOther: what stood before an entry changes nothing about how it is read.
+func TestEnvelopesBehindEachOther(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		drawn := rapid.Custom(drawEntry)
+		some := [2]Entry{drawn.Draw(t, "one"), drawn.Draw(t, "other")}
+		pick := rapid.IntRange(0, 1)
+		var p EnvelopeParser
+		for range 8 {
+			e := some[pick.Draw(t, "body")]
+			e.Via, e.ReceivedAt = some[pick.Draw(t, "via")].Via, some[pick.Draw(t, "at")].ReceivedAt
+			b := e.Append(nil)
+			if at := rapid.IntRange(-8, 90).Draw(t, "damaged"); at >= 0 && at < len(b) {
+				b[at] ^= rapid.Byte().Draw(t, "by")
+			}
+			var fresh EnvelopeParser
+			want, werr := fresh.Parse(b)
+			got, err := p.Parse(b)
+			if diff := cmp.Diff(want, got); diff != "" || (err == nil) != (werr == nil) || err != nil && err.Error() != werr.Error() {
+				t.Fatalf("%q behind others: %v, by itself %v\n%s", b, err, werr, diff)
+			}
+		}
+	})
+}
+
 // TestEntryRefusesBadParts has what the vectors leave out: parts that are wrong though the entry around them is right.
 func TestEntryRefusesBadParts(t *testing.T) {
 	prev := uint64(2)
