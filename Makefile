@@ -18,11 +18,11 @@ tools:
 # which test has just run, are left out: under the detector they take ten times as long and show it nothing.
 ALONE := Crash|Fault|Flip|Every|Cut|Tamper|Remove|Swap|Acknowledged|Evidence|Replaced|Missing|Secrets|Troubled|Trouble|Trimmed|Forgeries|UnderCron|Doors|ImportKilled|Leftover|Crowd|JSON|Doctor|Completion|Manual
 race:
-	CGO_ENABLED=1 go test -race -timeout 20m -skip '$(ALONE)' $$(go list ./... | grep -vE '/(mutants|devicetest)$$')
+	CGO_ENABLED=1 ./.ci/memory go test -race -timeout 20m -skip '$(ALONE)' $$(go list ./... | grep -vE '/(mutants|devicetest)$$')
 
 # Crashes at every operation, counted; fails below 20,000 distinct states.
 states:
-	@./.ci/states
+	@./.ci/memory ./.ci/states
 
 lint:
 	$(LINT) run ./...
@@ -30,7 +30,7 @@ lint:
 
 # Each mutant breaks the code in one known way; a test must turn red.
 mutants:
-	go run ./mutants
+	@./.ci/memory go run ./mutants
 
 # Every fuzz target for FUZZ, two at a time; TARGET='proof|FuzzCheck' runs some (a minute count is a soak, run by hand).
 fuzz:
@@ -38,7 +38,7 @@ fuzz:
 
 # A million mutated proofs, seals and stores; make test makes ten thousand of them.
 forgeries:
-	@./.ci/forgeries
+	@./.ci/memory ./.ci/forgeries
 
 # Every fault on journal, spool, tiles, head and known checkpoints, and every pair of them: "make test" runs all single
 # ones and a share of the pairs, this all: 200,000 pairs over the ledger, 600,000 over the whole store, hours on two cores.

@@ -16,8 +16,12 @@ import (
 	"time"
 )
 
-// limit bounds the tests of one package: a test that hangs has noticed, too.
-const limit = 2 * time.Minute
+const (
+	// limit bounds the tests of one mutant: a test that hangs has noticed, too.
+	limit = 2 * time.Minute
+	// longLimit bounds the tests of all mutants of a package, which must not hang.
+	longLimit = 10 * time.Minute
+)
 
 // verdict is what became of a mutant.
 type verdict string
@@ -32,6 +36,7 @@ type result struct {
 	verdict verdict
 	why     string // the test that noticed, or what is wrong
 	output  string // what that test said
+	took    time.Duration
 }
 
 // kill runs the tests over the broken code.
@@ -46,14 +51,14 @@ func (r runner) kill(ctx context.Context, m mutant) result {
 		return result{verdict: broken, why: err.Error()}
 	}
 	args := []string{"-count=1", "-failfast", "-overlay", overlay}
-	out, err := r.test(ctx, m.env, m.run, append(args, m.tests...))
+	out, err := r.test(ctx, limit, m.env, m.run, append(args, m.tests...))
 	switch {
 	case err != nil:
 		return result{verdict: broken, why: err.Error(), output: out.text}
 	case out.test == "":
 		return result{verdict: alive, why: "every test passes"}
 	}
-	return result{killed, out.test, out.text}
+	return result{verdict: killed, why: out.test, output: out.text}
 }
 
 // apply returns the broken source.
@@ -101,7 +106,7 @@ func (r runner) control(ctx context.Context, all []mutant) error {
 		if slices.Contains(patterns[g], "") {
 			pattern = ""
 		}
-		out, err := r.test(ctx, strings.Fields(g.env), pattern, []string{g.pkg})
+		out, err := r.test(ctx, longLimit, strings.Fields(g.env), pattern, []string{g.pkg})
 		if err == nil && out.test != "" {
 			err = fmt.Errorf("%s fails without any mutant:\n%s", out.test, indent(out.text))
 		}
@@ -117,8 +122,8 @@ type outcome struct {
 }
 
 // test runs go test. An error says that the tests could not be run; it is nil where they ran, whether they passed or not.
-func (r runner) test(ctx context.Context, env []string, pattern string, args []string) (outcome, error) {
-	args = append([]string{"test", "-json", "-p=1", "-vet=off", "-timeout", limit.String(), "-run", pattern}, args...)
+func (r runner) test(ctx context.Context, most time.Duration, env []string, pattern string, args []string) (outcome, error) {
+	args = append([]string{"test", "-json", "-p=1", "-vet=off", "-timeout", most.String(), "-run", pattern}, args...)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = r.root
 	cmd.Env = append(environ(), env...)

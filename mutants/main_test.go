@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -80,7 +81,7 @@ func TestSign(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	return runner{root: dir, jobs: 2}
+	return runner{root: dir, jobs: 2, mu: new(sync.Mutex)}
 }
 
 const sign = `package toy
@@ -110,7 +111,7 @@ func TestToyMutants(t *testing.T) {
 		r.out = &out
 		c.m.file, c.m.tests = "toy.go", []string{"."}
 		err := r.run(t.Context(), []mutant{c.m})
-		if !errors.Is(err, c.err) || !strings.Contains(out.String(), "\n"+c.want) || !strings.Contains(out.String(), c.m.promise) {
+		if !errors.Is(err, c.err) || !strings.HasPrefix(out.String(), c.want) || !strings.Contains(out.String(), c.m.promise) {
 			t.Errorf("%s: %v, want %v and a line that begins with %s:\n%s", c.m.promise, err, c.err, c.want, &out)
 		}
 		if src, err := os.ReadFile(filepath.Join(r.root, "toy.go")); err != nil || string(src) != sign {
