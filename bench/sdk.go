@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,7 +33,7 @@ func open(ctx context.Context, dir string) (*stet.Recorder, error) {
 }
 
 func login(i int) event.Event {
-	return event.Event{EventType: "authn_login_success", UserID: fmt.Sprintf("user-%d", i%1000), SourceIP: "192.0.2.7"}
+	return event.Event{EventType: "authn_login_success", UserID: "user-" + strconv.Itoa(i%1000), SourceIP: "192.0.2.7"}
 }
 
 func inMemory(ctx context.Context, c config, t *table) (err error) {

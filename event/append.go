@@ -78,13 +78,20 @@ type encoder struct {
 
 	absent []excuse // what absent will say
 
+	found struct { // the last derived, see there
+		of   map[string]string
+		json []byte
+	}
+
 	job    Job // copies behind event's pointers, where something is filled in
 	clock  Clock
 	squash int // rounds of making job.params smaller
 	marksR uint64
 	marksS uint64
 	facts  facts
-	chars  [64]byte
+
+	altered uint64 // texts that were masked, escaped or cut, in all calls
+	chars   [64]byte
 }
 
 // excuse is a path in absent, and why.
@@ -394,7 +401,10 @@ func (w *encoder) value(f *field, parent any) *Error {
 		w.excuses()
 		return nil
 	case kindMap:
-		return w.texts(*f.at(parent).(*map[string]string), f.name == "labels")
+		if f.name == "labels" {
+			return w.texts(*f.at(parent).(*map[string]string), true)
+		}
+		return w.derived(*f.at(parent).(*map[string]string))
 	case kindCounts:
 		return w.counts(*f.at(parent).(*map[string]int64))
 	case kindParams:
@@ -556,6 +566,7 @@ func cut(s string, limit int, k kind) string {
 
 // masked records a redaction at the current path, once a path and rule.
 func (w *encoder) masked(rule, action string) {
+	w.altered++
 	p := markPath(w.where())
 	for _, r := range w.event.Redactions {
 		if r.Path == p && r.Rule == rule {
@@ -570,6 +581,7 @@ func (w *encoder) masked(rule, action string) {
 }
 
 func (w *encoder) sanitized(n int) {
+	w.altered++
 	if len(w.event.Sanitized) >= MaxMarks {
 		w.marksS++
 		return

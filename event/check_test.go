@@ -391,7 +391,16 @@ func TestScratchKeepsNothing(t *testing.T) {
 	bare.Timing, bare.Impact = nil, nil
 	noisy := sample() // more to note than there is room for, so that the rest is counted
 	noisy.Job.Params = map[string]any{"lines": slices.Repeat([]string{"a\nb"}, event.MaxMarks+5)}
-	for i, e := range []*event.Event{sample(), long, outcome(), bare, noisy, outcome(), broken, outcome(), sample()} {
+	all := []*event.Event{sample(), long, outcome(), bare, noisy, outcome(), broken, outcome(), sample()}
+	// What was derived is written again where it is the same: not what was masked, escaped or changed.
+	for _, how := range []string{"argument", "argument", "password=hunter2", "password=hunter2", "a\nb", "a\nb", "argument", "arguments", "argument"} {
+		e := sample()
+		e.Derived = map[string]string{"user_id": how, "host.name": "kernel"}
+		marked := *e
+		marked.Redactions = []event.Redaction{{Path: "derived.user_id", Rule: "password", Action: "masked"}}
+		all = append(all, &marked, e, outcome(), e)
+	}
+	for i, e := range all {
 		want, wantErr := c.Append(nil, e)
 		got, err := c.AppendWith(&used, nil, e)
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
@@ -399,6 +408,31 @@ func TestScratchKeepsNothing(t *testing.T) {
 		}
 		if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
 			t.Errorf("event %d: %v, in fresh memory %v", i, err, wantErr)
+		}
+	}
+}
+
+// TestScratchForgetsWhatOneTypeMayHold: personal data that one type of event may hold is masked in the next of another.
+func TestScratchForgetsWhatOneTypeMayHold(t *testing.T) {
+	cat, err := event.LoadCatalogue([]byte(`{"schema": "stet.catalogue/1", "types": [
+		{"name": "card_charged", "severity": 5, "security": true, "description": "A card was charged", "personal_data": {"derived": "contract"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := event.Codec{Catalogue: cat}
+	var used event.Scratch
+	for _, kept := range []bool{true, false, true, false} {
+		e := sample()
+		e.Derived = map[string]string{"user_id": "mail of dora@example.net"}
+		if kept {
+			e.EventType, e.Job, e.Why = "card_charged", nil, nil
+		}
+		b, err := c.AppendWith(&used, nil, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(b, []byte("dora@example.net")); got != kept {
+			t.Errorf("%s has the address: %v", e.EventType, got)
 		}
 	}
 }

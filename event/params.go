@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -56,6 +57,30 @@ func (w *encoder) key(k string, used *[]string) {
 	w.dst = appendQuoted(w.dst, k)
 	w.dst = append(w.dst, ':')
 	w.path = append(w.path, step{name: k})
+}
+
+// derived writes the member of that name. Which values a program finds, and how, is the same for nearly all of its
+// events, so what was written last is written again where it would come out the same: the same map, and nothing in it
+// that was masked or escaped.
+func (w *encoder) derived(m map[string]string) *Error {
+	if maps.Equal(m, w.found.of) {
+		w.dst = append(w.dst, w.found.json...)
+		return nil
+	}
+	start, altered := len(w.dst), w.altered
+	if err := w.texts(m, false); err != nil {
+		return err
+	}
+	if w.memo == nil || w.altered > altered || len(w.typ.PersonalData) > 0 {
+		return nil
+	}
+	if w.found.of == nil {
+		w.found.of = make(map[string]string)
+	}
+	clear(w.found.of)
+	maps.Copy(w.found.of, m)
+	w.found.json = append(w.found.json[:0], w.dst[start:]...)
+	return nil
 }
 
 // texts writes a map of texts; with secretKeys, values under keys that promise a
