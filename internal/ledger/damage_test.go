@@ -339,6 +339,13 @@ func TestOpenChecksTheRightEdge(t *testing.T) {
 	}
 	var e *ledger.IntegrityError
 	name := "log/tile/entries/001.p/23"
+	data := mustRead(t, s.disk, name)
+	for bit := range 8 * 8 { // of what stands behind the compressed data, under no hash
+		m := s.copy(t, map[string][]byte{name: flip(data, 8*(len(data)-8)+bit)})
+		if _, err := ledger.Open(t.Context(), options(m)); !isDamage(err) {
+			t.Errorf("bit %d of the checksum and length of the last bundle flipped: %v", bit, err)
+		}
+	}
 	for entry := range 23 {
 		b := alterEntry(t, mustRead(t, s.disk, name), entry)
 		_, err := ledger.Open(t.Context(), options(s.copy(t, map[string][]byte{name: b})))
