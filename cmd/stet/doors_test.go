@@ -20,6 +20,7 @@ import (
 
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/foreign"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -278,7 +279,7 @@ func (x *shop) byInteraction(t *testing.T) map[string]map[string]any {
 			}
 		}
 		if refs, ok := e["references"].([]any); ok {
-			e["references"] = slices.DeleteFunc(refs, func(r any) bool { return r.(map[string]any)["kind"] == importedKind })
+			e["references"] = slices.DeleteFunc(refs, func(r any) bool { return r.(map[string]any)["kind"] == foreign.Kind })
 			if len(e["references"].([]any)) == 0 {
 				delete(e, "references")
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/foreign"
 )
 
 // What others wrote shares a target: a line of a crontab, what a command says it changed, a line that is imported. Which of
@@ -99,9 +100,9 @@ func fuzzImport(t *testing.T, line []byte, app string) {
 	if e.EventID.IsZero() || !e.StreamID.IsZero() || e.StreamSeq != 0 || !e.Timestamp.IsZero() || e.Clock != nil {
 		t.Errorf("%q has a place in a stream already: %+v", line, e)
 	}
-	named := e.Labels[importedKind] != ""
+	named := e.Labels[foreign.Kind] != ""
 	for _, r := range e.References {
-		named = named || r.Kind == importedKind
+		named = named || r.Kind == foreign.Kind
 	}
 	if !named {
 		t.Errorf("%q does not name its original", line)

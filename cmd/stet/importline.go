@@ -2,18 +2,16 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/foreign"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -60,19 +58,15 @@ func (in *importer) parse(p *pendingLine, line []byte, same map[uint64]int) (the
 		raw = entry.Event
 	}
 	in.report.Events++
-	e, err := event.ParseDraft(raw)
+	original, err := foreign.Parse(raw)
 	if err != nil {
 		return false, err
 	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, raw); err != nil { // which ParseDraft would have refused
-		return false, err
-	}
-	sum := sha256.Sum256(compact.Bytes())
-	hash := content(e, sum)
-	foreign(e, p.file+":"+strconv.Itoa(p.line), sum)
+	e := original.Event
+	hash := content(e, original.Sum)
+	original.Adopt(p.file + ":" + strconv.Itoa(p.line))
 	if e.EventID.IsZero() {
-		e.EventID = lineID(e.EventTime, sum, same[hash])
+		e.EventID = lineID(e.EventTime, original.Sum, same[hash])
 		e.Derived["event_id"] = "digest of the line"
 		same[hash]++
 	}
@@ -86,58 +80,13 @@ func (in *importer) parse(p *pendingLine, line []byte, same map[uint64]int) (the
 }
 
 // lineID is the id of an event that came without one: from its bytes, and from how many same ones stood before it.
-func lineID(at time.Time, sum [32]byte, before int) event.UUID {
+func lineID(at time.Time, sum foreign.Sum, before int) event.UUID {
 	var ms [8]byte
 	if !at.IsZero() && at.Unix() > 0 {
 		binary.BigEndian.PutUint64(ms[:], uint64(at.UnixMilli()))
 	}
 	return event.DeriveUUID("import", hex.EncodeToString(sum[:])+"/"+strconv.Itoa(before), [6]byte(ms[2:]))
 }
-
-// importedKind marks the reference by which an imported event names its original.
-const importedKind = "imported"
-
-// foreign makes an event of our stream of one that another process made: what was its place in time and in its own stream
-// becomes a reference, and what it does not say is not known, because this process is not the one that it happened in.
-func foreign(e *event.Event, location string, sum [32]byte) {
-	// A line that names its schema is in that schema's form, in which hidden characters are escaped already.
-	e.Escaped = e.Schema != ""
-	original := []string{"sha256:" + hex.EncodeToString(sum[:])}
-	if !e.StreamID.IsZero() {
-		original = append(original, "stream", e.StreamID.String(), "seq", strconv.FormatUint(e.StreamSeq, 10))
-	}
-	switch {
-	case e.Timestamp.IsZero():
-	case e.EventTime.IsZero():
-		e.EventTime = e.Timestamp
-	default:
-		original = append(original, "timestamp", event.FormatTime(e.Timestamp))
-	}
-	if ref := (event.Reference{Kind: importedKind, Value: strings.Join(original, " ")}); len(e.References) < maxReferences {
-		e.References = append(e.References, ref)
-	} else {
-		e.Labels = addTo(e.Labels, ref.Kind, ref.Value)
-	}
-	e.StreamID, e.StreamSeq, e.Timestamp, e.Clock = event.UUID{}, 0, time.Time{}, nil
-	if e.CodeLocation == "" && e.Absent["code_location"] == "" {
-		e.CodeLocation = location
-		e.Derived = addTo(e.Derived, "code_location", "the line that was imported")
-	}
-	for path, given := range map[string]bool{
-		"user_id": e.UserID != "", "source_ip": e.SourceIP != "", "host": e.Host != nil, "principal": e.Principal != nil,
-		"entry_point": e.EntryPoint != nil, "app_version": e.AppVersion != "",
-	} {
-		if !given && e.Absent[path] == "" {
-			e.Absent = addTo(e.Absent, path, event.AbsentNotProvided)
-		}
-	}
-	if e.Derived == nil {
-		e.Derived = map[string]string{}
-	}
-}
-
-// maxReferences is SCHEMA's limit.
-const maxReferences = 16
 
 // key is the stream that an event belongs to. What is no name of one goes to the default one, which refuses it in the
 // words of Record.

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/foreign"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/store"
@@ -85,7 +84,7 @@ func (n *seen) load(e *env, s *store.Store) error {
 // contentOf is what an event in the log was made of.
 func contentOf(raw []byte) uint64 {
 	sum := sha256.Sum256(raw)
-	if !bytes.Contains(raw, []byte(`"`+importedKind+`"`)) {
+	if !bytes.Contains(raw, []byte(`"`+foreign.Kind+`"`)) {
 		return content(nil, sum)
 	}
 	e, err := event.Parse(raw)
@@ -97,20 +96,9 @@ func contentOf(raw []byte) uint64 {
 
 // content tells events with one id apart: by the digest of the first of them, which an import hands on, so that an event
 // that went from log to log is still the same.
-func content(e *event.Event, sum [sha256.Size]byte) uint64 {
+func content(e *event.Event, sum foreign.Sum) uint64 {
 	if e != nil {
-		values := make([]string, 0, maxReferences+1)
-		for _, r := range e.References {
-			if r.Kind == importedKind {
-				values = append(values, r.Value)
-			}
-		}
-		for _, v := range append(values, e.Labels[importedKind]) {
-			text, ok := strings.CutPrefix(v, "sha256:")
-			if b, err := hex.DecodeString(text[:min(len(text), 2*sha256.Size)]); ok && err == nil && len(b) == sha256.Size {
-				return binary.BigEndian.Uint64(b)
-			}
-		}
+		sum = foreign.First(e, sum)
 	}
 	return binary.BigEndian.Uint64(sum[:8])
 }
