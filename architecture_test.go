@@ -96,6 +96,8 @@ var neverImports = []struct {
 		why: "one fold of events for CLI, watch, policy and UI: it must not care where events come from"},
 	{from: []string{"internal/verify"}, never: []string{module + "/internal/store", module + "/internal/emitter", "net/http"},
 		why: "the verifier must not share code with what it checks more than formats"},
+	{from: []string{"internal/wire", "internal/ship"}, never: []string{module + "/internal/ledger", module + "/internal/store", module + "/internal/server", module + "/internal/auth", module + "/internal/logread", "github.com/klauspost"},
+		why: "the way to a server is linked into every program that records: the standard library and x/mod, and no ledger"},
 	{from: []string{"snapshot"}, never: []string{module + "/internal", "net", "net/http", "os/exec"},
 		why: "what data was must be told by the data alone, with nothing of the log in it: package event's words and the standard library"},
 	{from: []string{"."}, never: []string{module + "/snapshot", "database/sql"},

@@ -49,6 +49,23 @@ func (b Batch) check() error {
 	return nil
 }
 
+// AppendPayload appends a batch as a frame's payload, which is also its form on the way to a server.
+func AppendPayload(dst []byte, b Batch) ([]byte, error) {
+	if err := b.check(); err != nil {
+		return dst, err
+	}
+	return appendBatch(dst, b), nil
+}
+
+// ParsePayload reads a frame's payload whose key is first. The batch refers to it.
+func ParsePayload(first uint64, payload []byte) (Batch, error) {
+	var events [][]byte
+	if len(payload) >= 4 { // what the count says is believed as far as the bytes can hold it
+		events = make([][]byte, 0, min(int(binary.BigEndian.Uint32(payload)), MaxEvents, len(payload)/3))
+	}
+	return parseBatch(first, payload, events)
+}
+
 // appendBatch appends a batch that was checked, as a frame's payload.
 func appendBatch(dst []byte, b Batch) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(b.Events)))
