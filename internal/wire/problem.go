@@ -28,6 +28,7 @@ const (
 	InvalidBatch         Code = "invalid_batch"
 	EventRefused         Code = "event_refused"
 	ReservedType         Code = "reserved_type"
+	EventConflict        Code = "event_conflict"
 	NotFound             Code = "not_found"
 	MethodNotAllowed     Code = "method_not_allowed"
 	RateLimited          Code = "rate_limited"
@@ -67,6 +68,7 @@ func Codes() []Meaning {
 		{InvalidBatch, http.StatusUnprocessableEntity, "The batch is not what its seal says", "keep the spool as evidence", false},
 		{EventRefused, http.StatusUnprocessableEntity, "The schema does not allow the event", "see docs/spec/event.md", false},
 		{ReservedType, http.StatusForbidden, "Only the server itself may raise this type of event", "use another event type", false},
+		{EventConflict, http.StatusConflict, "Another event has this event_id", "a new event needs a new event_id", false},
 		{NotFound, http.StatusNotFound, "There is nothing here", "see /openapi.yaml for the paths", false},
 		{MethodNotAllowed, http.StatusMethodNotAllowed, "This method is not allowed here", "see the Allow header", false},
 		{RateLimited, http.StatusTooManyRequests, "The token's quota is used up for now", "wait as long as Retry-After says", true},
