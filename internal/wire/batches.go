@@ -18,7 +18,7 @@ const BatchesType = "application/vnd.stet.batches"
 
 // Limits of a body.
 const (
-	MaxElements = 64
+	MaxElements = 256
 	MaxInflated = 16 << 20 // bytes of a body as it is parsed
 	MaxBody     = 8 << 20  // bytes of a body as it is sent, compressed or not
 	// MaxClaim bounds the JSON of a declared loss and of a stream whose owner is gone, in bytes.

@@ -215,6 +215,26 @@ func TestAnswersThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestLog(t *testing.T) {
+	good := wire.Log{Format: wire.LogFormat, Origin: "stet-emitter/host.example/1000", LogKey: vkey}
+	b, err := good.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := wire.ParseLog(b); err != nil || got != good {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for _, c := range []wire.Log{{Origin: "another", LogKey: vkey}, {Origin: good.Origin, LogKey: vkey + "A"}, {}} {
+		b, err := c.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := wire.ParseLog(b); !errors.Is(err, wire.ErrMalformed) {
+			t.Errorf("%s: got %+v, %v", b, got, err)
+		}
+	}
+}
+
 func TestProblems(t *testing.T) {
 	seen := map[wire.Code]bool{}
 	for _, m := range wire.Codes() {
