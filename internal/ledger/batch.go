@@ -44,6 +44,17 @@ type Placed struct {
 	Count      int       // entries, the seal included
 	ReceivedAt time.Time // shared by all of them
 	Again      bool      // it was there already, from an earlier call
+	PrevSeq    uint64    // ledger seq of the stream's previous seal, where HasPrev; both are zero for a loss
+	HasPrev    bool
+}
+
+// Prev is the ledger seq of the stream's previous seal, as the batch's seal entry states it; nil for the first, and for a
+// loss.
+func (p Placed) Prev() *uint64 {
+	if !p.HasPrev {
+		return nil
+	}
+	return &p.PrevSeq
 }
 
 // A request is one Append under way. mu guards the bytes, which belong to Append's caller: the sequencer reads them while

@@ -87,7 +87,7 @@ func (j *journal) create(first uint64) error {
 	if j.w, err = segment.Create(j.l.fsys, journalPath(j.next), h, j.l.preallocate); err != nil {
 		return err
 	}
-	j.l.segmentStarted(j.next)
+	j.l.segmentStarted(j.next, j.w)
 	j.next++
 	return nil
 }
@@ -96,6 +96,7 @@ func (j *journal) close() error {
 	if j.w == nil {
 		return nil
 	}
+	j.l.segmentClosing()
 	err := j.w.Close()
 	j.w = nil
 	return err

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/segment"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -82,15 +83,16 @@ type Ledger struct {
 	queue     []*request
 	closed    bool
 	failure   error
-	changed   chan struct{} // closed and replaced whenever one of the following changes
-	durable   uint64        // entries in the journal, flushed
-	pending   []*group      // durable, not yet published, oldest first
-	free      []*group      // buffers to use again
-	freeBytes int           // capacity of these
-	backlog   int64         // bytes of entries from queue to publish
-	segments  []segmentRef  // of this run, not yet removed
-	lastMade  uint64        // highest number of a journal segment ever made
-	published uint64        // entries under the head
+	changed   chan struct{}   // closed and replaced whenever one of the following changes
+	durable   uint64          // entries in the journal, flushed
+	pending   []*group        // durable, not yet published, oldest first
+	free      []*group        // buffers to use again
+	freeBytes int             // capacity of these
+	backlog   int64           // bytes of entries from queue to publish
+	segments  []segmentRef    // of this run, not yet removed
+	writing   *segment.Writer // of the journal's last segment, for Look; nil where none is open
+	lastMade  uint64          // highest number of a journal segment ever made
+	published uint64          // entries under the head
 	root      proof.Hash
 	signed    []byte // the checkpoint of published and root
 	done      chan struct{}

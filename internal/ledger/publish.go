@@ -112,6 +112,9 @@ func (p *publisher) publish(closing bool) error {
 	if err := p.commit(groups, next); err != nil {
 		return err
 	}
+	l.mu.Lock()
+	l.segments = l.segments[len(gone):] // first, so that Look does not miss what goes
+	l.mu.Unlock()
 	for _, s := range gone {
 		if err := l.fsys.Remove(journalPath(s.number)); err != nil {
 			return fmt.Errorf("trim: %w", err)
@@ -124,7 +127,6 @@ func (p *publisher) publish(closing bool) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.segments = l.segments[len(gone):]
 	l.pending = l.pending[len(groups):]
 	for _, g := range groups {
 		l.backlog -= int64(len(g.buf))

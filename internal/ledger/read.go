@@ -15,79 +15,6 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// Receipt proves to an emitter that its batch is in the ledger: with its own events it rebuilds the entries, which Placed,
-// Via, PrevSeq, Stubs and the batch determine, and checks their leaf hashes with proof.VerifyRange.
-type Receipt struct {
-	Placed
-	Via        []byte
-	PrevSeq    *uint64      // ledger seq of the stream's previous seal, as the batch's seal entry states it; nil for the first
-	Stubs      []proof.Stub // what stands in place of events that were refused, in stream order
-	Proof      []proof.Hash // range proof of the entries in the checkpoint's tree
-	Checkpoint []byte
-}
-
-// Receipt returns the receipt of the batch of a stream that starts with number first. It publishes, and waits for it, where
-// the batch is not yet under a checkpoint. It verifies the proof before it hands it out. ErrUnknown where there is no such
-// batch.
-//
-// It walks back from the stream's last seal, so an old batch of a long stream costs a read for each batch after it.
-func (l *Ledger) Receipt(ctx context.Context, stream string, first uint64) (Receipt, error) {
-	rec, err := l.receipt(ctx, stream, first)
-	if err != nil {
-		return Receipt{}, fmt.Errorf("receipt for number %d of stream %s: %w", first, stream, err)
-	}
-	return rec, nil
-}
-
-func (l *Ledger) receipt(ctx context.Context, stream string, first uint64) (Receipt, error) {
-	state, known, err := l.Stream(stream)
-	if err != nil {
-		return Receipt{}, err
-	}
-	if !known {
-		return Receipt{}, ErrUnknown
-	}
-	at, err := l.find(ctx, stream, state, first)
-	if err != nil {
-		return Receipt{}, err
-	}
-	if at == nil {
-		return Receipt{}, ErrUnknown
-	}
-	if size, _ := l.Head(); at.seq >= size {
-		if _, err := l.Publish(ctx); err != nil {
-			return Receipt{}, err
-		}
-	}
-	rec := Receipt{Placed: at.placed(), Via: at.via, PrevSeq: at.prevSeq}
-	l.mu.Lock()
-	size, root := l.published, l.root
-	rec.Checkpoint = append([]byte(nil), l.signed...)
-	l.mu.Unlock()
-	if rec.Proof, err = proof.ProveRange(rec.First, uint64(rec.Count), size, l.hashes(size)); err != nil {
-		return Receipt{}, asIntegrity(logDir, err)
-	}
-	leaves := make([]proof.Hash, rec.Count)
-	for i := range leaves {
-		b, err := l.entry(rec.First + uint64(i))
-		if err != nil {
-			return Receipt{}, err
-		}
-		leaves[i] = proof.LeafHash(b)
-		e, err := proof.ParseEntry(b)
-		if err != nil {
-			return Receipt{}, &IntegrityError{Seq: rec.First + uint64(i), HasSeq: true, File: logDir, Reason: "the entry cannot be read", Err: err}
-		}
-		if e.Stub != nil {
-			rec.Stubs = append(rec.Stubs, *e.Stub)
-		}
-	}
-	if err := proof.VerifyRange(rec.First, leaves, size, root, rec.Proof); err != nil {
-		return Receipt{}, &IntegrityError{Seq: rec.First, HasSeq: true, File: logDir, Reason: "tiles and bundles do not lead to the head's root", Err: err}
-	}
-	return rec, nil
-}
-
 // A sealAt is a seal found in the ledger.
 type sealAt struct {
 	seq        uint64 // of its entry
@@ -100,7 +27,11 @@ type sealAt struct {
 
 func (s *sealAt) placed() Placed {
 	n := uint64(s.seal.Count)
-	return Placed{First: s.seq - n, Count: s.seal.Count + 1, ReceivedAt: s.receivedAt}
+	p := Placed{First: s.seq - n, Count: s.seal.Count + 1, ReceivedAt: s.receivedAt}
+	if s.prevSeq != nil {
+		p.PrevSeq, p.HasPrev = *s.prevSeq, true
+	}
+	return p
 }
 
 // find walks a stream's seals back to the batch that starts with number first; nil where no batch starts there.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stetlog/stet/internal/segment"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -262,6 +263,10 @@ func (s *sequencer) place(g *group, r *request) (placed Placed, used *StreamStat
 		return Placed{}, nil, err
 	}
 	g.frames = append(g.frames, frame{key: first, from: from, to: uint32(len(g.buf))})
+	placed = Placed{First: first, Count: len(g.ends) - entries, ReceivedAt: g.at}
+	if r.loss == nil && state.Sealed {
+		placed.PrevSeq, placed.HasPrev = state.LastSealSeq, true
+	}
 	if r.loss != nil {
 		state = state.lose(r.loss.Last, g.end()-1)
 	} else {
@@ -270,7 +275,7 @@ func (s *sequencer) place(g *group, r *request) (placed Placed, used *StreamStat
 	s.l.streams.put(r.id, state)
 	g.changes = append(g.changes, record{r.id, state})
 	s.next = g.end()
-	return Placed{First: first, Count: len(g.ends) - entries, ReceivedAt: g.at}, nil, nil
+	return placed, nil, nil
 }
 
 func (s *sequencer) encode(g *group, r *request, state StreamState) error {
@@ -360,12 +365,20 @@ func (l *Ledger) flushGroups() {
 	}
 }
 
-// segmentStarted and segmentEnded keep the list of this run's segments for the publisher, which removes them.
-func (l *Ledger) segmentStarted(number uint64) {
+// segmentStarted, segmentClosing and segmentEnded keep the list of this run's segments for the publisher, which removes
+// them, and for Look.
+func (l *Ledger) segmentStarted(number uint64, w *segment.Writer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.writing = w
 	l.segments = append(l.segments, segmentRef{number, openEnd})
 	l.lastMade = number
+}
+
+func (l *Ledger) segmentClosing() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing = nil
 }
 
 func (l *Ledger) segmentEnded(end uint64) {

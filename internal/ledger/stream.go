@@ -54,6 +54,13 @@ func (s StreamState) admit(known bool, seal proof.Seal, hash proof.Hash) (older 
 	return false, fmt.Errorf("stream %s: %w: the seal of number %d does not continue the stream's last seal", seal.Stream, ErrConflict, seal.First)
 }
 
+// Admits says what a ledger will answer to a sealed batch whose note is sound, as far as the stream's state tells: older,
+// where its numbers are used up, so that it is there already or a conflict; an error where it cannot follow. known is
+// what Stream returned with the state.
+func (s StreamState) Admits(known bool, seal proof.Seal, note []byte) (older bool, err error) {
+	return s.admit(known, seal, proof.SealHash(note))
+}
+
 // seal is the state after a batch whose seal entry stands at seq.
 func (s StreamState) seal(seal proof.Seal, hash proof.Hash, seq uint64) StreamState {
 	s.Owner = OwnerOf(seal.Key, seal.App, seal.Environment)

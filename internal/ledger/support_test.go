@@ -175,7 +175,7 @@ func proves(r ledger.Receipt, b ledger.Batch) error {
 		}
 		leaves = append(leaves, proof.LeafHash(proof.AppendEventEntry(nil, seq, at, r.Via, item.Event)))
 	}
-	seal := proof.SealEntry{PrevSeq: r.PrevSeq, Note: b.Seal}
+	seal := proof.SealEntry{PrevSeq: r.Prev(), Note: b.Seal}
 	leaves = append(leaves, proof.LeafHash(proof.AppendSealEntry(nil, r.First+uint64(len(leaves)), at, r.Via, seal)))
 	if len(leaves) != r.Count {
 		return fmt.Errorf("the batch makes %d entries, the receipt says %d", len(leaves), r.Count)

@@ -103,7 +103,7 @@ func (w *Writer) Commit() error {
 		w.err = fmt.Errorf("sync %s: %w", w.name, err)
 		return w.err
 	}
-	if w.err = w.inPlace(); w.err != nil {
+	if w.err = w.InPlace(); w.err != nil {
 		return w.err
 	}
 	w.off += int64(len(w.pending))
@@ -114,9 +114,10 @@ func (w *Writer) Commit() error {
 // ErrGone says that a segment in use is not under its name any more.
 var ErrGone = errors.New("the file was removed or replaced while it was written to")
 
-// inPlace says why the file cannot be found by those who will look for it; nil where it can. It is asked after each sync
-// and before anybody is told: a sync of a file that has lost its name succeeds.
-func (w *Writer) inPlace() error {
+// InPlace says why the file cannot be found by those who will look for it (ErrGone where it was removed or replaced); nil
+// where it can. Commit asks it after each sync and before anybody is told: a sync of a file that has lost its name
+// succeeds. Others may ask it at any time, from any goroutine, as long as the writer is not renamed.
+func (w *Writer) InPlace() error {
 	mine, err := w.f.Stat()
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", w.name, err)

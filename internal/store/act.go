@@ -35,7 +35,7 @@ const (
 // actStream finds the stream of an act, and how far it is. Its id is no secret, so somebody else may have opened a
 // stream under it, to keep the act from happening: then the next id is the act's. Whose a stream is never changes, so
 // that every round comes to the same one.
-func (r *drain) actStream(kind, subject string, time48 [6]byte) (id event.UUID, state ledger.StreamState, there bool, err error) {
+func (r *desk) actStream(kind, subject string, time48 [6]byte) (id event.UUID, state ledger.StreamState, there bool, err error) {
 	return findAct(r.l.Stream, r.keys.Store.VKey, kind, subject, time48)
 }
 
@@ -56,14 +56,16 @@ func findAct(find func(id string) (ledger.StreamState, bool, error), storeKey, k
 }
 
 // acted says whether an act has begun.
-func (r *drain) acted(kind, stream string) (bool, error) {
+func (r *desk) acted(kind, stream string) (bool, error) {
 	_, _, there, err := r.actStream(kind, stream, time48(stream))
 	return there, err
 }
 
 // act records events about a subject, sealed by the store's own key, all or none, once. More than a batch takes are
 // recorded in several batches; the order of events must be the same each time. It returns how many were recorded now.
-func (r *drain) act(ctx context.Context, kind, subject string, time48 [6]byte, events []*event.Event) (int, error) {
+func (r *desk) act(ctx context.Context, kind, subject string, time48 [6]byte, events []*event.Event) (int, error) {
+	r.acting.Lock()
+	defer r.acting.Unlock()
 	stream, state, there, err := r.actStream(kind, subject, time48)
 	if err != nil || there && state.Final {
 		return 0, err
@@ -132,14 +134,50 @@ func (s *Store) sign(e *event.Event) *event.Event {
 	return e
 }
 
+// complete fills into an event of a server's own what the caller has not said: where the store is, and that it speaks for
+// itself.
+func (s *Store) complete(e *event.Event) {
+	b := s.base()
+	e.AppID, e.AppVersion, e.Environment = b.AppID, b.AppVersion, b.Environment
+	if e.Host == nil {
+		e.Host = b.Host
+	}
+	if e.Principal == nil {
+		e.Principal = b.Principal
+	} else {
+		delete(b.Derived, "principal")
+	}
+	if e.CodeLocation == "" {
+		e.CodeLocation = "internal/store"
+	}
+	if e.EntryPoint == nil {
+		e.EntryPoint = &event.EntryPoint{Kind: "function", Name: "serve"}
+	}
+	excused := maps.Clone(e.Absent)
+	e.Absent, e.Derived = b.Absent, b.Derived
+	maps.Copy(e.Absent, excused)
+	for path, given := range map[string]bool{"entry_point": true, "entry_point.name": true, "user_id": e.UserID != "", "source_ip": e.SourceIP != ""} {
+		if given {
+			delete(e.Absent, path)
+			delete(e.Derived, path)
+		}
+	}
+	if e.UserID == "" {
+		e.UserID = b.UserID
+	}
+	if e.SourceIP == "" {
+		e.SourceIP = b.SourceIP
+	}
+}
+
 // maxReference bounds the value of an event's reference, in bytes (SCHEMA).
 const maxReference = 256
 
 // enrol records a key before the first batch that it sealed. Entry 0 of a ledger enrols the store's own key, and is
 // sealed by it; from then on the store's word counts for the others. Whoever can write into a store's spool directory is
 // its owner, so here every key that comes is taken.
-func (r *drain) enrol(ctx context.Context, vkey string) error {
-	if r.enrolled[vkey] {
+func (r *desk) enrol(ctx context.Context, vkey string) error {
+	if r.isEnrolled(vkey) {
 		return nil
 	}
 	id := proof.KeyID(vkey)
@@ -153,7 +191,7 @@ func (r *drain) enrol(ctx context.Context, vkey string) error {
 	if _, err := r.act(ctx, actEnrol, id, [6]byte{}, []*event.Event{e}); err != nil {
 		return err
 	}
-	r.enrolled[vkey] = true
+	r.noteEnrolled(vkey)
 	return nil
 }
 

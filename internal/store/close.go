@@ -47,7 +47,9 @@ func (r *drain) closeDead(ctx context.Context) error {
 				return fmt.Errorf("close stream %s: %w", d.stream, err)
 			}
 		}
-		if err := r.close(ctx, d, state.LastSealSeq, size); err != nil {
+		n, err := r.close(ctx, d.stream, story.Evidence{PID: int64(d.meta.PID)}, state.LastSealSeq, size)
+		r.d.Lost += n
+		if err != nil {
 			return fmt.Errorf("close stream %s: %w", d.stream, err)
 		}
 	}
@@ -55,39 +57,38 @@ func (r *drain) closeDead(ctx context.Context) error {
 }
 
 // close records, for each run that a dead process left open, that it was lost: once, because the act's stream is derived
-// from the dead stream. sealSeq is where the stream's last seal stands; what counts stands before end.
-func (r *drain) close(ctx context.Context, d drained, sealSeq, end uint64) error {
-	items, by, err := r.unended(ctx, d.stream, sealSeq)
+// from the dead stream. sealSeq is where the stream's last seal stands; what counts stands before end. It returns how many
+// runs it recorded now.
+func (r *desk) close(ctx context.Context, stream string, why story.Evidence, sealSeq, end uint64) (int, error) {
+	items, by, err := r.unended(ctx, stream, sealSeq)
 	if err != nil || len(items) == 0 {
-		return err
+		return 0, err
 	}
 	elsewhere, err := r.endedElsewhere(ctx, by, items, end)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	items = append(items, elsewhere...)
-	id, err := event.ParseUUID(d.stream)
+	id, err := event.ParseUUID(stream)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var lost []*event.Event
 	for _, run := range story.OpenRuns(id, items) {
 		if run.Execution.Event != nil {
-			lost = append(lost, r.s.sign(story.Lost(run, story.Evidence{PID: int64(d.meta.PID)})))
+			lost = append(lost, r.s.sign(story.Lost(run, why)))
 		}
 	}
 	if len(lost) == 0 {
-		return nil
+		return 0, nil
 	}
-	n, err := r.act(ctx, actClose, d.stream, time48(d.stream), lost)
-	r.d.Lost += n
-	return err
+	return r.act(ctx, actClose, stream, time48(stream), lost)
 }
 
 // unended reads a stream backwards, seal by seal from the one at sealSeq, and returns what says most of each run that has
 // no outcome in it: how it was asked for, its start, and its last sign of life. Backwards, because then only what is open
 // has to be kept: a worker may have run a million jobs. by is the stream's last seal: whose it is.
-func (r *drain) unended(ctx context.Context, stream string, sealSeq uint64) (_ []story.Item, by proof.Seal, _ error) {
+func (r *desk) unended(ctx context.Context, stream string, sealSeq uint64) (_ []story.Item, by proof.Seal, _ error) {
 	size, _ := r.l.Head()
 	log := &bundles{src: r.s.Source(), size: size}
 	w := walk{ended: map[string]bool{}, alive: map[string]bool{}, started: map[string]bool{}}
@@ -122,7 +123,7 @@ func (r *drain) unended(ctx context.Context, stream string, sealSeq uint64) (_ [
 }
 
 // begun is where the act began whose last seal stands at sealSeq.
-func (r *drain) begun(ctx context.Context, sealSeq uint64) (uint64, error) {
+func (r *desk) begun(ctx context.Context, sealSeq uint64) (uint64, error) {
 	size, _ := r.l.Head()
 	log := &bundles{src: r.s.Source(), size: size}
 	for {

@@ -12,24 +12,25 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// refuse makes the stub of an event that can never be accepted. Its bytes are kept in quarantine and the reason is
-// recorded before the stub takes the event's number, so that a crash in between repeats both.
-func (r *drain) refuse(ctx context.Context, stream string, seq uint64, raw []byte, why error) (*ledger.Stub, error) {
+// stubOf is the stub of an event that can never be accepted.
+func stubOf(raw []byte, why error) *ledger.Stub {
+	return &ledger.Stub{Leaf: proof.LeafHash(raw), Reason: plain(why.Error())}
+}
+
+// refuse records that an event can never be accepted, and keeps its bytes in quarantine, before its stub takes its number,
+// so that a crash in between repeats both.
+func (r *desk) refuse(ctx context.Context, stream string, seq uint64, raw []byte, stub *ledger.Stub) error {
 	subject := fmt.Sprintf("%s-%d", stream, seq)
 	if err := r.s.quarantine(subject+".json", raw); err != nil {
-		return nil, err
+		return err
 	}
-	reason := plain(why.Error())
 	e := r.s.own("event_refused")
 	e.InteractionID = stream
 	e.Object = &event.Object{Type: "event", ID: subject}
 	e.Action = "refuse"
-	e.Status, e.StatusReason = event.StatusDenied, reason
-	if _, err := r.act(ctx, actRefuse, subject, time48(stream), []*event.Event{e}); err != nil {
-		return nil, err
-	}
-	r.d.Refused++
-	return &ledger.Stub{Leaf: proof.LeafHash(raw), Reason: reason}, nil
+	e.Status, e.StatusReason = event.StatusDenied, stub.Reason
+	_, err := r.act(ctx, actRefuse, subject, time48(stream), []*event.Event{e})
+	return err
 }
 
 // quarantine keeps bytes, durably. A name that is taken holds the same bytes, from a round that was cut short; they are

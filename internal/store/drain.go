@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+	"time"
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/spool"
-	"github.com/stetlog/stet/proof"
 )
 
 // Drained is what one call of Drain did.
@@ -100,16 +100,12 @@ func (s *Store) waiting(d Drained) (bool, error) {
 
 // drain is one round under the lock.
 type drain struct {
-	s     *Store
-	l     *ledger.Ledger
-	keys  Keys
-	seals proof.SealVerifier
-	d     *Drained
+	*desk
+	d *Drained
 
 	dead  []drained // in the order of their ids
 	alive []drained
 
-	enrolled map[string]bool // keys that this round has found enrolled
 	rejected map[string]bool // streams of which this round has given up a batch
 }
 
@@ -122,12 +118,18 @@ type drained struct {
 	next     uint64   // the stream_seq behind what the ledger has
 }
 
+// forOneRound is how a drain's ledger works: it publishes when it needs to and when it is done; whatever else would be done
+// by the clock is done twice.
+func forOneRound() ledger.Options {
+	return ledger.Options{MaxUnpublished: maxUnpublished, PublishBusy: time.Nanosecond, PublishIdle: time.Hour}
+}
+
 func (s *Store) drainLocked(ctx context.Context, d *Drained) error {
-	l, keys, err := s.open(ctx)
+	l, keys, err := s.open(ctx, forOneRound())
 	if err != nil {
 		return err
 	}
-	r := &drain{s: s, l: l, keys: keys, d: d, enrolled: map[string]bool{}, rejected: map[string]bool{}}
+	r := &drain{desk: newDesk(s, l, keys), d: d, rejected: map[string]bool{}}
 	// Closing the ledger publishes what was appended and empties the journal, both under one head; so nothing is
 	// published before, unless the dead must be closed.
 	if err := errors.Join(r.append(ctx), l.Close()); err != nil {
@@ -139,18 +141,22 @@ func (s *Store) drainLocked(ctx context.Context, d *Drained) error {
 		return err
 	}
 	d.Size, d.Checkpoint = cp.Size, msg
-	// Only now is everything under a checkpoint that this computer will remember: the spools may go.
+	r.tidy()
+	return nil
+}
+
+// tidy lets go of the spools of which everything is under a checkpoint that this computer remembers.
+func (r *drain) tidy() {
 	for _, x := range r.dead {
 		if err := r.remove(x); err != nil {
-			d.Left = append(d.Left, Left{x.stream, "it is in the log, but could not be removed: " + err.Error()})
+			r.left(x.stream, "it is in the log, but could not be removed: "+err.Error())
 		}
 	}
 	for _, x := range r.alive {
 		if err := r.trim(x); err != nil {
-			d.Left = append(d.Left, Left{x.stream, "what the log has of it could not be trimmed: " + err.Error()})
+			r.left(x.stream, "what the log has of it could not be trimmed: "+err.Error())
 		}
 	}
-	return nil
 }
 
 // append brings everything that is to be added into the journal.

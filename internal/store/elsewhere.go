@@ -24,7 +24,7 @@ var outcomes = [][]byte{[]byte("job_succeeded"), []byte("job_failed"), []byte("j
 // endedElsewhere looks in the log, before entry end, for outcomes of runs that a dead stream left open, in other streams of
 // the same key, application and environment: a process whose spool failed goes on in another one. It reads from the time
 // of the earliest start on, and decides nothing: the items go to the same fold as the stream's own.
-func (r *drain) endedElsewhere(ctx context.Context, by proof.Seal, items []story.Item, end uint64) ([]story.Item, error) {
+func (r *desk) endedElsewhere(ctx context.Context, by proof.Seal, items []story.Item, end uint64) ([]story.Item, error) {
 	open := map[string]bool{}
 	var from uint64
 	var since time.Time
@@ -118,7 +118,7 @@ func isOutcome(eventType string) bool {
 }
 
 // receivedSince is the first entry, at most most, that the ledger took in at t or later: received_at never decreases.
-func (r *drain) receivedSince(ctx context.Context, most uint64, t time.Time) (uint64, error) {
+func (r *desk) receivedSince(ctx context.Context, most uint64, t time.Time) (uint64, error) {
 	size, _ := r.l.Head()
 	log := &bundles{src: r.s.Source(), size: size}
 	var failed error

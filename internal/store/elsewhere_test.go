@@ -174,11 +174,11 @@ func TestOutcomeBetweenTwoRoundsOfAnAct(t *testing.T) {
 func half(t *testing.T, m *fsxtest.Mem, runs int) bool {
 	t.Helper()
 	s := storeOn(m)
-	l, keys, err := s.open(t.Context())
+	l, keys, err := s.open(t.Context(), forOneRound())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &drain{s: s, l: l, keys: keys}
+	r := &drain{desk: newDesk(s, l, keys)}
 	_, act, there, err := r.actStream(actClose, streamID(1), time48(streamID(1)))
 	if err := errors.Join(err, l.Close()); err != nil {
 		t.Fatal(err)

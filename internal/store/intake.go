@@ -98,7 +98,7 @@ func (in *intake) add(ctx context.Context, b spool.Batch) error {
 		size += len(e)
 	}
 	// Whatever needs more than an Append needs to know that all before is in the journal.
-	alone := size > smallBatch || len(refused) > 0 || !in.r.enrolled[seal.Key] || seal.First != in.expected()
+	alone := size > smallBatch || len(refused) > 0 || !in.r.isEnrolled(seal.Key) || seal.First != in.expected()
 	if alone || in.bytes+size > maxWindowBytes || len(in.window) >= in.r.s.window {
 		if err := in.flush(ctx); err != nil {
 			return err
@@ -136,10 +136,11 @@ func (in *intake) expected() uint64 {
 // pending copies a batch out of the reader's memory and checks its events: the door. An event that the schema can never
 // accept is marked, so that it does not block its stream.
 func (in *intake) pending(b spool.Batch, seal proof.Seal) (p *pending, refused map[int]error) {
+	stream, _ := event.ParseUUID(seal.Stream) // which proof.ParseSeal has held to the form
 	p = &pending{seal: seal, batch: ledger.Batch{Via: in.via, Seal: bytes.Clone(b.Seal), Items: make([]ledger.Item, len(b.Events))}}
 	for i, raw := range b.Events {
 		p.batch.Items[i].Event = bytes.Clone(raw)
-		if err := in.r.check(raw, seal, b.First+uint64(i)); err != nil {
+		if err := in.r.check(raw, seal, stream, b.First+uint64(i)); err != nil {
 			if refused == nil {
 				refused = map[int]error{}
 			}
@@ -176,10 +177,11 @@ func (in *intake) prepare(ctx context.Context, p *pending, refused map[int]error
 			continue
 		}
 		item := &p.batch.Items[i]
-		stub, err := r.refuse(ctx, in.stream, p.seal.First+uint64(i), item.Event, why)
-		if err != nil {
+		stub := stubOf(item.Event, why)
+		if err := r.refuse(ctx, in.stream, p.seal.First+uint64(i), item.Event, stub); err != nil {
 			return err
 		}
+		in.r.d.Refused++
 		*item = ledger.Item{Stub: stub}
 	}
 	return nil
@@ -340,8 +342,8 @@ func (in *intake) reject(ctx context.Context, first uint64, why error) error {
 	return in.r.reject(ctx, in.stream, typ, fmt.Sprintf("the batch from number %d on: %v", first, why))
 }
 
-// check is the door: the schema, and that the event is what its seal says it is.
-func (r *drain) check(raw []byte, seal proof.Seal, seq uint64) error {
+// check is the door: the schema, and that the event is what its seal says it is. stream is the seal's.
+func (r *desk) check(raw []byte, seal proof.Seal, stream event.UUID, seq uint64) error {
 	ref, err := r.s.codec.Check(raw)
 	if err != nil {
 		return err
@@ -350,7 +352,7 @@ func (r *drain) check(raw []byte, seal proof.Seal, seq uint64) error {
 		return &event.Error{Code: string(event.ErrContradicts), Path: path, Detail: detail}
 	}
 	switch {
-	case ref.StreamID.String() != seal.Stream:
+	case ref.StreamID != stream:
 		return refuse("stream_id", "is not the stream of its seal")
 	case ref.StreamSeq != seq:
 		return refuse("stream_seq", "is not the number under its seal")

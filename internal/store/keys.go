@@ -48,6 +48,17 @@ func loadKeys(path string, create bool) (k Keys, err error) {
 	return k, err
 }
 
+// loadDoor reads the key that seals what comes unsealed to a server, and makes it, durably, where it is missing: it is
+// enrolled as an emitter's key is, so a new one begins nothing but new streams.
+func loadDoor(path, name string) (keyfile.Key, error) {
+	return keyfile.LoadOrCreate(filepath.Join(path, "keys", "door.key"), name, rand.Reader)
+}
+
+// noDoor is for a store that has no place for keys.
+func noDoor(string) (keyfile.Key, error) {
+	return keyfile.Key{}, errors.New("this store has none")
+}
+
 // makeState makes the directory of this user's memory where it is missing, durably: what is remembered in it must not
 // vanish with it.
 func makeState(dir string) error {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -21,8 +20,9 @@ import (
 const maxUnpublished = 64 << 20
 
 // open opens the ledger for writing; the caller holds the lock. A store that has no ledger yet gets its keys, its marker
-// and an empty ledger, in this order: a crash in between leaves what the next call finds and goes on with.
-func (s *Store) open(ctx context.Context) (*ledger.Ledger, Keys, error) {
+// and an empty ledger, in this order: a crash in between leaves what the next call finds and goes on with. o says how the
+// ledger is to work; whose it is, is filled in here.
+func (s *Store) open(ctx context.Context, o ledger.Options) (*ledger.Ledger, Keys, error) {
 	keys, err := s.identity()
 	if err != nil {
 		return nil, Keys{}, err
@@ -38,10 +38,8 @@ func (s *Store) open(ctx context.Context) (*ledger.Ledger, Keys, error) {
 	if err := s.remembered(ctx, keys); err != nil {
 		return nil, Keys{}, err
 	}
-	l, err := ledger.Open(ctx, ledger.Options{FS: s.FS, Origin: keys.Log.Name, Signer: signer, Verifier: verifier, Now: s.now, Rand: s.rand,
-		Workers: s.workers, MaxUnpublished: maxUnpublished,
-		// A drain publishes when it needs to and when it is done; whatever else would be done by the clock is done twice.
-		PublishBusy: time.Nanosecond, PublishIdle: time.Hour})
+	o.FS, o.Origin, o.Signer, o.Verifier, o.Now, o.Rand, o.Workers = s.FS, keys.Log.Name, signer, verifier, s.now, s.rand, s.workers
+	l, err := ledger.Open(ctx, o)
 	if err != nil {
 		return nil, Keys{}, err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/stetlog/stet/internal/clock"
 	"github.com/stetlog/stet/internal/emitter"
 	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/origin"
@@ -49,6 +50,7 @@ type Store struct {
 	Known known.Dir
 
 	keys    func(create bool) (Keys, error)
+	door    func(name string) (keyfile.Key, error) // seals what comes unsealed to a server; made where it is missing
 	where   origin.Origin
 	clock   *clock.Clock
 	codec   *event.Codec
@@ -89,6 +91,7 @@ func Open(path, state string) (*Store, error) {
 	}
 	s := New(dir, known.Dir{FS: stateFS, Name: KnownDir}, func(create bool) (Keys, error) { return loadKeys(path, create) })
 	s.Path = path
+	s.door = func(name string) (keyfile.Key, error) { return loadDoor(path, name) }
 	s.closers = []io.Closer{dir, stateFS}
 	if empty, err := s.empty(); err != nil || empty {
 		if err == nil {
@@ -102,7 +105,7 @@ func Open(path, state string) (*Store, error) {
 // New makes a Store of its parts, for tests and for other kinds of stores. keys returns the store's keys; with create it
 // makes those that are missing, durably. It is called by Drain only.
 func New(fsys fsx.FS, k known.Dir, keys func(create bool) (Keys, error)) *Store {
-	return &Store{FS: fsys, Known: k, keys: keys, where: origin.Detect(os.LookupEnv), clock: clock.New(), codec: &event.Codec{},
+	return &Store{FS: fsys, Known: k, keys: keys, door: noDoor, where: origin.Detect(os.LookupEnv), clock: clock.New(), codec: &event.Codec{},
 		rand: rand.Reader, window: defaultWindow}
 }
 

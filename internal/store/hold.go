@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/logread"
+)
+
+var (
+	// ErrBusy says that another process holds the store.
+	ErrBusy = errors.New("another process holds the store")
+	// ErrClosed says that the store is not held any more.
+	ErrClosed = errors.New("the store was closed")
+)
+
+// HoldOptions are what a server sets. The zero value is good.
+type HoldOptions struct {
+	// PublishBusy and PublishIdle are the ledger's: how soon after one publish the next may begin, and how long an event
+	// waits for one that nobody asks for. 0 stands for 100 ms and 1 s.
+	PublishBusy, PublishIdle time.Duration
+	// SegmentBytes and Preallocate are the journal's: 0 stands for 64 MiB and for segments that are reserved whole; a
+	// Preallocate below 0 lets them grow.
+	SegmentBytes, Preallocate int64
+	// MaxUnpublished bounds the bytes of entries in memory that wait for a publish; 0 for 64 MiB.
+	MaxUnpublished int64
+	// LookEvery is how often the files in use are looked at while nothing is written; 0 for a second.
+	LookEvery time.Duration
+}
+
+// Held is a store that one process holds open, and the only way into it while it does. All methods are safe for
+// concurrent use.
+//
+// A failed flush, or a file that was taken away under it, ends it for good (ledger.ErrFailed): what can be read stays
+// readable, Ready says why, and the process must end and begin anew.
+type Held struct {
+	*desk
+	lock      interface{ Close() error }
+	many      chan struct{} // a place for each call of Place with several batches
+	look      time.Duration
+	own       voices
+	draining  sync.Mutex // one round at a time
+	closing   chan struct{}
+	closeOnce sync.Once
+	watched   sync.WaitGroup
+}
+
+// Hold takes the store's lock and opens its ledger until Close. ErrBusy: another process holds it. A new store gets its
+// keys and its first entry. Everything durable is published when it returns; spools that wait are for Drain.
+func (s *Store) Hold(ctx context.Context, o HoldOptions) (*Held, error) {
+	lock, err := s.FS.TryLock(lockFile)
+	if errors.Is(err, fsx.ErrLocked) {
+		return nil, fmt.Errorf("%w; a store has one server at a time", ErrBusy)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.hold(ctx, o)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	h.lock = lock
+	return h, nil
+}
+
+func (s *Store) hold(ctx context.Context, o HoldOptions) (*Held, error) {
+	lo := ledger.Options{PublishBusy: o.PublishBusy, PublishIdle: o.PublishIdle, SegmentBytes: o.SegmentBytes, Preallocate: o.Preallocate,
+		MaxUnpublished: o.MaxUnpublished}
+	if lo.SegmentBytes <= 0 {
+		lo.SegmentBytes = 64 << 20
+	}
+	if lo.Preallocate == 0 {
+		lo.Preallocate = lo.SegmentBytes
+	}
+	if lo.MaxUnpublished <= 0 {
+		lo.MaxUnpublished = maxUnpublished
+	}
+	l, keys, err := s.open(ctx, lo)
+	if err != nil {
+		return nil, err
+	}
+	h := &Held{desk: newDesk(s, l, keys), many: make(chan struct{}, maxMany), look: o.LookEvery, closing: make(chan struct{})}
+	h.own.open = map[speaker]*voice{}
+	if h.look <= 0 {
+		h.look = time.Second
+	}
+	if err := h.enrol(ctx, keys.Store.VKey); err != nil {
+		return nil, errors.Join(fmt.Errorf("first entry: %w", err), l.Close())
+	}
+	h.watched.Go(h.watch)
+	return h, nil
+}
+
+// watch looks at the files in use until the store is closed, or has failed.
+func (h *Held) watch() {
+	t := time.NewTicker(h.look)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			if h.l.Look() != nil {
+				return
+			}
+		case <-h.l.Failed():
+			return
+		case <-h.closing:
+			return
+		}
+	}
+}
+
+// Ready says why the store takes nothing; nil while it does.
+func (h *Held) Ready() error {
+	select {
+	case <-h.closing:
+		return ErrClosed
+	default:
+	}
+	return h.l.Err()
+}
+
+// Failed is closed when the store has failed: Ready says why, and nothing but a new process helps.
+func (h *Held) Failed() <-chan struct{} { return h.l.Failed() }
+
+// State says how busy the ledger is.
+func (h *Held) State() ledger.State { return h.l.State() }
+
+// Source reads the store's log, also when the store has failed.
+func (h *Held) Source() *logread.Dir { return h.s.Source() }
+
+// Checkpoint is the newest signed checkpoint. It is never nil.
+func (h *Held) Checkpoint() []byte { return h.l.Checkpoint() }
+
+// Marker says which log this is, and which keys it has.
+func (h *Held) Marker() Marker {
+	return Marker{Origin: h.keys.Log.Name, LogKey: h.keys.Log.VKey, StoreKey: h.keys.Store.VKey}
+}
+
+// Close ends the server's own streams, publishes what is not yet published, remembers the checkpoint, and gives the store
+// up. Then it looks for spools of whoever found the store taken, as every holder does. Later calls return ErrClosed.
+func (h *Held) Close(ctx context.Context) error {
+	err := ErrClosed
+	h.closeOnce.Do(func() { err = h.close(ctx) })
+	return err
+}
+
+func (h *Held) close(ctx context.Context) error {
+	close(h.closing)
+	h.watched.Wait()
+	err := h.own.end(ctx)
+	if cerr := h.l.Close(); cerr != nil {
+		err = errors.Join(err, cerr)
+	} else {
+		_, rerr := h.s.remember(ctx, h.keys, h.l.Checkpoint(), false)
+		err = errors.Join(err, rerr)
+	}
+	if err := errors.Join(err, h.lock.Close()); err != nil {
+		return err
+	}
+	again, err := h.s.waiting(Drained{})
+	if err == nil && again {
+		_, err = h.s.Drain(ctx)
+	}
+	return err
+}
+
+// Drain brings the spools in the store's own directory into the log, as Store.Drain does, through the open ledger. A
+// server calls it when it starts, and then now and again: whoever records beside it finds the store taken and relies on
+// that.
+func (h *Held) Drain(ctx context.Context) (d Drained, err error) {
+	h.draining.Lock()
+	defer h.draining.Unlock()
+	r := &drain{desk: h.desk, d: &d, rejected: map[string]bool{}}
+	if err := r.append(ctx); err != nil {
+		return d, err
+	}
+	msg, err := h.l.Publish(ctx)
+	if err != nil {
+		return d, err
+	}
+	cp, err := h.s.remember(ctx, h.keys, msg, len(r.dead)+len(r.alive) > 0)
+	if err != nil {
+		return d, err
+	}
+	d.Size, d.Checkpoint = cp.Size, msg
+	r.tidy()
+	return d, nil
+}

@@ -1,0 +1,406 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/emitter"
+	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/proof"
+)
+
+// Recorded is what became of an event that came unsealed.
+type Recorded struct {
+	Seq     uint64       // of its entry
+	EventID event.UUID   // as recorded
+	Err     *event.Error // why the schema refuses it; then it has no entry
+}
+
+// speaker is whose unsealed events share a stream.
+type speaker struct{ token, app, environment string }
+
+// voices are the streams of a Hold that the server seals itself.
+type voices struct {
+	mu   sync.Mutex
+	over bool
+	open map[speaker]*voice
+	self *voice // the store's own word
+
+	door    note.Signer // of open; nil before the first
+	doorKey string
+}
+
+// voice is one stream that the server seals. Whoever has something to say gets in line; while one batch is on its way to
+// the disk the next one gathers, so that many who speak at once share a signature and a flush.
+type voice struct {
+	h      *Held
+	signer note.Signer
+	vkey   string
+	of     speaker
+	stream event.UUID
+
+	mu      sync.Mutex
+	line    []*saying
+	running bool
+	over    bool
+	idle    sync.WaitGroup
+
+	// What follows belongs to run.
+	next    uint64 // stream_seq of the next event
+	prev    proof.Hash
+	hasPrev bool
+	scratch event.Scratch
+}
+
+// saying is one call.
+type saying struct {
+	via     []byte
+	events  []*event.Event
+	encoded chan struct{} // closed when events are not read any more
+	done    chan error    // buffered
+	out     []Recorded
+}
+
+// Record records the server's own events (stet's own types among them) in the server's own stream under the store's key,
+// and returns when they are durable (L1): in order, all or none. What all of them share, such as the host, is filled in
+// where it is missing. Calls at once share a flush.
+func (h *Held) Record(ctx context.Context, events ...*event.Event) ([]uint64, error) {
+	v, err := h.self()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		h.s.complete(e)
+	}
+	out, err := v.say(ctx, proof.Via{Kind: proof.ViaStore}.Append(nil), events)
+	if err != nil {
+		return nil, err
+	}
+	seqs := make([]uint64, len(out))
+	for i, r := range out {
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		seqs[i] = r.Seq
+	}
+	return seqs, nil
+}
+
+// RecordFor records events of others that came unsealed, and returns when they are durable (L1). Each is judged alone: the
+// results stand in the order of the events. They must be of this app and environment, and of no type that is the store's
+// alone. A sender (token, app, environment) has a stream of its own for as long as the store is held; it is sealed by the
+// server's door key, which is enrolled as any emitter's is, and not by the store's: what others say is not the store's
+// word. Calls of one sender with the same via share a batch, and all calls at once share a flush.
+//
+// The events are the caller's until the call returns. An error is about the call as a whole: nothing, or something
+// unknown, was recorded.
+func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment string, events []*event.Event) ([]Recorded, error) {
+	v, err := h.voiceOf(speaker{via.Token, app, environment})
+	if err != nil {
+		return nil, err
+	}
+	return v.say(ctx, via.Append(nil), events)
+}
+
+// voiceOf is the stream of a sender of unsealed events.
+func (h *Held) voiceOf(of speaker) (*voice, error) {
+	h.own.mu.Lock()
+	defer h.own.mu.Unlock()
+	if h.own.over {
+		return nil, ErrClosed
+	}
+	if v := h.own.open[of]; v != nil {
+		return v, nil
+	}
+	if h.own.door == nil {
+		k, err := h.s.door(keyfile.CleanName("stet-door/" + h.keys.Log.Name))
+		if err != nil {
+			return nil, fmt.Errorf("the key for events that come unsealed: %w", err)
+		}
+		signer, err := k.NoteSigner()
+		if err != nil {
+			return nil, err
+		}
+		h.own.door, h.own.doorKey = signer, k.VKey
+	}
+	v, err := h.voice(h.own.door, h.own.doorKey, of)
+	if err == nil {
+		h.own.open[of] = v
+	}
+	return v, err
+}
+
+// self is the stream of the store's own word.
+func (h *Held) self() (*voice, error) {
+	h.own.mu.Lock()
+	defer h.own.mu.Unlock()
+	if h.own.over {
+		return nil, ErrClosed
+	}
+	if h.own.self == nil {
+		signer, err := h.keys.Store.NoteSigner()
+		if err != nil {
+			return nil, err
+		}
+		if h.own.self, err = h.voice(signer, h.keys.Store.VKey, speaker{app: storeApp}); err != nil {
+			return nil, err
+		}
+	}
+	return h.own.self, nil
+}
+
+func (h *Held) voice(signer note.Signer, vkey string, of speaker) (*voice, error) {
+	var random [10]byte
+	if _, err := io.ReadFull(h.s.rand, random[:]); err != nil {
+		return nil, fmt.Errorf("make a stream id: %w", err)
+	}
+	return &voice{h: h, signer: signer, vkey: vkey, of: of, stream: event.NewUUIDv7(h.s.now(), random), next: 1}, nil
+}
+
+// say gets in line and waits.
+func (v *voice) say(ctx context.Context, via []byte, events []*event.Event) ([]Recorded, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	s := &saying{via: via, events: events, encoded: make(chan struct{}), done: make(chan error, 1), out: make([]Recorded, len(events))}
+	v.mu.Lock()
+	if v.over {
+		v.mu.Unlock()
+		return nil, ErrClosed
+	}
+	v.line = append(v.line, s)
+	if !v.running {
+		v.running = true
+		v.idle.Go(v.run)
+	}
+	v.mu.Unlock()
+	select {
+	case err := <-s.done:
+		return s.out, err
+	case <-ctx.Done():
+	}
+	if v.leave(s) {
+		return nil, fmt.Errorf("not recorded: %w", context.Cause(ctx))
+	}
+	<-s.encoded // until then the events are read
+	return nil, fmt.Errorf("the outcome is not known: %w", context.Cause(ctx))
+}
+
+// leave takes a saying out of the line; false where it is under way.
+func (v *voice) leave(s *saying) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i, x := range v.line {
+		if x == s {
+			v.line = append(v.line[:i], v.line[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// run takes what is in line until nothing is.
+func (v *voice) run() {
+	for {
+		v.mu.Lock()
+		all := v.line
+		v.line = nil
+		v.running = len(all) > 0
+		v.mu.Unlock()
+		if len(all) == 0 {
+			return
+		}
+		v.record(all)
+	}
+}
+
+// part is a batch that is being put together.
+type part struct {
+	via   []byte
+	arena []byte // the events, one behind the other
+	ends  []int
+	out   []*Recorded // of each event
+}
+
+// record makes batches of what was said, and waits for the disk once. What it holds of the caller's events it lets go of
+// before that.
+func (v *voice) record(all []*saying) {
+	parts := v.encode(all)
+	for _, s := range all {
+		close(s.encoded)
+	}
+	err := v.place(parts)
+	for _, s := range all {
+		s.done <- err
+	}
+}
+
+func (v *voice) encode(all []*saying) []*part {
+	now, ev := v.h.s.now(), v.h.s.clock.Evidence()
+	clock := emitter.EventClock(ev)
+	next := v.next
+	var parts []*part
+	var p *part
+	for _, s := range all {
+		for i, e := range s.events {
+			out := &s.out[i]
+			if out.Err = v.refuses(e); out.Err != nil {
+				continue
+			}
+			if p == nil || string(p.via) != string(s.via) || len(p.ends) == proof.MaxBatch {
+				p = &part{via: s.via}
+				parts = append(parts, p)
+			}
+			if e.EventID.IsZero() {
+				var random [10]byte
+				if _, err := io.ReadFull(v.h.s.rand, random[:]); err != nil {
+					out.Err = &event.Error{Code: "internal", Detail: "no random numbers: " + err.Error()}
+					continue
+				}
+				e.EventID = event.NewUUIDv7(now, random)
+			}
+			e.Timestamp, e.StreamID, e.StreamSeq, e.Clock = now, v.stream, next, clock
+			b, err := v.h.s.codec.AppendWith(&v.scratch, p.arena, e)
+			if err != nil {
+				if !errors.As(err, &out.Err) {
+					out.Err = &event.Error{Detail: err.Error()}
+				}
+				continue
+			}
+			if size := len(p.arena); len(b) > proof.MaxBatchBytes {
+				p = &part{via: s.via, arena: append([]byte(nil), b[size:]...)}
+				parts = append(parts, p)
+			} else {
+				p.arena = b
+			}
+			p.ends, p.out = append(p.ends, len(p.arena)), append(p.out, out)
+			out.EventID = e.EventID
+			next++
+		}
+	}
+	return parts
+}
+
+// refuses says why an event cannot be said in this stream, whatever the schema says.
+func (v *voice) refuses(e *event.Event) *event.Error {
+	switch {
+	case e.AppID != v.of.app:
+		return &event.Error{Code: string(event.ErrContradicts), Path: "app_id", Detail: "is not the application that this sender writes for"}
+	case e.Environment != v.of.environment:
+		return &event.Error{Code: string(event.ErrContradicts), Path: "environment", Detail: "is not the environment that this sender writes for"}
+	}
+	if v.vkey == v.h.keys.Store.VKey {
+		return nil
+	}
+	catalogue := v.h.s.codec.Catalogue
+	if catalogue == nil {
+		catalogue = event.Builtin()
+	}
+	if t, ok := catalogue.Lookup(e.EventType); ok && t.Reserved {
+		return &event.Error{Code: string(event.ErrContradicts), Path: "event_type", Detail: "may be raised only by the store itself"}
+	}
+	return nil
+}
+
+// place seals the parts one behind the other and gets them in line, and waits for all. After an error the stream is at
+// its end: only the ledger's failure leads to one.
+func (v *voice) place(parts []*part) error {
+	ctx := context.Background()
+	var waiting []*ledger.Waiting
+	var sent []*part
+	var failed error
+	for _, p := range parts {
+		if len(p.ends) == 0 {
+			continue
+		}
+		var w *ledger.Waiting
+		if w, failed = v.enqueue(ctx, p, false); failed != nil {
+			break
+		}
+		waiting, sent = append(waiting, w), append(sent, p)
+	}
+	for i, w := range waiting {
+		placed, err := w.Wait(ctx)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		for j, out := range sent[i].out {
+			out.Seq = placed.First + uint64(j)
+		}
+	}
+	return failed
+}
+
+func (v *voice) enqueue(ctx context.Context, p *part, final bool) (*ledger.Waiting, error) {
+	items := make([]ledger.Item, len(p.ends))
+	leaves := make([]proof.Hash, len(p.ends))
+	from := 0
+	for i, end := range p.ends {
+		items[i].Event = p.arena[from:end:end]
+		leaves[i] = proof.LeafHash(items[i].Event)
+		from = end
+	}
+	seal := proof.Seal{App: v.of.app, Environment: v.of.environment, Key: v.vkey, Stream: v.stream.String(), First: v.next, Count: len(items),
+		Root: proof.RootOf(leaves), Prev: v.prev, HasPrev: v.hasPrev, Final: final, Clock: emitter.SealClock(v.h.s.clock.Evidence())}
+	msg, err := proof.SignSeal(seal, v.signer)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.h.enrol(ctx, v.vkey); err != nil {
+		return nil, err
+	}
+	c, err := v.h.l.Check(ledger.Batch{Via: p.via, Items: items, Seal: msg})
+	if err != nil {
+		return nil, err
+	}
+	w, err := v.h.l.Enqueue(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	v.next, v.prev, v.hasPrev = seal.Next(), proof.SealHash(msg), true
+	return w, nil
+}
+
+// end waits for what was said and closes the stream, where anything was said in it.
+func (v *voice) end(ctx context.Context) error {
+	v.mu.Lock()
+	v.over = true
+	v.mu.Unlock()
+	v.idle.Wait()
+	if !v.hasPrev {
+		return nil
+	}
+	w, err := v.enqueue(ctx, &part{via: proof.Via{Kind: proof.ViaStore}.Append(nil)}, true)
+	if err != nil {
+		return err
+	}
+	_, err = w.Wait(ctx)
+	return err
+}
+
+// end closes all streams.
+func (vs *voices) end(ctx context.Context) error {
+	vs.mu.Lock()
+	vs.over = true
+	all := make([]*voice, 0, len(vs.open)+1)
+	for _, v := range vs.open {
+		all = append(all, v)
+	}
+	if vs.self != nil {
+		all = append(all, vs.self)
+	}
+	vs.mu.Unlock()
+	var errs []error
+	for _, v := range all {
+		errs = append(errs, v.end(ctx))
+	}
+	return errors.Join(errs...)
+}
