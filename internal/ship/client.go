@@ -68,7 +68,9 @@ func NewClient(a Address, token string) *Client {
 		ForceAttemptHTTP2:      true,
 	}
 	if a.socket != "" {
-		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", a.socket) }
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", a.socket)
+		}
 	} else if !a.Local() {
 		t.Proxy = http.ProxyFromEnvironment
 	}

@@ -89,10 +89,10 @@ func Append(dst []byte, elements []Element) ([]byte, error) {
 		return dst, fmt.Errorf("%w: %d elements, allowed are 1 to %d", ErrTooLarge, len(elements), MaxElements)
 	}
 	start := len(dst)
-	dst = append(dst, magic...)
+	dst = Begin(dst)
 	for i, e := range elements {
 		var err error
-		if dst, err = e.append(dst); err != nil {
+		if dst, err = e.Append(dst); err != nil {
 			return dst, fmt.Errorf("element %d: %w: %w", i, ErrMalformed, err)
 		}
 	}
@@ -114,7 +114,11 @@ func Size(b spool.Batch) int {
 // Envelope is how many bytes of a body its elements share.
 const Envelope = len(magic)
 
-func (e Element) append(dst []byte) ([]byte, error) {
+// Begin appends what stands in front of a body's elements.
+func Begin(dst []byte) []byte { return append(dst, magic...) }
+
+// Append appends one element to a body that Begin began; its limits are the caller's to keep.
+func (e Element) Append(dst []byte) ([]byte, error) {
 	switch {
 	case e.Batch != nil && e.Loss == nil && e.Gone == nil:
 		at := len(dst)
