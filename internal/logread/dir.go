@@ -173,6 +173,18 @@ func (d *Dir) stored(ctx context.Context, name string, buf []byte) ([]byte, erro
 	}
 }
 
+// Packed returns the very file of an entry bundle in its compressed form, for whoever hands it on compressed. It is not looked
+// into. Where bundles are kept plain, or only a wider one is there, it is fs.ErrNotExist: ask Fetch.
+func (d *Dir) Packed(ctx context.Context, t proof.Tile) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if d.layout != Compressed || !t.Entries {
+		return nil, fs.ErrNotExist
+	}
+	return d.read(t.Path(), maxCompressed)
+}
+
 // read reads one whole regular file. It looks before it opens: opening a pipe would wait for ever.
 func (d *Dir) read(name string, limit int64) ([]byte, error) {
 	full := path.Join(d.prefix, name)

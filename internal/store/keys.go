@@ -59,8 +59,8 @@ func noDoor(string) (keyfile.Key, error) {
 	return keyfile.Key{}, errors.New("this store has none")
 }
 
-// makeState makes the directory of this user's memory where it is missing, durably: what is remembered in it must not
-// vanish with it.
+// makeState makes a directory, such as that of this user's memory, where it is missing, durably: what is remembered in it
+// must not vanish with it.
 func makeState(dir string) error {
 	_, err := os.Stat(dir)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {

@@ -19,6 +19,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -65,6 +66,57 @@ type Store struct {
 // holds nothing of stet's is ErrNoStore. state is the directory of this host's and user's memory, created where it is
 // missing. Nothing in the store is changed before Drain.
 func Open(path, state string) (*Store, error) {
+	s, err := openStore(path, state)
+	if err != nil {
+		return nil, err
+	}
+	if empty, err := s.empty(); err != nil || empty {
+		if err == nil {
+			err = fmt.Errorf("%w: %s is empty; record something first, or name another with --store", ErrNoStore, path)
+		}
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// OpenOrMake is Open for a server, which may begin with nothing: a directory that is missing is made (mode 0700), durably,
+// and one that is empty becomes a store when it is held. A directory that holds something else is not touched: it is
+// ErrNoStore.
+func OpenOrMake(path, state string) (*Store, error) {
+	if err := makeState(path); err != nil {
+		return nil, fmt.Errorf("store directory: %w", err)
+	}
+	s, err := openStore(path, state)
+	if err != nil {
+		return nil, err
+	}
+	empty, err := s.empty()
+	if err == nil && empty {
+		err = s.unused()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// unused is an error where a directory that is no store holds what a store has not.
+func (s *Store) unused() error {
+	names, err := s.FS.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	for _, e := range names {
+		switch strings.TrimSuffix(e.Name(), ".tmp") {
+		case lockFile, markerFile, "keys", "auth", "lost+found": // what a start that was cut short leaves, and a file system
+		default:
+			return fmt.Errorf("%w: %s holds other things, such as %.80q; name a directory for stet alone", ErrNoStore, s.Path, e.Name())
+		}
+	}
+	return nil
+}
+
+func openStore(path, state string) (*Store, error) {
 	fi, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s does not exist; record something first, or name another with --store", ErrNoStore, path)
@@ -93,12 +145,6 @@ func Open(path, state string) (*Store, error) {
 	s.Path = path
 	s.door = func(name string) (keyfile.Key, error) { return loadDoor(path, name) }
 	s.closers = []io.Closer{dir, stateFS}
-	if empty, err := s.empty(); err != nil || empty {
-		if err == nil {
-			err = fmt.Errorf("%w: %s is empty; record something first, or name another with --store", ErrNoStore, path)
-		}
-		return nil, errors.Join(err, s.Close())
-	}
 	return s, nil
 }
 
