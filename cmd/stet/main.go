@@ -47,6 +47,7 @@ type cli struct {
 	Show    showCmd    `cmd:"" group:"Read" help:"One entry of the log."`
 	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store, an exported log or a proof."`
 	Export  exportCmd  `cmd:"" group:"Prove" help:"Write the log in other tools' formats."`
+	Serve   serveCmd   `cmd:"" group:"Operate" help:"Collect from many machines: the log as an HTTP service."`
 	Doctor  doctorCmd  `cmd:"" group:"Operate" help:"What is broken, what is unsent, and what to do about it."`
 	Demo    demoCmd    `cmd:"" group:"Operate" help:"See a tamper caught."`
 	Version versionCmd `cmd:"" group:"Operate" help:"Print the version."`

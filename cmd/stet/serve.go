@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/stetlog/stet"
+	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/server"
+	"github.com/stetlog/stet/internal/store"
+)
+
+type serveCmd struct {
+	Store  string   `help:"The store: a directory, made where it is missing." placeholder:"DIR" env:"STET_STORE"`
+	Listen []string `help:"Where to listen: host:port, or unix:/path. May be repeated." default:"127.0.0.1:7108" placeholder:"ADDR"`
+
+	InsecureListen   bool `help:"Listen also where other machines can reach it, without encryption: only behind something that ends TLS."`
+	RequireClockSync bool `help:"Take nothing while the kernel does not say that its clock is in step."`
+	Dev              bool `help:"For trying out: a throwaway store with sample jobs, open to this machine without tokens."`
+
+	TokenRequests float64       `help:"Requests a second that one token may send." placeholder:"N"`
+	TokenBytes    int64         `help:"Bytes a second that one token may send." placeholder:"N"`
+	Connections   int           `help:"Connections that may be open at once, an address." placeholder:"N"`
+	Drain         time.Duration `help:"How long the requests that are under way have to end when the server is told to stop." default:"30s"`
+}
+
+// Help says what serve is.
+func (serveCmd) Help() string {
+	return `It takes sealed batches and events over HTTP, answers with receipts, and serves the log as C2SP tlog-tiles. It holds the store open:
+other commands find it busy, and ask it. The first lines on standard output are its addresses, one a line, once it
+answers; its own log is JSON on standard error.
+
+It speaks plain HTTP. An address that other machines can reach is refused unless --insecure-listen is said; put something in
+front that ends TLS. Who may do what is decided by tokens: stet admin token create. On a Unix socket, the uid that it runs
+as and root are administrators; beside the addresses it always opens one, admin.sock in the store.
+
+SIGTERM and SIGINT end it: it takes no more, answers what is under way, publishes, and exits with 0. It exits with 1 when
+its log has stopped after an error, so that whatever watches it starts it anew.`
+}
+
+// adminSocket is the socket that every server opens in its store, for its owner.
+const adminSocket = "admin.sock"
+
+func (c *serveCmd) Run(e *env) (err error) {
+	logger := slog.New(slog.NewJSONHandler(e.stderr, nil))
+	path := c.Store
+	if c.Dev {
+		if path != "" && os.Getenv("STET_STORE") != path {
+			return usage("serve: --dev makes a throwaway store of its own; leave --store out")
+		}
+		if path, err = os.MkdirTemp("", "stet-dev-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(path)) }()
+	}
+	if path, err = stet.StorePath(path); err != nil {
+		return err
+	}
+	state, err := keyfile.StateDir(os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	s, err := store.OpenOrMake(path, state)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	held, err := s.Hold(e.ctx, store.HoldOptions{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.serve(e, logger, s, held), closeHeld(e, held))
+}
+
+// closeHeld gives the store up, also when the server was told to end.
+func closeHeld(e *env, held *store.Held) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), drainTimeout)
+	defer cancel()
+	return held.Close(ctx)
+}
+
+// serve answers until it is told to end, or the log has stopped.
+func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *store.Held) (err error) {
+	authority, err := auth.Open(s.FS, auth.Options{LogKey: held.Marker().LogKey})
+	if err != nil {
+		return err
+	}
+	srv, err := server.New(server.Options{
+		Log: held, Authority: authority, Logger: logger, OwnUID: uint32(os.Geteuid()),
+		Open: c.Dev, RequireClockSync: c.RequireClockSync,
+		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
+	})
+	if err != nil {
+		return err
+	}
+	listeners, err := c.listen(e.ctx, s.Path)
+	if err != nil {
+		return err
+	}
+	if err := bringInSpooled(e.ctx, logger, held); err != nil { // before anybody is told that the server answers
+		return errors.Join(err, closeAll(listeners))
+	}
+	stop := everyNow(e.ctx, logger, held)
+	defer stop()
+	for _, l := range listeners {
+		if _, err := fmt.Fprintln(e.stdout, server.URL(l)); err != nil {
+			return errors.Join(err, closeAll(listeners))
+		}
+	}
+	return srv.Serve(e.ctx, c.Drain, listeners...)
+}
+
+// listen opens the addresses, and last the socket for the store's owner.
+func (c *serveCmd) listen(ctx context.Context, dir string) (all []net.Listener, err error) {
+	for _, addr := range c.Listen {
+		// A Unix socket is for everybody: the peer is judged by its uid and its token.
+		l, err := server.Listen(ctx, addr, c.InsecureListen, 0o666)
+		if errors.Is(err, server.ErrExposed) {
+			return nil, errors.Join(usage("serve: %v; listen on 127.0.0.1 or a Unix socket behind something that ends TLS, or say --insecure-listen", err), closeAll(all))
+		}
+		if err != nil {
+			return nil, errors.Join(err, closeAll(all))
+		}
+		all = append(all, l)
+	}
+	l, err := server.Listen(ctx, "unix:"+filepath.Join(dir, adminSocket), false, 0o600)
+	if err != nil {
+		return nil, errors.Join(err, closeAll(all))
+	}
+	return append(all, l), nil
+}
+
+func closeAll(all []net.Listener) error {
+	var errs []error
+	for _, l := range all {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// spooledEvery is how often a server looks for what was recorded beside it, into the spools of its store.
+const spooledEvery = 2 * time.Second
+
+// everyNow brings in what is spooled, now and again, until stop.
+func everyNow(ctx context.Context, logger *slog.Logger, held *store.Held) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(spooledEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := bringInSpooled(ctx, logger, held); err != nil && ctx.Err() == nil {
+				logger.Error("what is spooled could not be brought in; it is durable where it is, and is tried again", slog.Any("error", err))
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func bringInSpooled(ctx context.Context, logger *slog.Logger, held *store.Held) error {
+	d, err := held.Drain(ctx)
+	for _, l := range d.Damaged {
+		logger.Warn("part of a spool could not be taken in; it is recorded, and kept in quarantine", slog.String("stream", l.Stream), slog.String("why", l.Why))
+	}
+	return err
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/clock"
+)
+
+// Options are what a Server is made of. Log and Authority must be set; the zero value of the rest is good.
+type Options struct {
+	Log       Log
+	Authority Authority
+	Limits    Limits
+	Logger    *slog.Logger // nil: nothing is logged
+	Clock     *clock.Clock // nil: this machine's
+
+	// Open lets every caller of a TCP listener do everything, for trying out (serve --dev). Only requests whose Host is a
+	// loopback name are let in then, because a web page can have its own name point at this machine.
+	Open bool
+	// RequireClockSync makes the server not ready while the kernel does not say that its clock is in step.
+	RequireClockSync bool
+	// OwnUID is the uid that counts as the server's own on a Unix socket.
+	OwnUID uint32
+
+	// Routes are further ones, such as those of the administration, with the same doors in front.
+	Routes []Route
+	// Refused is told of every failed login, from whatever the peer is; the address is the peer's own. nil: nobody is.
+	Refused func(ctx context.Context, peer Peer, why error)
+	// Read is told whenever a caller was given events: entries from first on, count of them. nil: nobody is.
+	Read func(ctx context.Context, id auth.Identity, first, count uint64)
+}
+
+// Limits are the bounds of what the server holds and does at once. Zero stands for the default.
+type Limits struct {
+	Connections int   // open at once a listener; 4096. One more waits in the kernel's queue
+	Requests    int   // answered at once; 512. One more is overloaded
+	PerToken    int   // of these, of one token; 256
+	Memory      int64 // bytes of bodies held at once; 256 MiB. What is over it is overloaded
+
+	RequestRate  float64 // requests a second of one token, in the mean; 20,000
+	RequestBurst int     // of these at once; 40,000
+	ByteRate     float64 // bytes a second of one token, as they come; 256 MiB
+	ByteBurst    int     // of these at once; 1 GiB
+	StreamRate   float64 // streams that one token opens a second; 100
+	StreamBurst  int     // of these at once; 10,000
+
+	Streams    int           // HTTP/2 streams of one connection; 100
+	Header     int           // bytes of a request's header; 16 KiB
+	HeaderTime time.Duration // for a header to arrive; 10 s
+	ReadTime   time.Duration // for a whole request to arrive; 60 s
+	WriteTime  time.Duration // from a header's end until the answer is sent; 120 s
+	IdleTime   time.Duration // between two requests of a connection; 120 s
+	HandleTime time.Duration // of a request's work, once it has arrived; 45 s
+}
+
+// orDefaults fills in the defaults. A rate that is given alone gets a burst of two seconds.
+func (l Limits) orDefaults() Limits {
+	if l.RequestRate > 0 {
+		def(&l.RequestBurst, int(2*l.RequestRate)+1)
+	}
+	if l.ByteRate > 0 {
+		def(&l.ByteBurst, int(2*l.ByteRate)+1)
+	}
+	if l.StreamRate > 0 {
+		def(&l.StreamBurst, int(2*l.StreamRate)+1)
+	}
+	def(&l.Connections, 4096)
+	def(&l.Requests, 512)
+	def(&l.PerToken, 256)
+	def(&l.Memory, 256<<20)
+	def(&l.RequestRate, 20_000)
+	def(&l.RequestBurst, 40_000)
+	def(&l.ByteRate, 256<<20)
+	def(&l.ByteBurst, 1<<30)
+	def(&l.StreamRate, 100)
+	def(&l.StreamBurst, 10_000)
+	def(&l.Streams, 100)
+	def(&l.Header, 16<<10)
+	def(&l.HeaderTime, 10*time.Second)
+	def(&l.ReadTime, 60*time.Second)
+	def(&l.WriteTime, 120*time.Second)
+	def(&l.IdleTime, 120*time.Second)
+	def(&l.HandleTime, 45*time.Second)
+	return l
+}
+
+func def[T int | int64 | float64 | time.Duration](v *T, otherwise T) {
+	if *v <= 0 {
+		*v = otherwise
+	}
+}

@@ -1,0 +1,23 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/stetlog/stet/internal/wire"
+)
+
+// ownRoutes are the routes of this package.
+func (s *Server) ownRoutes() []Route {
+	return []Route{
+		{Method: http.MethodPost, Pattern: "/v1/batches", Handle: s.postBatches, Intake: true,
+			Types: []string{wire.BatchesType}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
+		{Method: http.MethodGet, Pattern: "/v1/receipts/{stream}/{first}", Handle: s.getReceipt},
+		{Method: http.MethodGet, Pattern: "/v1/entries/{seq}", Handle: s.getEntry},
+		{Method: http.MethodGet, Pattern: "/v1/entries/{seq}/proof", Handle: s.getProof},
+		{Method: http.MethodGet, Pattern: "/checkpoint", Handle: s.getCheckpoint},
+		{Method: http.MethodGet, Pattern: "/tile/", Handle: s.getTile},
+		{Method: http.MethodGet, Pattern: "/healthz", Handle: s.getHealth, Anyone: true, Free: true},
+		{Method: http.MethodGet, Pattern: "/readyz", Handle: s.getReady, Anyone: true, Free: true},
+		{Method: http.MethodGet, Pattern: "/metrics", Handle: s.getMetrics, Anyone: true, Free: true},
+	}
+}
