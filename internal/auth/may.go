@@ -142,3 +142,6 @@ func Peer(uid, owner uint32) (id Identity, ok bool) {
 
 // Anyone is the identity of every caller of a server for trying out, which has nothing to protect.
 func Anyone() Identity { return Identity{Role: Admin, Own: true} }
+
+// Has says whether the caller's token has brought this key.
+func (id Identity) Has(vkey string) bool { return id.keys[vkey] }

@@ -128,6 +128,16 @@ func (c *Client) Log(ctx context.Context) (wire.Log, error) {
 	return wire.ParseLog(b)
 }
 
+// JSON sends a request whose body, where it has one, is JSON, and returns the answer of at most limit bytes. It is for who
+// administers.
+func (c *Client) JSON(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
+	header := http.Header{}
+	if body != nil {
+		header.Set("Content-Type", "application/json")
+	}
+	return c.do(ctx, method, path, header, body, limit)
+}
+
 // Fetch reads a path of the C2SP tlog-tiles layout, bundles in plain form; it is a logread.Source. fs.ErrNotExist where the
 // server says that nothing stands there. What it returns is at most as long as the layout allows, and unchecked.
 func (c *Client) Fetch(ctx context.Context, path string) ([]byte, error) {

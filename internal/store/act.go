@@ -153,20 +153,27 @@ func (s *Store) complete(e *event.Event) {
 	if e.EntryPoint == nil {
 		e.EntryPoint = &event.EntryPoint{Kind: "function", Name: "serve"}
 	}
-	excused := maps.Clone(e.Absent)
+	excused := e.Absent
 	e.Absent, e.Derived = b.Absent, b.Derived
-	maps.Copy(e.Absent, excused)
-	for path, given := range map[string]bool{"entry_point": true, "entry_point.name": true, "user_id": e.UserID != "", "source_ip": e.SourceIP != ""} {
-		if given {
-			delete(e.Absent, path)
-			delete(e.Derived, path)
+	for _, x := range []struct {
+		path string
+		to   *string
+		ours string
+	}{{"user_id", &e.UserID, b.UserID}, {"source_ip", &e.SourceIP, b.SourceIP}} {
+		switch {
+		case *x.to != "":
+			delete(e.Absent, x.path)
+			delete(e.Derived, x.path)
+		case excused[x.path] != "": // nobody is not whoever started the server
+			delete(e.Derived, x.path)
+		default:
+			*x.to = x.ours
 		}
 	}
-	if e.UserID == "" {
-		e.UserID = b.UserID
-	}
-	if e.SourceIP == "" {
-		e.SourceIP = b.SourceIP
+	maps.Copy(e.Absent, excused)
+	for _, m := range []map[string]string{e.Absent, e.Derived} {
+		delete(m, "entry_point")
+		delete(m, "entry_point.name")
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/proof"
 )
@@ -261,7 +262,7 @@ func TestRecordFor(t *testing.T) {
 	other.AppID = "bank"
 	out, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{
 		unsealed("shop_checkout"), other, unsealed("job_lost"), unsealed(""), unsealed("shop_refund"),
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,5 +285,36 @@ func TestRecordFor(t *testing.T) {
 	mustVerify(t, m)
 	if got := mustRead(t, storeOn(m)); got.types["shop_checkout"] != 1 || got.types["shop_refund"] != 1 {
 		t.Errorf("the log holds %v", got.types)
+	}
+}
+
+// What was changed of an event is in the via of its own entry and of no other's; all of one call keep their order.
+func TestRecordForSaysWhatWasChanged(t *testing.T) {
+	m := fsxtest.New()
+	h := hold(t, m)
+	events := []*event.Event{unsealed("shop_a"), unsealed("shop_b"), unsealed("shop_c"), unsealed("shop_d"), unsealed("shop_e")}
+	changed := [][]string{nil, {"labels.x"}, {"labels.x"}, {"labels.y", "description"}, nil}
+	out, err := h.RecordFor(context.Background(), viaHTTP, "shop", "test", events, changed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeHeld(t, h)
+	mustVerify(t, m)
+	for i, r := range out {
+		if i > 0 && r.Seq <= out[i-1].Seq {
+			t.Errorf("event %d is entry %d, behind %d", i, r.Seq, out[i-1].Seq)
+		}
+		raw, err := logread.Entry(context.Background(), storeOn(m).Source(), r.Seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := proof.ParseEntry(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		via, err := proof.ParseVia(e.Via)
+		if diff := cmp.Diff(changed[i], via.Changed); err != nil || diff != "" {
+			t.Errorf("event %d: %v %s", i, err, diff)
+		}
 	}
 }

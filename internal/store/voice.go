@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"golang.org/x/mod/sumdb/note"
@@ -61,7 +62,7 @@ type voice struct {
 
 // saying is one call.
 type saying struct {
-	via     []byte
+	via     [][]byte // of each event, or one of all
 	events  []*event.Event
 	encoded chan struct{} // closed when events are not read any more
 	done    chan error    // buffered
@@ -79,7 +80,7 @@ func (h *Held) Record(ctx context.Context, events ...*event.Event) ([]uint64, er
 	for _, e := range events {
 		h.s.complete(e)
 	}
-	out, err := v.say(ctx, proof.Via{Kind: proof.ViaStore}.Append(nil), events)
+	out, err := v.say(ctx, [][]byte{proof.Via{Kind: proof.ViaStore}.Append(nil)}, events)
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +100,29 @@ func (h *Held) Record(ctx context.Context, events ...*event.Event) ([]uint64, er
 // server's door key, which is enrolled as any emitter's is, and not by the store's: what others say is not the store's
 // word. Calls of one sender with the same via share a batch, and all calls at once share a flush.
 //
+// changed says of each event which paths of it were redacted or sanitised on the way in, which its entry then says in via;
+// nil: nothing of any. The entries of a batch share their via, so that events of which different paths were changed stand
+// in different batches, one behind the other.
+//
 // The events are the caller's until the call returns. An error is about the call as a whole: nothing, or something
 // unknown, was recorded.
-func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment string, events []*event.Event) ([]Recorded, error) {
+func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment string, events []*event.Event, changed [][]string) ([]Recorded, error) {
 	v, err := h.voiceOf(speaker{via.Token, app, environment})
 	if err != nil {
 		return nil, err
 	}
-	return v.say(ctx, via.Append(nil), events)
+	via.Changed = nil
+	vias := [][]byte{via.Append(nil)}
+	for i := range changed {
+		if len(vias) == 1 {
+			vias = slices.Repeat(vias, len(events))
+		}
+		if len(changed[i]) > 0 {
+			via.Changed = changed[i]
+			vias[i] = via.Append(nil)
+		}
+	}
+	return v.say(ctx, vias, events)
 }
 
 // voiceOf is the stream of a sender of unsealed events.
@@ -165,7 +181,7 @@ func (h *Held) voice(signer note.Signer, vkey string, of speaker) (*voice, error
 }
 
 // say gets in line and waits.
-func (v *voice) say(ctx context.Context, via []byte, events []*event.Event) ([]Recorded, error) {
+func (v *voice) say(ctx context.Context, via [][]byte, events []*event.Event) ([]Recorded, error) {
 	if len(events) == 0 {
 		return nil, nil
 	}
@@ -254,8 +270,9 @@ func (v *voice) encode(all []*saying) []*part {
 			if out.Err = v.refuses(e); out.Err != nil {
 				continue
 			}
-			if p == nil || string(p.via) != string(s.via) || len(p.ends) == proof.MaxBatch {
-				p = &part{via: s.via}
+			via := s.via[min(i, len(s.via)-1)]
+			if p == nil || string(p.via) != string(via) || len(p.ends) == proof.MaxBatch {
+				p = &part{via: via}
 				parts = append(parts, p)
 			}
 			if e.EventID.IsZero() {
@@ -275,7 +292,7 @@ func (v *voice) encode(all []*saying) []*part {
 				continue
 			}
 			if size := len(p.arena); len(b) > proof.MaxBatchBytes {
-				p = &part{via: s.via, arena: append([]byte(nil), b[size:]...)}
+				p = &part{via: via, arena: append([]byte(nil), b[size:]...)}
 				parts = append(parts, p)
 			} else {
 				p.arena = b
