@@ -7,7 +7,6 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/emitter"
-	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/proof"
 )
@@ -17,6 +16,8 @@ import (
 // a crash makes the store begin it again.
 const (
 	actEnrol      = "enrol"      // subject: id of the key
+	actRevoke     = "revoke"     // subject: id of the key
+	actRotate     = "rotate"     // subject: ids of the old key and the new one
 	actClose      = "close"      // subject: the dead stream
 	actRefuse     = "refuse"     // subject: stream and number of the refused event
 	actReject     = "reject"     // subject: the stream whose spool holds what cannot be taken
@@ -175,39 +176,6 @@ func (s *Store) complete(e *event.Event) {
 		delete(m, "entry_point")
 		delete(m, "entry_point.name")
 	}
-}
-
-// maxReference bounds the value of an event's reference, in bytes (SCHEMA).
-const maxReference = 256
-
-// enrol records a key before the first batch that it sealed. Entry 0 of a ledger enrols the store's own key, and is
-// sealed by it; from then on the store's word counts for the others. Whoever can write into a store's spool directory is
-// its owner, so here every key that comes is taken.
-func (r *desk) enrol(ctx context.Context, vkey string) error {
-	if r.isEnrolled(vkey) {
-		return nil
-	}
-	id := proof.KeyID(vkey)
-	e := r.s.own("emitter_enrolled")
-	e.InteractionID = id
-	e.Object = &event.Object{Type: "emitter_key", ID: id}
-	e.Action = "enrol"
-	if len(vkey) <= maxReference { // otherwise every seal that it makes still says it
-		e.References = []event.Reference{{Kind: "vkey", Value: vkey}}
-	}
-	if _, err := r.act(ctx, actEnrol, id, [6]byte{}, []*event.Event{e}); err != nil {
-		return err
-	}
-	r.noteEnrolled(vkey)
-	return nil
-}
-
-// Enrolled says whether a key is enrolled in the log of a store that only is read: whose marker and head these are. vkey is
-// the key in its verifier form.
-func Enrolled(fsys fsx.FS, m Marker, h ledger.Head, vkey string) (bool, error) {
-	look := func(id string) (ledger.StreamState, bool, error) { return ledger.LookupStream(fsys, h, id) }
-	_, _, there, err := findAct(look, m.StoreKey, actEnrol, proof.KeyID(vkey), [6]byte{})
-	return there, err
 }
 
 // time48 is what a derived id inherits from the stream it is about, so that it sorts beside it.

@@ -14,46 +14,54 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// closeDead closes the streams of the dead that did not close them themselves. It reads what they did from the log, so
-// that must be published first.
+// closeDead closes the streams of the dead that did not close them themselves.
 func (r *drain) closeDead(ctx context.Context) error {
 	published := false
+	once := func(ctx context.Context) error {
+		if published {
+			return nil
+		}
+		published = true
+		_, err := r.l.Publish(ctx)
+		return err
+	}
 	for _, d := range r.dead {
-		state, ok, err := r.l.Stream(d.stream)
-		if err != nil {
-			return err
-		}
-		if !ok || !state.Sealed || state.Final {
-			continue // nothing was ever recorded, or the process said itself that it was done
-		}
-		_, act, there, err := r.actStream(actClose, d.stream, time48(d.stream))
-		if err != nil {
-			return err
-		}
-		if there && act.Final {
-			continue // by a round that ended before the spool was gone
-		}
-		if !published {
-			if _, err := r.l.Publish(ctx); err != nil {
-				return err
-			}
-			published = true
-		}
-		// A round that a crash cut short has judged by what was there before its act: so does this one, or the two would
-		// not record the same events.
-		size, _ := r.l.Head()
-		if there && act.Sealed {
-			if size, err = r.begun(ctx, act.LastSealSeq); err != nil {
-				return fmt.Errorf("close stream %s: %w", d.stream, err)
-			}
-		}
-		n, err := r.close(ctx, d.stream, story.Evidence{PID: int64(d.meta.PID)}, state.LastSealSeq, size)
+		n, err := r.bury(ctx, d.stream, story.Evidence{PID: int64(d.meta.PID)}, once)
 		r.d.Lost += n
 		if err != nil {
-			return fmt.Errorf("close stream %s: %w", d.stream, err)
+			return err
 		}
 	}
 	return nil
+}
+
+// bury closes the stream of a dead process that did not close it itself, once. It reads from the log what the process did,
+// which publish must have published. It returns how many runs it recorded as lost now.
+func (r *desk) bury(ctx context.Context, stream string, why story.Evidence, publish func(context.Context) error) (int, error) {
+	state, ok, err := r.l.Stream(stream)
+	if err != nil || !ok || !state.Sealed || state.Final {
+		return 0, err // nothing was ever recorded, or the process said itself that it was done
+	}
+	_, act, there, err := r.actStream(actClose, stream, time48(stream))
+	if err != nil || there && act.Final {
+		return 0, err // by a round that ended before the spool was gone
+	}
+	if err := publish(ctx); err != nil {
+		return 0, err
+	}
+	// A round that a crash cut short has judged by what was there before its act: so does this one, or the two would not
+	// record the same events.
+	size, _ := r.l.Head()
+	if there && act.Sealed {
+		if size, err = r.begun(ctx, act.LastSealSeq); err != nil {
+			return 0, fmt.Errorf("close stream %s: %w", stream, err)
+		}
+	}
+	n, err := r.close(ctx, stream, why, state.LastSealSeq, size)
+	if err != nil {
+		return n, fmt.Errorf("close stream %s: %w", stream, err)
+	}
+	return n, nil
 }
 
 // close records, for each run that a dead process left open, that it was lost: once, because the act's stream is derived

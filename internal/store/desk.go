@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"sync"
 
 	"github.com/stetlog/stet/internal/ledger"
@@ -17,22 +18,22 @@ type desk struct {
 
 	acting sync.Mutex // held by an act from the look at its stream to its last batch; before mu
 
-	mu       sync.RWMutex
-	enrolled map[string]bool // keys that were found enrolled
+	mu      sync.RWMutex    // held for reading from the look at a key until its batch is in line
+	good    map[string]bool // verifier keys that are known to be enrolled and not revoked
+	revoked map[string]bool // ids of keys that are known to be revoked
 }
 
 func newDesk(s *Store, l *ledger.Ledger, keys Keys) *desk {
-	return &desk{s: s, l: l, keys: keys, enrolled: map[string]bool{}}
+	return &desk{s: s, l: l, keys: keys, good: map[string]bool{}, revoked: map[string]bool{}}
 }
 
-func (r *desk) isEnrolled(vkey string) bool {
+// enqueue gets a batch in line, of a key that was introduced: see enrol. A batch that comes behind the revocation of its
+// key would be a forgery to whoever verifies the log, so no revocation comes in between.
+func (r *desk) enqueue(ctx context.Context, c *ledger.Checked, vkey string) (*ledger.Waiting, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.enrolled[vkey]
-}
-
-func (r *desk) noteEnrolled(vkey string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.enrolled[vkey] = true
+	if !r.good[vkey] && r.revoked[proof.KeyID(vkey)] {
+		return nil, revoked(vkey)
+	}
+	return r.l.Enqueue(ctx, c)
 }

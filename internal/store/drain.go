@@ -161,7 +161,7 @@ func (r *drain) tidy() {
 
 // append brings everything that is to be added into the journal.
 func (r *drain) append(ctx context.Context) error {
-	if err := r.enrol(ctx, r.keys.Store.VKey); err != nil {
+	if err := r.enrol(ctx, r.keys.Store.VKey, ""); err != nil {
 		return fmt.Errorf("first entry: %w", err)
 	}
 	if err := spool.Clean(r.s.FS, spool.Dir); err != nil {

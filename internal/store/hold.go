@@ -24,11 +24,15 @@ type HoldOptions struct {
 	// PublishBusy and PublishIdle are the ledger's: how soon after one publish the next may begin, and how long an event
 	// waits for one that nobody asks for. 0 stands for 100 ms and 1 s.
 	PublishBusy, PublishIdle time.Duration
-	// SegmentBytes and Preallocate are the journal's: 0 stands for 64 MiB and for segments that are reserved whole; a
-	// Preallocate below 0 lets them grow.
+	// SegmentBytes and Preallocate are the journal's: 0 stands for 64 MiB, or 4 MiB on a disk of less than 4 GiB, and for
+	// segments that are reserved whole; a Preallocate below 0 lets them grow.
 	SegmentBytes, Preallocate int64
-	// MaxUnpublished bounds the bytes of entries in memory that wait for a publish; 0 for 64 MiB.
+	// MaxUnpublished bounds the bytes of entries in memory that wait for a publish; 0 for 64 MiB, or 8 MiB on a small
+	// disk.
 	MaxUnpublished int64
+	// Keep is how many bytes of the disk stay free: below that, nothing more is taken (ErrFull). 0 stands for what publishing
+	// needs at most; below 0 there is no bound.
+	Keep int64
 	// LookEvery is how often the files in use are looked at while nothing is written; 0 for a second.
 	LookEvery time.Duration
 }
@@ -36,12 +40,13 @@ type HoldOptions struct {
 // Held is a store that one process holds open, and the only way into it while it does. All methods are safe for
 // concurrent use.
 //
-// A failed flush, or a file that was taken away under it, ends it for good (ledger.ErrFailed): what can be read stays
+// Where the disk is nearly full it takes nothing (ErrFull) and goes on when there is room. A failed flush, or a file that was taken away under it, ends it for good (ledger.ErrFailed): what can be read stays
 // readable, Ready says why, and the process must end and begin anew.
 type Held struct {
 	*desk
 	lock      interface{ Close() error }
-	many      chan struct{} // a place for each call of Place with several batches
+	line      line
+	room      *room
 	look      time.Duration
 	own       voices
 	draining  sync.Mutex // one round at a time
@@ -69,27 +74,17 @@ func (s *Store) Hold(ctx context.Context, o HoldOptions) (*Held, error) {
 }
 
 func (s *Store) hold(ctx context.Context, o HoldOptions) (*Held, error) {
-	lo := ledger.Options{PublishBusy: o.PublishBusy, PublishIdle: o.PublishIdle, SegmentBytes: o.SegmentBytes, Preallocate: o.Preallocate,
-		MaxUnpublished: o.MaxUnpublished}
-	if lo.SegmentBytes <= 0 {
-		lo.SegmentBytes = 64 << 20
-	}
-	if lo.Preallocate == 0 {
-		lo.Preallocate = lo.SegmentBytes
-	}
-	if lo.MaxUnpublished <= 0 {
-		lo.MaxUnpublished = maxUnpublished
-	}
+	lo, keep := bounds(s.FS, o)
 	l, keys, err := s.open(ctx, lo)
 	if err != nil {
 		return nil, err
 	}
-	h := &Held{desk: newDesk(s, l, keys), many: make(chan struct{}, maxMany), look: o.LookEvery, closing: make(chan struct{})}
+	h := &Held{desk: newDesk(s, l, keys), line: newLine(), room: newRoom(s.FS, keep), look: o.LookEvery, closing: make(chan struct{})}
 	h.own.open = map[speaker]*voice{}
 	if h.look <= 0 {
 		h.look = time.Second
 	}
-	if err := h.enrol(ctx, keys.Store.VKey); err != nil {
+	if err := h.enrol(ctx, keys.Store.VKey, ""); err != nil {
 		return nil, errors.Join(fmt.Errorf("first entry: %w", err), l.Close())
 	}
 	h.watched.Go(h.watch)
@@ -106,6 +101,9 @@ func (h *Held) watch() {
 			if h.l.Look() != nil {
 				return
 			}
+			h.room.look()
+		case <-h.room.wake:
+			h.room.look()
 		case <-h.l.Failed():
 			return
 		case <-h.closing:
@@ -114,14 +112,17 @@ func (h *Held) watch() {
 	}
 }
 
-// Ready says why the store takes nothing; nil while it does.
+// Ready says why the store takes nothing; nil while it does. ErrFull passes when there is room; any other error stays.
 func (h *Held) Ready() error {
 	select {
 	case <-h.closing:
 		return ErrClosed
 	default:
 	}
-	return h.l.Err()
+	if err := h.l.Err(); err != nil {
+		return err
+	}
+	return h.room.full()
 }
 
 // Failed is closed when the store has failed: Ready says why, and nothing but a new process helps.
@@ -175,13 +176,18 @@ func (h *Held) close(ctx context.Context) error {
 func (h *Held) Drain(ctx context.Context) (d Drained, err error) {
 	h.draining.Lock()
 	defer h.draining.Unlock()
+	if err := h.room.full(); err != nil {
+		return d, err
+	}
 	r := &drain{desk: h.desk, d: &d, rejected: map[string]bool{}}
 	if err := r.append(ctx); err != nil {
 		return d, err
 	}
-	msg, err := h.l.Publish(ctx)
-	if err != nil {
-		return d, err
+	msg := h.l.Checkpoint()
+	if len(r.dead)+len(r.alive) > 0 {
+		if msg, err = h.l.Publish(ctx); err != nil {
+			return d, err
+		}
 	}
 	cp, err := h.s.remember(ctx, h.keys, msg, len(r.dead)+len(r.alive) > 0)
 	if err != nil {

@@ -98,7 +98,7 @@ func (in *intake) add(ctx context.Context, b spool.Batch) error {
 		size += len(e)
 	}
 	// Whatever needs more than an Append needs to know that all before is in the journal.
-	alone := size > smallBatch || len(refused) > 0 || !in.r.isEnrolled(seal.Key) || seal.First != in.expected()
+	alone := size > smallBatch || len(refused) > 0 || !in.r.isGood(seal.Key) || seal.First != in.expected()
 	if alone || in.bytes+size > maxWindowBytes || len(in.window) >= in.r.s.window {
 		if err := in.flush(ctx); err != nil {
 			return err
@@ -168,7 +168,7 @@ func (in *intake) prepare(ctx context.Context, p *pending, refused map[int]error
 			return err
 		}
 	}
-	if err := r.enrol(ctx, p.seal.Key); err != nil {
+	if err := r.enrol(ctx, p.seal.Key, ""); err != nil {
 		return fmt.Errorf("enrol %s: %w", p.seal.Key, err)
 	}
 	for i := range p.batch.Items {
@@ -200,6 +200,12 @@ func (in *intake) sound(p *pending) error {
 	}
 	if proof.RootOf(leaves) != seal.Root {
 		return &refusal{errors.New("its events are not those that were sealed")}
+	}
+	switch gone, err := in.r.isRevoked(proof.KeyID(seal.Key)); {
+	case err != nil:
+		return err
+	case gone:
+		return &refusal{revoked(seal.Key)}
 	}
 	state, known, err := in.r.l.Stream(in.stream)
 	if err != nil || !known {
@@ -290,7 +296,7 @@ func (in *intake) behindRejected(ctx context.Context) error {
 
 // refuses says that the ledger will never take a batch.
 func refuses(err error) bool {
-	for _, no := range []error{ledger.ErrInvalid, ledger.ErrConflict, ledger.ErrNotOwner, ledger.ErrFinal} {
+	for _, no := range []error{ledger.ErrInvalid, ledger.ErrConflict, ledger.ErrNotOwner, ledger.ErrFinal, ErrRevoked} {
 		if errors.Is(err, no) {
 			return true
 		}
@@ -317,7 +323,7 @@ func (in *intake) append(ctx context.Context) {
 	waiting := make([]*ledger.Waiting, len(in.window))
 	for i, p := range in.window {
 		if p.err == nil {
-			waiting[i], p.err = l.Enqueue(ctx, checked[i])
+			waiting[i], p.err = in.r.enqueue(ctx, checked[i], p.seal.Key)
 		}
 	}
 	for i, w := range waiting {
@@ -361,10 +367,15 @@ func (r *desk) check(raw []byte, seal proof.Seal, stream event.UUID, seq uint64)
 	case string(ref.Environment) != seal.Environment:
 		return refuse("environment", "is not the environment of its seal")
 	}
-	if ref.Reserved && seal.Key != r.keys.Store.VKey {
+	if (ref.Reserved || aboutKeys(string(ref.EventType))) && seal.Key != r.keys.Store.VKey {
 		return refuse("event_type", "may be raised only by the store itself")
 	}
 	return nil
+}
+
+// aboutKeys says whether a type tells a verifier which keys to trust, whatever a catalogue says of it.
+func aboutKeys(eventType string) bool {
+	return eventType == "key_revoked" || eventType == "key_rotated"
 }
 
 // owner is the user that a spool belongs to, which the kernel says; nil where it does not.

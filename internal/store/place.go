@@ -13,13 +13,8 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-const (
-	// maxTogether is how many batches of one call wait for the disk together.
-	maxTogether = 64
-	// maxMany is how many calls may have several batches in line at once. Each of them takes places in the ledger's line one
-	// by one and gives them back only when it has all: more calls than this could take all places and wait for each other.
-	maxMany = ledger.MaxWaiting / 2 / maxTogether
-)
+// maxTogether is how many batches of one call wait for the disk together.
+const maxTogether = 256
 
 // Sealed is a batch as its emitter sealed it, and whether it may come.
 type Sealed struct {
@@ -67,25 +62,14 @@ type work struct {
 func (h *Held) Place(ctx context.Context, via proof.Via, batches []Sealed) []Placed {
 	out := make([]Placed, len(batches))
 	text := via.Append(nil)
-	if len(batches) > 1 {
-		select {
-		case h.many <- struct{}{}:
-			defer func() { <-h.many }()
-		case <-ctx.Done():
-			for i := range out {
-				out[i].Err = fmt.Errorf("not stored: %w", context.Cause(ctx))
-			}
-			return out
-		}
-	}
 	for from := 0; from < len(batches); from += maxTogether {
 		to := min(from+maxTogether, len(batches))
-		h.place(ctx, text, batches[from:to], out[from:to])
+		h.place(ctx, via, text, batches[from:to], out[from:to])
 	}
 	return out
 }
 
-func (h *Held) place(ctx context.Context, text []byte, batches []Sealed, out []Placed) {
+func (h *Held) place(ctx context.Context, via proof.Via, text []byte, batches []Sealed, out []Placed) {
 	all := make([]work, len(batches))
 	each(len(batches), func(i int) {
 		w := &all[i]
@@ -93,23 +77,31 @@ func (h *Held) place(ctx context.Context, text []byte, batches []Sealed, out []P
 		w.batch.Via = text
 		w.out.Err = h.judge(w, batches[i])
 	})
+	if err := h.line.take(ctx, len(all)); err != nil {
+		for i := range out {
+			if out[i].Err == nil {
+				out[i].Err = err
+			}
+		}
+		return
+	}
+	defer h.line.give(len(all))
 	sent := 0
 	for i := range all {
 		w := &all[i]
 		if w.out.Err != nil {
 			continue
 		}
-		if len(w.out.Stubs) > 0 || !h.isEnrolled(w.out.Seal.Key) {
-			// What is recorded about a batch stands before it, and only where the batch can follow; to know that, all before it
-			// must be in.
-			for ; sent < i; sent++ {
-				all[sent].wait(ctx)
-			}
-			if w.out.Err = h.introduce(ctx, w); w.out.Err != nil {
-				continue
-			}
+		if len(w.out.Stubs) == 0 && h.isGood(w.out.Seal.Key) {
+			w.waiting, w.out.Err = h.enqueue(ctx, w.checked, w.out.Seal.Key)
+			continue
 		}
-		w.waiting, w.out.Err = h.l.Enqueue(ctx, w.checked)
+		// What is recorded about a batch stands before it, and only where the batch can follow; to know that, all before it
+		// must be in.
+		for ; sent < i; sent++ {
+			all[sent].wait(ctx)
+		}
+		w.waiting, w.out.Err = h.introduce(ctx, via, w)
 	}
 	for ; sent < len(all); sent++ {
 		all[sent].wait(ctx)
@@ -167,6 +159,13 @@ func (h *Held) judge(w *work, s Sealed) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ledger.ErrInvalid, err)
 	}
+	size := len(s.Batch.Seal)
+	for _, raw := range s.Batch.Events {
+		size += len(raw)
+	}
+	if err := h.room.take(size); err != nil {
+		return err
+	}
 	w.events, w.batch.Seal = s.Batch.Events, s.Batch.Seal
 	w.batch.Items = make([]ledger.Item, len(s.Batch.Events))
 	for i, raw := range s.Batch.Events {
@@ -194,25 +193,40 @@ func reasonOf(err error) event.Error {
 }
 
 // introduce records what must stand in the log before a batch that was judged: that its key is enrolled, and which of its
-// events were refused. It does so only where the batch can follow.
-func (h *Held) introduce(ctx context.Context, w *work) error {
+// events were refused. It does so only where the batch can follow. Then it gets the batch in line.
+func (h *Held) introduce(ctx context.Context, via proof.Via, w *work) (*ledger.Waiting, error) {
 	seal := w.out.Seal
 	state, known, err := h.l.Stream(seal.Stream)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	older, err := state.Admits(known, seal, w.batch.Seal)
-	if older || err != nil {
-		return err // what is there already is the ledger's to answer
+	if err != nil {
+		return nil, err
 	}
-	if err := h.enrol(ctx, seal.Key); err != nil {
-		return fmt.Errorf("enrol %s: %w", seal.Key, err)
+	if older {
+		// It is there already, or a conflict; either way it will not be placed, so its key does not matter any more.
+		return h.l.Enqueue(ctx, w.checked)
+	}
+	if err := h.enrol(ctx, seal.Key, by(via)); err != nil {
+		return nil, err
 	}
 	for _, x := range w.out.Stubs {
 		i := x.Seq - seal.First
 		if err := h.refuse(ctx, seal.Stream, x.Seq, w.events[i], w.batch.Items[i].Stub); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return h.enqueue(ctx, w.checked, seal.Key)
+}
+
+// by is on whose word a key comes.
+func by(via proof.Via) string {
+	switch {
+	case via.Token != "":
+		return "token " + via.Token
+	case via.UID != nil:
+		return fmt.Sprintf("uid %d", *via.UID)
+	}
+	return via.Kind
 }

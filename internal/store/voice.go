@@ -31,6 +31,7 @@ type speaker struct{ token, app, environment string }
 type voices struct {
 	mu   sync.Mutex
 	over bool
+	turn uint64 // counts the uses of open
 	open map[speaker]*voice
 	self *voice // the store's own word
 
@@ -46,6 +47,7 @@ type voice struct {
 	vkey   string
 	of     speaker
 	stream event.UUID
+	used   uint64 // the turn of its last use; guarded by voices.mu
 
 	mu      sync.Mutex
 	line    []*saying
@@ -77,10 +79,16 @@ func (h *Held) Record(ctx context.Context, events ...*event.Event) ([]uint64, er
 	if err != nil {
 		return nil, err
 	}
+	if err := h.room.takeReserved(len(events) << 10); err != nil {
+		return nil, err
+	}
 	for _, e := range events {
 		h.s.complete(e)
 	}
 	out, err := v.say(ctx, [][]byte{proof.Via{Kind: proof.ViaStore}.Append(nil)}, events)
+	if errors.Is(err, errOver) {
+		err = ErrClosed
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +115,7 @@ func (h *Held) Record(ctx context.Context, events ...*event.Event) ([]uint64, er
 // The events are the caller's until the call returns. An error is about the call as a whole: nothing, or something
 // unknown, was recorded.
 func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment string, events []*event.Event, changed [][]string) ([]Recorded, error) {
-	v, err := h.voiceOf(speaker{via.Token, app, environment})
-	if err != nil {
+	if err := h.room.take(len(events) << 10); err != nil { // the encoder says how much it is, too late
 		return nil, err
 	}
 	via.Changed = nil
@@ -122,35 +129,67 @@ func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment st
 			vias[i] = via.Append(nil)
 		}
 	}
-	return v.say(ctx, vias, events)
+	for {
+		v, tired, err := h.voiceOf(speaker{via.Token, app, environment})
+		if err != nil {
+			return nil, err
+		}
+		if tired != nil {
+			if err := tired.end(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if out, err := v.say(ctx, vias, events); !errors.Is(err, errOver) {
+			return out, err
+		}
+	}
 }
 
-// voiceOf is the stream of a sender of unsealed events.
-func (h *Held) voiceOf(of speaker) (*voice, error) {
+// errOver says that a stream was closed for want of use before it could be used once more.
+var errOver = errors.New("the stream was closed")
+
+// maxVoices bounds how many senders of unsealed events have an open stream. The one that was silent for longest is closed
+// when another comes.
+const maxVoices = 1024
+
+// voiceOf is the stream of a sender of unsealed events. tired is another one's, or nil: the caller must end it.
+func (h *Held) voiceOf(of speaker) (v, tired *voice, err error) {
 	h.own.mu.Lock()
 	defer h.own.mu.Unlock()
 	if h.own.over {
-		return nil, ErrClosed
+		return nil, nil, ErrClosed
 	}
 	if v := h.own.open[of]; v != nil {
-		return v, nil
+		h.own.turn++
+		v.used = h.own.turn
+		return v, nil, nil
 	}
 	if h.own.door == nil {
 		k, err := h.s.door(keyfile.CleanName("stet-door/" + h.keys.Log.Name))
 		if err != nil {
-			return nil, fmt.Errorf("the key for events that come unsealed: %w", err)
+			return nil, nil, fmt.Errorf("the key for events that come unsealed: %w", err)
 		}
 		signer, err := k.NoteSigner()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		h.own.door, h.own.doorKey = signer, k.VKey
 	}
-	v, err := h.voice(h.own.door, h.own.doorKey, of)
-	if err == nil {
-		h.own.open[of] = v
+	if v, err = h.voice(h.own.door, h.own.doorKey, of); err != nil {
+		return nil, nil, err
 	}
-	return v, err
+	if len(h.own.open) >= maxVoices {
+		for _, x := range h.own.open {
+			if tired == nil || x.used < tired.used {
+				tired = x
+			}
+		}
+		delete(h.own.open, tired.of)
+	}
+	h.own.turn++
+	v.used = h.own.turn
+	h.own.open[of] = v
+	return v, tired, nil
 }
 
 // self is the stream of the store's own word.
@@ -189,7 +228,7 @@ func (v *voice) say(ctx context.Context, via [][]byte, events []*event.Event) ([
 	v.mu.Lock()
 	if v.over {
 		v.mu.Unlock()
-		return nil, ErrClosed
+		return nil, errOver
 	}
 	v.line = append(v.line, s)
 	if !v.running {
@@ -320,28 +359,37 @@ func (v *voice) refuses(e *event.Event) *event.Error {
 	if catalogue == nil {
 		catalogue = event.Builtin()
 	}
-	if t, ok := catalogue.Lookup(e.EventType); ok && t.Reserved {
+	if t, ok := catalogue.Lookup(e.EventType); ok && t.Reserved || aboutKeys(e.EventType) {
 		return &event.Error{Code: string(event.ErrContradicts), Path: "event_type", Detail: "may be raised only by the store itself"}
 	}
 	return nil
 }
 
-// place seals the parts one behind the other and gets them in line, and waits for all. After an error the stream is at
-// its end: only the ledger's failure leads to one.
+// place seals the parts one behind the other, gets them in line, and waits for the disk, once for as many as may be in line
+// together. What follows a part that could not get in line does not either, and its numbers are given out again.
 func (v *voice) place(parts []*part) error {
-	ctx := context.Background()
-	var waiting []*ledger.Waiting
-	var sent []*part
-	var failed error
-	for _, p := range parts {
-		if len(p.ends) == 0 {
-			continue
+	parts = slices.DeleteFunc(parts, func(p *part) bool { return len(p.ends) == 0 })
+	for some := range slices.Chunk(parts, maxTogether) {
+		if err := v.placeSome(context.Background(), some); err != nil {
+			return err
 		}
-		var w *ledger.Waiting
-		if w, failed = v.enqueue(ctx, p, false); failed != nil {
+	}
+	return nil
+}
+
+func (v *voice) placeSome(ctx context.Context, parts []*part) (failed error) {
+	if err := v.h.line.take(ctx, len(parts)); err != nil {
+		return err
+	}
+	defer v.h.line.give(len(parts))
+	waiting := make([]*ledger.Waiting, 0, len(parts))
+	for _, p := range parts {
+		w, err := v.enqueue(ctx, p, false)
+		if err != nil {
+			failed = err
 			break
 		}
-		waiting, sent = append(waiting, w), append(sent, p)
+		waiting = append(waiting, w)
 	}
 	for i, w := range waiting {
 		placed, err := w.Wait(ctx)
@@ -349,7 +397,7 @@ func (v *voice) place(parts []*part) error {
 			failed = errors.Join(failed, err)
 			continue
 		}
-		for j, out := range sent[i].out {
+		for j, out := range parts[i].out {
 			out.Seq = placed.First + uint64(j)
 		}
 	}
@@ -371,14 +419,14 @@ func (v *voice) enqueue(ctx context.Context, p *part, final bool) (*ledger.Waiti
 	if err != nil {
 		return nil, err
 	}
-	if err := v.h.enrol(ctx, v.vkey); err != nil {
+	if err := v.h.enrol(ctx, v.vkey, "the server itself"); err != nil {
 		return nil, err
 	}
 	c, err := v.h.l.Check(ledger.Batch{Via: p.via, Items: items, Seal: msg})
 	if err != nil {
 		return nil, err
 	}
-	w, err := v.h.l.Enqueue(ctx, c)
+	w, err := v.h.enqueue(ctx, c, v.vkey)
 	if err != nil {
 		return nil, err
 	}
