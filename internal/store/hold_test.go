@@ -2,8 +2,12 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,10 +21,33 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
+// salted is random numbers of one process, the same each time.
+type salted struct {
+	n    byte
+	used *atomic.Uint32
+}
+
+func (s salted) Read(b []byte) (int, error) {
+	clear(b)
+	b[0] = s.n
+	binary.BigEndian.PutUint32(b[max(0, len(b)-4):], s.used.Add(1))
+	return len(b), nil
+}
+
+// holdOn holds the store on a disk as the nth process that does.
+func holdOn(fsys fsx.FS, n int) (*Held, error) {
+	s := storeOn(fsys)
+	s.rand = salted{byte(n), new(atomic.Uint32)}
+	// What the clock would do in between is done when it is asked for.
+	return s.Hold(context.Background(), HoldOptions{Preallocate: -1, PublishBusy: 1, PublishIdle: time.Hour, LookEvery: time.Hour, Keep: -1})
+}
+
+var holders atomic.Int32
+
 // hold holds the store on a disk, for a test.
 func hold(t testing.TB, fsys fsx.FS) *Held {
 	t.Helper()
-	h, err := storeOn(fsys).Hold(context.Background(), HoldOptions{Preallocate: -1, PublishBusy: 1})
+	h, err := holdOn(fsys, int(holders.Add(1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,10 +127,9 @@ func (r *remote) seal(events [][]byte, final bool) Sealed {
 
 var viaHTTP = proof.Via{Kind: proof.ViaHTTP, Addr: "192.0.2.7", Token: "web"}
 
-// An emitter believes a receipt only where its own bytes, and what the receipt states beside them, lead to the
-// checkpoint.
-func mustReceive(t testing.TB, b Sealed, rec ledger.Receipt) {
-	t.Helper()
+// received is what an emitter does with a receipt: it believes it only where its own bytes, and what the receipt states
+// beside them, lead to the checkpoint.
+func received(b Sealed, rec ledger.Receipt) error {
 	at := proof.FormatTime(rec.ReceivedAt)
 	stubs := map[uint64]proof.Stub{}
 	for _, s := range rec.Stubs {
@@ -113,6 +139,9 @@ func mustReceive(t testing.TB, b Sealed, rec ledger.Receipt) {
 	for i, e := range b.Batch.Events {
 		seq := rec.First + uint64(i)
 		if s, ok := stubs[b.Batch.First+uint64(i)]; ok {
+			if s.Leaf != proof.LeafHash(e) {
+				return fmt.Errorf("the stub of number %d stands for other bytes", s.First)
+			}
 			leaves = append(leaves, proof.LeafHash(proof.AppendStubEntry(nil, seq, at, rec.Via, s)))
 			continue
 		}
@@ -122,9 +151,14 @@ func mustReceive(t testing.TB, b Sealed, rec ledger.Receipt) {
 	leaves = append(leaves, proof.LeafHash(proof.AppendSealEntry(nil, last, at, rec.Via, proof.SealEntry{PrevSeq: rec.Prev(), Note: b.Batch.Seal})))
 	cp, err := proof.ParseCheckpointText(rec.Checkpoint)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := proof.VerifyRange(rec.First, leaves, cp.Size, cp.Root, rec.Proof); err != nil {
+	return proof.VerifyRange(rec.First, leaves, cp.Size, cp.Root, rec.Proof)
+}
+
+func mustReceive(t testing.TB, b Sealed, rec ledger.Receipt) {
+	t.Helper()
+	if err := received(b, rec); err != nil {
 		t.Errorf("the receipt of number %d: %v", b.Batch.First, err)
 	}
 }
