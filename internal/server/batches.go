@@ -185,7 +185,10 @@ func (in *intake) stands(i int, p store.Placed, again bool) {
 func (in *intake) gone(ctx context.Context, g *wire.Gone, i int) error {
 	res := &in.results[i]
 	res.Stream = g.Stream
-	lost, err := in.ends().Gone(ctx, in.via, g.Stream, evidence(g.Evidence))
+	may := func(seal proof.Seal) error {
+		return in.c.May(auth.Append, auth.Subject{App: seal.App, Environment: seal.Environment, Key: seal.Key})
+	}
+	lost, err := in.ends().Gone(ctx, in.via, g.Stream, evidence(g.Evidence), may)
 	if err != nil {
 		return in.refuse(res, err)
 	}
@@ -221,6 +224,7 @@ func codeOf(err error) (code wire.Code, expected uint64) {
 		code wire.Code
 	}{
 		{ledger.ErrConflict, wire.StreamConflict}, {ledger.ErrNotOwner, wire.NotOwner}, {ledger.ErrFinal, wire.StreamFinal},
+		{store.ErrRevoked, wire.KeyRevoked},
 		{auth.ErrKey, wire.KeyNotEnrolled}, {auth.ErrNotAllowed, wire.NotAllowed},
 		{ledger.ErrUnknown, wire.NotFound}, {ledger.ErrInvalid, wire.InvalidBatch},
 	} {
@@ -235,10 +239,10 @@ func codeOf(err error) (code wire.Code, expected uint64) {
 func (s *Server) stopped(err error) error {
 	var ref *refusal
 	switch {
-	case errors.Is(err, ErrFull):
+	case errors.Is(err, store.ErrFull):
 		ref = refuse(wire.DiskFull, "the disk is nearly full")
 		ref.retry = notReadyRetry
-	case errors.Is(err, ledger.ErrFailed), errors.Is(err, ledger.ErrClosed):
+	case errors.Is(err, ledger.ErrFailed), errors.Is(err, ledger.ErrClosed), errors.Is(err, store.ErrClosed):
 		ref = refuse(wire.NotReady, "the log has stopped; whether this is in it is not known: send it again")
 		ref.retry = notReadyRetry
 	default:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/internal/clock"
+	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/wire"
 )
 
@@ -33,7 +34,7 @@ func (s *Server) Reasons() []Reason {
 		all = append(all, Reason{reasonDraining, "the server is ending; another one, or the next start, takes what you have"})
 	}
 	switch err := s.log.Ready(); {
-	case errors.Is(err, ErrFull):
+	case errors.Is(err, store.ErrFull):
 		all = append(all, Reason{reasonFull, "the disk is nearly full: what is there can be read, nothing is added until there is room"})
 	case err != nil: // its text may name files
 		all = append(all, Reason{reasonStopped, "the log has stopped after an error, which the server's own log tells; it must be started again"})

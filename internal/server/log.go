@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
@@ -29,8 +28,8 @@ type Ends interface {
 	// Lose places an emitter's declared loss, durably (L1).
 	Lose(ctx context.Context, via proof.Via, loss ledger.Loss) (ledger.Placed, error)
 	// Gone closes the stream of a dead process and returns how many runs are recorded as lost with it, by this call or an
-	// earlier one.
-	Gone(ctx context.Context, via proof.Via, stream, evidence string) (lost int, err error)
+	// earlier one. may is asked with the stream's last seal.
+	Gone(ctx context.Context, via proof.Via, stream, evidence string, may func(proof.Seal) error) (lost int, err error)
 }
 
 // Reader reads what is there.
@@ -48,7 +47,7 @@ type Reader interface {
 // Condition tells how the log fares.
 type Condition interface {
 	State() ledger.State
-	// Ready is nil while batches are taken. It wraps ErrFull where the disk is nearly full, which passes; anything else
+	// Ready is nil while batches are taken. It wraps store.ErrFull where the disk is nearly full, which passes; anything else
 	// stays until the store is opened again, and then Failed is closed.
 	Ready() error
 	Failed() <-chan struct{}
@@ -59,6 +58,3 @@ type Source interface {
 	logread.Source
 	Packed(ctx context.Context, t proof.Tile) ([]byte, error)
 }
-
-// ErrFull says that the disk is nearly full.
-var ErrFull = errors.New("the disk is nearly full")

@@ -87,6 +87,9 @@ func (s *Store) hold(ctx context.Context, o HoldOptions) (*Held, error) {
 	if err := h.enrol(ctx, keys.Store.VKey, ""); err != nil {
 		return nil, errors.Join(fmt.Errorf("first entry: %w", err), l.Close())
 	}
+	if _, err := l.Publish(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	h.watched.Go(h.watch)
 	return h, nil
 }
