@@ -18,6 +18,7 @@ type Log interface {
 
 // Intake takes what emitters send. Nothing here is retried; the same batch again is placed once.
 type Intake interface {
+	eventLog
 	// Place judges batches and makes what it takes durable (L1). It returns one Placed for each, in order, and reads their
 	// bytes until it returns.
 	Place(ctx context.Context, via proof.Via, batches []store.Sealed) []store.Placed

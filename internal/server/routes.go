@@ -11,6 +11,8 @@ func (s *Server) ownRoutes() []Route {
 	return []Route{
 		{Method: http.MethodPost, Pattern: "/v1/batches", Handle: s.postBatches, Intake: true,
 			Types: []string{wire.BatchesType}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
+		{Method: http.MethodPost, Pattern: "/v1/events", Handle: s.postEvents, Intake: true,
+			Types: []string{typeJSON, typeNDJSON, typeJSONL}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
 		{Method: http.MethodGet, Pattern: "/v1/receipts/{stream}/{first}", Handle: s.getReceipt},
 		{Method: http.MethodGet, Pattern: "/v1/entries/{seq}", Handle: s.getEntry},
 		{Method: http.MethodGet, Pattern: "/v1/entries/{seq}/proof", Handle: s.getProof},
@@ -18,6 +20,7 @@ func (s *Server) ownRoutes() []Route {
 		{Method: http.MethodGet, Pattern: "/tile/", Handle: s.getTile},
 		{Method: http.MethodGet, Pattern: "/healthz", Handle: s.getHealth, Anyone: true, Free: true},
 		{Method: http.MethodGet, Pattern: "/readyz", Handle: s.getReady, Anyone: true, Free: true},
+		{Method: http.MethodGet, Pattern: "/openapi.yaml", Handle: s.getOpenAPI, Anyone: true, Free: true},
 		{Method: http.MethodGet, Pattern: "/metrics", Handle: s.getMetrics, Anyone: true, Free: true},
 	}
 }

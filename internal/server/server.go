@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/internal/clock"
+	"github.com/stetlog/stet/proof"
 )
 
 // Server answers requests. All its methods are safe for concurrent use.
@@ -28,6 +30,7 @@ type Server struct {
 	working chan struct{} // a place for each request that is being answered
 	metrics *metrics
 	gaps    *gaps
+	door    *door
 	handler http.Handler
 
 	draining atomic.Bool // the end has begun
@@ -53,6 +56,14 @@ func New(o Options) (*Server, error) {
 	s.logins = newQuotas(Limits{RequestRate: 1, RequestBurst: 20, ByteRate: 1, ByteBurst: 1, StreamRate: 1, StreamBurst: 1}, time.Now)
 	s.working = make(chan struct{}, s.limits.Requests)
 	s.metrics = newMetrics(s)
+	s.door = newDoor(s.log, time.Now, s.stopped)
+	cp, err := proof.ParseCheckpointText(s.log.Checkpoint())
+	if err == nil {
+		err = s.door.seen.remember(context.Background(), s.source, cp.Size)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for events that may come again: %w", err)
+	}
 	s.handler = s.routed(append(s.ownRoutes(), o.Routes...))
 	return s, nil
 }

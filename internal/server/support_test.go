@@ -48,6 +48,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	fsys := fsxtest.New()
 	keys := store.Keys{Log: newKey(t, "stet.local/test"), Store: newKey(t, "stet-store/test")}
 	s := store.New(fsys, known.Dir{FS: fsys, Name: "state"}, func(bool) (store.Keys, error) { return keys, nil })
+	s.Door = func(name string) (keyfile.Key, error) { return newKey(t, name), nil }
 	held, err := s.Hold(context.Background(), store.HoldOptions{Preallocate: -1, PublishBusy: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

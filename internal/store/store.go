@@ -49,9 +49,10 @@ type Store struct {
 	Path  string // as given to Open; "" where the store is not a directory of the operating system
 	FS    fsx.FS
 	Known known.Dir
+	// Door returns the key that seals what comes unsealed to a server, and makes it where it is missing. Its name is given.
+	Door func(name string) (keyfile.Key, error)
 
 	keys    func(create bool) (Keys, error)
-	door    func(name string) (keyfile.Key, error) // seals what comes unsealed to a server; made where it is missing
 	where   origin.Origin
 	clock   *clock.Clock
 	codec   *event.Codec
@@ -143,7 +144,7 @@ func openStore(path, state string) (*Store, error) {
 	}
 	s := New(dir, known.Dir{FS: stateFS, Name: KnownDir}, func(create bool) (Keys, error) { return loadKeys(path, create) })
 	s.Path = path
-	s.door = func(name string) (keyfile.Key, error) { return loadDoor(path, name) }
+	s.Door = func(name string) (keyfile.Key, error) { return loadDoor(path, name) }
 	s.closers = []io.Closer{dir, stateFS}
 	return s, nil
 }
@@ -151,7 +152,7 @@ func openStore(path, state string) (*Store, error) {
 // New makes a Store of its parts, for tests and for other kinds of stores. keys returns the store's keys; with create it
 // makes those that are missing, durably. It is called by Drain only.
 func New(fsys fsx.FS, k known.Dir, keys func(create bool) (Keys, error)) *Store {
-	return &Store{FS: fsys, Known: k, keys: keys, door: noDoor, where: origin.Detect(os.LookupEnv), clock: clock.New(), codec: &event.Codec{},
+	return &Store{FS: fsys, Known: k, keys: keys, Door: noDoor, where: origin.Detect(os.LookupEnv), clock: clock.New(), codec: &event.Codec{},
 		rand: rand.Reader, window: defaultWindow}
 }
 

@@ -110,7 +110,7 @@ var place = origin.Origin{Hostname: origin.Value{Text: "web1", How: "kernel"}}
 // storeOn opens the store on a disk, with its memory in the directory "state" on the same disk, so that a crash meets
 // both. Its operations come in one order.
 func storeOn(fsys fsx.FS) *Store {
-	return &Store{FS: fsys, Known: known.Dir{FS: fsys, Name: "state"}, keys: keysOn(fsys), door: func(string) (keyfile.Key, error) { return key("stet-door/test"), nil }, where: place, clock: ticker(),
+	return &Store{FS: fsys, Known: known.Dir{FS: fsys, Name: "state"}, keys: keysOn(fsys), Door: func(string) (keyfile.Key, error) { return key("stet-door/test"), nil }, where: place, clock: ticker(),
 		codec: &event.Codec{}, rand: zeros{}, workers: 1, window: 1}
 }
 

@@ -1,0 +1,86 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/wire"
+	"github.com/stetlog/stet/proof"
+)
+
+// events demands verdicts on events that are posted.
+func (w *world) events(token, body string, headers ...string) (int, []verdict) {
+	w.t.Helper()
+	r := w.do(token, http.MethodPost, "/v1/events", []byte(body), append([]string{"Content-Type", typeJSON}, headers...)...)
+	var a accepted
+	if err := json.Unmarshal([]byte(r.body), &a); err != nil || a.Format != acceptedFormat {
+		w.t.Fatalf("status %d: %s", r.status, r.body)
+	}
+	return r.status, a.Results
+}
+
+// What is answered as accepted is in the log as it was answered, under the server's own seal, and says how it came.
+func TestPostEvents(t *testing.T) {
+	w := newWorld(t, nil)
+	status, got := w.events("writer", `[{"event_type":"user_created","labels":{"password":"hunter2"}},{"event_type":"job_lost"},{"event_type":"user_deleted","event_id":"`+idA+`"}]`)
+	if status != http.StatusOK || got[0].Status != verdictAccepted || got[1].Code != string(wire.ReservedType) || got[2].Seq != got[0].Seq+2 { // a seal between them
+		t.Fatalf("status %d: %+v", status, got)
+	}
+	if status, got := w.events("writer", `{"event_type":"job_lost"}`); status != http.StatusUnprocessableEntity {
+		t.Errorf("status %d: %+v", status, got)
+	}
+	w.publish()
+	raw, err := logread.Entry(t.Context(), w.held.Source(), got[0].Seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := proof.ParseEntry(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	via, err := proof.ParseVia(e.Via)
+	if d := cmp.Diff([]string{"labels.password"}, via.Changed); err != nil || d != "" || via.Token != "writer" || via.Kind != proof.ViaHTTP {
+		t.Errorf("via is %s: %v %s", e.Via, err, d)
+	}
+	if text := string(e.Event); strings.Contains(text, "hunter2") || !strings.Contains(text, got[0].EventID) || !strings.Contains(text, `"app_id":"shop"`) {
+		t.Errorf("the log has %s", text)
+	}
+}
+
+// publish waits until everything is under a checkpoint.
+func (w *world) publish() {
+	w.t.Helper()
+	if _, err := w.held.Drain(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// The answer may get lost with the server: the next one knows the event all the same.
+func TestAgainAfterARestart(t *testing.T) {
+	w := newWorld(t, nil)
+	const body = `[{"event_type":"user_deleted","event_id":"` + idA + `"},{"event_type":"user_deleted","event_id":"` + idB + `","labels":{"x":"\u0007"}}]`
+	_, first := w.events("writer", body)
+	w.publish()
+	next, err := New(w.server.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server = next
+	_, second := w.events("writer", body)
+	for i := range first {
+		if first[i].Status != verdictAccepted || second[i].Status != verdictAgain || second[i].Seq != first[i].Seq {
+			t.Errorf("%+v, and then %+v", first[i], second[i])
+		}
+	}
+	if _, got := w.events("writer", `{"event_type":"user_created","event_id":"`+idA+`"}`); got[0].Code != string(wire.EventConflict) {
+		t.Errorf("other content under the same id: %+v", got)
+	}
+	if _, got := w.events("other", `{"event_type":"user_deleted","event_id":"`+idA+`"}`); got[0].Status != verdictAccepted {
+		t.Errorf("the same id of another sender: %+v", got)
+	}
+}
