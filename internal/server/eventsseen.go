@@ -142,7 +142,7 @@ func senderOf(v proof.Via) string {
 // is known when it comes again.
 func (s *seen) remember(ctx context.Context, log logread.Source, size uint64) error {
 	return logread.Entries(ctx, log, size-min(size, rememberEntries), size, func(seq uint64, raw []byte) error {
-		entry, err := proof.ParseEnvelope(raw)
+		entry, err := proof.ParseEntry(raw)
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", seq, err)
 		}
