@@ -290,7 +290,7 @@ func (c *contract) broken(t *testing.T) {
 	t.Helper()
 	w := newWorld(t, nil)
 	all := calls(t, w)
-	for _, b := range []brokenLog{{err: errBroken}, {err: ledger.ErrFailed}, {ready: ErrFull}} {
+	for _, b := range []brokenLog{{err: errBroken}, {err: ledger.ErrFailed}, {ready: store.ErrFull}} {
 		b.Log = w.held
 		w.server.log, w.server.door.log = b, b
 		for _, o := range all {
