@@ -70,8 +70,15 @@ type Options struct {
 	// StateDir is where the emitter's key lies, made where it is missing (mode 0700); it must be absolute. "": STET_STATE,
 	// else /var/lib/stet for root and the user's state directory for others.
 	StateDir string
+	// TokenFile holds the token for a server; "": STET_TOKEN_FILE, else what stet enrol has kept. It is read anew for each
+	// attempt to send, never here.
+	TokenFile string
+	// SendWait is how long Close waits for a server to take the rest, which otherwise stays in the spool for the next Recorder
+	// or `stet doctor --flush`; 0 is DefaultSendWait, less than 0 is not at all.
+	SendWait time.Duration
 	// OnLoss is told of every record that was lost under BestEffort, of every outcome that Do could not record, and of
-	// every part of a job's record that had to be left out. nil writes one line to standard error. It is called by the
+	// every part of a job's record that had to be left out, and, though nothing is lost by that, of a server that is not to be
+	// believed (ErrServer). nil writes one line to standard error. It is called by the
 	// goroutine that recorded, and must not call the Recorder.
 	OnLoss func(error)
 }
@@ -114,6 +121,9 @@ func (o Options) own() Options {
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = DefaultHeartbeat
+	}
+	if o.SendWait == 0 {
+		o.SendWait = DefaultSendWait
 	}
 	if o.OnLoss == nil {
 		o.OnLoss = func(err error) { fmt.Fprintln(os.Stderr, "stet:", event.Sanitize(say(err))) }

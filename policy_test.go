@@ -204,8 +204,8 @@ func TestOpenRefuses(t *testing.T) {
 	if rec, err := stet.Open(dead, t.TempDir(), stet.Options{StateDir: t.TempDir(), Policy: stet.BestEffort}); rec != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("a dead context: %v", err)
 	}
-	for _, store := range []string{"https://logs.example", "http://logs.example", "unix:/run/stet.sock"} {
-		if rec, err := stet.Open(t.Context(), store, stet.Options{StateDir: t.TempDir(), Policy: stet.BestEffort}); rec != nil || err == nil || !strings.Contains(err.Error(), "directories only") {
+	for _, store := range []string{"https://user:pass@logs.example", "http://logs.example", "unix:run/stet.sock"} {
+		if rec, err := stet.Open(t.Context(), store, stet.Options{StateDir: t.TempDir(), Policy: stet.BestEffort}); rec != nil || err == nil || !strings.Contains(err.Error(), "not the address of a server") {
 			t.Errorf("store %s: %v", store, err)
 		}
 	}

@@ -48,8 +48,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -58,6 +58,7 @@ import (
 	"github.com/stetlog/stet/internal/emitter"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/origin"
+	"github.com/stetlog/stet/internal/ship"
 	"github.com/stetlog/stet/internal/spool"
 )
 
@@ -94,6 +95,8 @@ type Recorder struct {
 	clock *clock.Clock
 	find  func() (place, error) // opens the place where streams go
 
+	remote atomic.Pointer[remote] // the way to the server; nil: the store is a directory, or was not found yet
+
 	places sync.Map // uintptr → string: where in the program each call comes from
 
 	// starting is held for reading while anything but an outcome is being recorded, ending while an outcome is. Close
@@ -122,12 +125,26 @@ type Recorder struct {
 // empty name means STET_STORE, else the default store of the user: see `stet help`. The store must belong to the user
 // (ErrNotAllowed). Open never touches the ledger in it. Under BestEffort a store that cannot be used is no error: it is
 // told to Options.OnLoss, as ErrNotRecorded, and tried again with later records.
+//
+// A store can also be a server: https://HOST[:PORT], http:// on this machine, or unix:/PATH. Then the spool lies in
+// STET_SPOOL, or in the state directory, and what is in it is sent in the background, verified, and removed when the server
+// has proven to hold it. No record waits for the network, and Open does not talk to the server.
 func Open(ctx context.Context, store string, o Options) (*Recorder, error) {
+	where := origin.Detect(os.LookupEnv)
+	if name := first(store, os.Getenv("STET_STORE")); ship.IsAddress(name) {
+		a, err := ship.ParseAddress(name)
+		if err != nil {
+			return nil, err
+		}
+		o := o.own()
+		return open(ctx, a.String(), o, where, findOutside(o), func() (place, error) {
+			return findServer(a, o, where.Hostname.Text, where.Machine.Text)
+		})
+	}
 	path, err := StorePath(store)
 	if err != nil {
 		return nil, err
 	}
-	where := origin.Detect(os.LookupEnv)
 	return open(ctx, path, o, where, findOutside(o), func() (place, error) { return findPlace(path, o.StateDir, where.Hostname.Text) })
 }
 
@@ -180,7 +197,7 @@ func (r *Recorder) abandon(ctx context.Context) error {
 	return r.closeStreams(ctx)
 }
 
-// StorePath is the directory that a store's name means: the name itself, else STET_STORE, else "store" in the user's
+// StorePath is the directory that a store's name means; an error where that is a server: the name itself, else STET_STORE, else "store" in the user's
 // state directory.
 func StorePath(name string) (string, error) {
 	if name == "" {
@@ -189,8 +206,8 @@ func StorePath(name string) (string, error) {
 	if name == "" {
 		return keyfile.DefaultStore(os.LookupEnv)
 	}
-	if strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "unix:") {
-		return "", fmt.Errorf("store %q: this version keeps stores in directories only; name one", name)
+	if ship.IsAddress(name) {
+		return "", errors.New("the store is a server, and this needs a directory; name one")
 	}
 	return filepath.Abs(name)
 }
@@ -290,6 +307,7 @@ func (r *Recorder) emit(ctx context.Context, started *Run, events ...*event.Even
 	}
 	switch {
 	case err == nil:
+		r.remote.Load().nudge()
 		r.works()
 		dropNotes(ctx, owed.notes)
 	case errors.Is(err, emitter.ErrFailed):
@@ -367,7 +385,7 @@ func (r *Recorder) recordAt(ctx context.Context, e event.Event, location string)
 
 // Close records every run that is still open as aborted, seals the stream as final and lets the spool go. It returns
 // the first errors; what was acknowledged before is durable either way. Later calls return ErrClosed. It waits at most
-// for calls under way and twice the deadline. Losses that it cannot declare it leaves, under BestEffort, to the next
+// for calls under way and twice the deadline, Options.SendWait included. Losses that it cannot declare it leaves, under BestEffort, to the next
 // Recorder of the same user; they are its error only where that fails too.
 func (r *Recorder) Close() error {
 	if r == nil {

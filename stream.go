@@ -47,15 +47,14 @@ type place struct {
 	key    keyfile.Key
 	signer note.Signer
 	room   *spool.Room
+	remote *remote // nil: the store is a directory
 	close  func() error
 }
 
 // findPlace prepares a store's directory and the emitter's key.
 func findPlace(path, state, host string) (p place, err error) {
-	if state == "" {
-		if state, err = keyfile.StateDir(os.LookupEnv); err != nil {
-			return p, err
-		}
+	if state, err = stateDir(state); err != nil {
+		return p, err
 	}
 	if err := makeStore(path); err != nil {
 		return p, err
@@ -179,6 +178,10 @@ func (r *Recorder) newStream() (*emitter.Emitter, error) {
 		r.mu.Lock()
 		r.streams.place = p
 		r.mu.Unlock()
+		if p.remote != nil {
+			r.remote.Store(p.remote)
+			p.remote.begin(r)
+		}
 	}
 	m := spool.Meta{V: 1, StreamID: r.newID().String(), Key: p.key.VKey, AppID: r.base.AppID, Environment: r.base.Environment,
 		Host: clip(strings.ToValidUTF8(r.where.Hostname.Text, "?"), 255), BootID: r.clock.Evidence().BootID, MachineID: r.where.Machine.Text,
@@ -283,6 +286,9 @@ func (r *Recorder) closeStreams(ctx context.Context) error {
 		}
 		for em := range s.held {
 			_ = em.Close() // it failed before, and that was reported
+		}
+		if s.place != nil {
+			s.place.remote.end(r)
 		}
 		if s.place != nil && s.place.close != nil {
 			errs = append(errs, s.place.close())

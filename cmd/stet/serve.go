@@ -93,7 +93,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		return err
 	}
 	srv, err := server.New(server.Options{
-		Log: held, Authority: authority, Logger: logger, OwnUID: uint32(os.Geteuid()),
+		Log: held, LogKey: held.Marker().LogKey, Authority: authority, Logger: logger, OwnUID: uint32(os.Geteuid()),
 		Open: c.Dev, RequireClockSync: c.RequireClockSync,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
 	})

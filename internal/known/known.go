@@ -25,6 +25,9 @@ import (
 
 const header = "stet/known/v1\n"
 
+// DirName is where known checkpoints are, within the state directory.
+const DirName = "known"
+
 // maxFile bounds a file in bytes: header, verifier key, checkpoint.
 const maxFile = proof.MaxCheckpoint + 1024
 

@@ -14,6 +14,7 @@ type Options struct {
 	Log       Log
 	Authority Authority
 	Limits    Limits
+	LogKey    string       // verifier key of the log, told to anybody who asks; "": nobody is told
 	Logger    *slog.Logger // nil: nothing is logged
 	Clock     *clock.Clock // nil: this machine's
 

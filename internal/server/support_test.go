@@ -75,7 +75,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 			t.Fatal(err)
 		}
 	}
-	o := Options{Log: held, Authority: a}
+	o := Options{Log: held, LogKey: keys.Log.VKey, Authority: a}
 	if change != nil {
 		change(&o)
 	}

@@ -56,8 +56,8 @@ func (e *RefusedError) Later() bool {
 	return ok && m.Later || !ok && (e.Status >= 500 || e.Status == http.StatusTooManyRequests)
 }
 
-// NewClient makes a client; the token may be empty. Close it when done.
-func NewClient(a Address, token string) *Client {
+// NewClient makes a client that has no token yet. Close it when done.
+func NewClient(a Address) *Client {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	t := &http.Transport{
 		DialContext:            dialer.DialContext,
@@ -74,12 +74,15 @@ func NewClient(a Address, token string) *Client {
 	} else if !a.Local() {
 		t.Proxy = http.ProxyFromEnvironment
 	}
-	return &Client{address: a, token: token, http: &http.Client{
+	return &Client{address: a, http: &http.Client{
 		Transport: t,
 		// A redirection would carry the token to where nobody meant to send it.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
+
+// With is the same client with a token; they share their connections.
+func (c *Client) With(token string) *Client { return &Client{c.address, token, c.http} }
 
 // Close lets idle connections go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

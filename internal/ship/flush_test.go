@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -330,6 +332,15 @@ func TestOneShipsAtATime(t *testing.T) {
 	flush(t, sh)
 }
 
+func tokenFile(t *testing.T, vkey string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(tokenFor(vkey)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // The log's key is pinned at the first contact, by the token or, on this machine, by what is there.
 func TestTheKeyIsPinned(t *testing.T) {
 	s, disk := newServer(t), fsxtest.New()
@@ -341,17 +352,17 @@ func TestTheKeyIsPinned(t *testing.T) {
 	}
 	newEmitter(t, disk, 2).say(1).end()
 	sh := shipper(t, disk, s)
-	sh.Token = tokenFor(vkey)
+	sh.TokenFile = tokenFile(t, vkey)
 	if _, err := sh.Flush(t.Context()); err == nil || !strings.Contains(err.Error(), "another log") {
 		t.Errorf("a token for another log: %v", err)
 	}
-	sh.Token = tokenFor(s.vkey)
+	sh.TokenFile = tokenFile(t, s.vkey)
 	flush(t, sh)
 
 	fresh := fsxtest.New()
 	newEmitter(t, fresh, 1).say(1).end()
 	sh = shipper(t, fresh, s)
-	sh.Token = tokenFor(vkey)
+	sh.TokenFile = tokenFile(t, vkey)
 	var bad *ship.IntegrityError
 	if _, err := sh.Flush(t.Context()); !errors.As(err, &bad) || bad.What != ship.WhatKey {
 		t.Errorf("got %v", err)

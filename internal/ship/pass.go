@@ -2,6 +2,7 @@ package ship
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 type pass struct {
 	s       *Shipper
 	rep     *Report
+	client  *Client
 	server  Server
 	key     note.Verifier
 	seals   proof.SealVerifier
@@ -81,38 +83,53 @@ func (p *pass) look() error {
 
 func (p *pass) left(st *stream, why string) { p.rep.Left = append(p.rep.Left, Left{st.id, why}) }
 
-// meet reads what is known of the server, and makes its acquaintance where it was never met: the key that the token names,
-// or without a token, on this machine only, the first one seen.
-func (p *pass) meet(ctx context.Context) (err error) {
+// meet reads what is known of the server and which token is for it, and makes its acquaintance where it was never met: the
+// key that the token names, or without a token, on this machine only, the first one seen.
+func (p *pass) meet(ctx context.Context) error {
 	a := p.s.Address
-	p.server, err = ReadServer(p.s.State, a)
-	if errors.Is(err, fs.ErrNotExist) {
-		p.server = Server{Address: a}
-		l, err := p.s.Client.Log(ctx)
-		if err != nil {
-			return err
-		}
+	server, err := ReadServer(p.s.State, a)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !fresh {
+		return err
+	}
+	server.Address = a
+	token, err := p.s.token(server)
+	if err != nil {
+		return err
+	}
+	p.client = p.s.Client.With(token)
+	if fresh {
+		l, err := p.client.Log(ctx)
 		switch {
-		case p.s.Token != "" && !Pins(p.s.Token, l.LogKey):
+		case err != nil:
+			return err
+		case token != "" && !Pins(token, l.LogKey):
 			return &IntegrityError{a, WhatKey, fmt.Errorf("it keeps the log of %s, and the token is for another log", l.LogKey), nil}
-		case p.s.Token == "" && !a.Local():
+		case token == "" && !a.Local():
 			return fmt.Errorf("no token for %s: say --token-file or STET_TOKEN_FILE, or connect this machine with stet enrol", a)
 		}
-		p.server.LogKey = l.LogKey
-		if err := WriteServer(p.s.State, p.server); err != nil {
+		server.LogKey, server.TokenFile = l.LogKey, p.s.TokenFile
+		if err := WriteServer(p.s.State, server); err != nil {
 			return err
 		}
-	} else if err != nil {
+	}
+	if token != "" && !Pins(token, server.LogKey) {
+		return fmt.Errorf("the token for %s is for another log than the one that this computer knows there, %s: use a token of that log", a, server.LogKey)
+	}
+	p.server = server
+	if p.key, err = server.Verifier(); err != nil {
 		return err
 	}
-	if p.s.Token != "" && !Pins(p.s.Token, p.server.LogKey) {
-		return fmt.Errorf("the token for %s is for another log than the one that this computer knows there, %s: use a token of that log", a, p.server.LogKey)
-	}
-	if p.key, err = p.server.Verifier(); err != nil {
-		return err
-	}
-	p.sent, err = readSent(p.s.Place, p.server.LogKey)
+	p.sent, err = readSent(p.s.Place, server.LogKey)
 	return err
+}
+
+// token is read anew for each pass, so that a token that was replaced needs no restart.
+func (s *Shipper) token(server Server) (string, error) {
+	if file := cmp.Or(s.TokenFile, server.TokenFile); file != "" {
+		return ReadToken(file)
+	}
+	return server.Token, nil
 }
 
 // sendAll reads every spool and sends what is in it.
@@ -290,7 +307,7 @@ func (p *pass) nodes(ctx context.Context, size uint64) proof.HashReader {
 		if b, ok := tiles[t]; ok {
 			return b, nil
 		}
-		b, err := p.s.Client.Fetch(ctx, t.Path())
+		b, err := p.client.Fetch(ctx, t.Path())
 		if err == nil {
 			tiles[t] = bytes.Clone(b)
 		}
@@ -300,7 +317,7 @@ func (p *pass) nodes(ctx context.Context, size uint64) proof.HashReader {
 
 // checkpoint asks for the log's present checkpoint.
 func (p *pass) checkpoint(ctx context.Context) ([]byte, proof.Checkpoint, error) {
-	signed, err := p.s.Client.Fetch(ctx, "checkpoint")
+	signed, err := p.client.Fetch(ctx, "checkpoint")
 	if err != nil {
 		return nil, proof.Checkpoint{}, err
 	}

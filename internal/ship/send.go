@@ -71,7 +71,7 @@ func (p *pass) send(ctx context.Context) error {
 
 // exchange sends one body. Where the server finds it too large, or its answer would be, it sends halves.
 func (p *pass) exchange(ctx context.Context, body []byte, items []item, elements []wire.Element) error {
-	r, err := p.s.Client.Batches(ctx, body, len(items))
+	r, err := p.client.Batches(ctx, body, len(items))
 	var refused *RefusedError
 	if n := len(items); n > 1 && (errors.Is(err, wire.ErrTooLarge) || errors.As(err, &refused) && refused.Status == http.StatusRequestEntityTooLarge) {
 		for _, part := range [][2]int{{0, n / 2}, {n / 2, n}} {

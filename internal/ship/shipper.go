@@ -12,17 +12,17 @@ import (
 	"github.com/stetlog/stet/internal/spool"
 )
 
-// Shipper sends the spools of one server's place. All fields but Token and Machine must be set. Its methods are safe for
+// Shipper sends the spools of one server's place. All fields but TokenFile and Machine must be set. Its methods are safe for
 // concurrent use by any number of goroutines and processes: one at a time ships, the others are told that it does.
 type Shipper struct {
-	Client  *Client
-	Address Address
-	Token   string    // what Client has; it names the log's key when that is pinned
-	State   fsx.FS    // the state directory
-	Place   fsx.FS    // where spool.Dir is
-	Known   known.Dir // where checkpoints that were seen are
-	Machine string    // this machine, as spools state it; "": spools of every machine are taken for ours
-	Now     func() time.Time
+	Client    *Client
+	Address   Address
+	TokenFile string    // absolute; "": what is known of the server says which token is for it
+	State     fsx.FS    // the state directory
+	Place     fsx.FS    // where spool.Dir is
+	Known     known.Dir // where checkpoints that were seen are
+	Machine   string    // this machine, as spools state it; "": spools of every machine are taken for ours
+	Now       func() time.Time
 }
 
 // Left is a spool that was not sent to its end, or not removed, and why.

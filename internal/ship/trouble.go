@@ -3,7 +3,9 @@ package ship
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,15 +45,20 @@ const (
 
 // Trouble is one entry of the file "trouble": how a server contradicted itself. Entries are only added.
 type Trouble struct {
-	At   string // RFC 3339, UTC, of the first time
-	What string // as IntegrityError has it
-	Text string // one line
-	Note string // the checkpoint that was offered, or ""
+	At       string // RFC 3339, UTC, of the first time
+	What     string // as IntegrityError has it
+	Recorded bool   // an event about it was recorded
+	Text     string // one line
+	Note     string // the checkpoint that was offered, or ""
 }
 
-// append is the one form of an entry: a line of three parts, the note's lines each behind a tab, and an empty line.
+// append is the one form of an entry: a line of four parts, the note's lines each behind a tab, and an empty line.
 func (t Trouble) append(dst []byte) []byte {
-	dst = fmt.Appendf(dst, "%s %s %s\n", t.At, t.What, t.Text)
+	state := "new"
+	if t.Recorded {
+		state = "recorded"
+	}
+	dst = fmt.Appendf(dst, "%s %s %s %s\n", t.At, t.What, state, t.Text)
 	for line := range strings.Lines(t.Note) {
 		dst = append(append(dst, '\t'), strings.TrimSuffix(line, "\n")...)
 		dst = append(dst, '\n')
@@ -78,11 +85,11 @@ func ReadTrouble(state fsx.FS, a Address) ([]Trouble, error) {
 	var all []Trouble
 	for entry := range strings.SplitSeq(strings.TrimSuffix(text, "\n\n"), "\n\n") {
 		line, notes, _ := strings.Cut(entry, "\n")
-		parts := strings.SplitN(line, " ", 3)
-		if len(parts) != 3 {
+		parts := strings.SplitN(line, " ", 4)
+		if len(parts) != 4 {
 			return nil, fmt.Errorf("%s/%s: %w", a.Dir(), troubleFile, ErrTrouble)
 		}
-		t := Trouble{At: parts[0], What: parts[1], Text: parts[2]}
+		t := Trouble{At: parts[0], What: parts[1], Recorded: parts[2] == "recorded", Text: parts[3]}
 		if notes != "" {
 			t.Note = strings.ReplaceAll("\n"+notes, "\n\t", "\n")[1:] + "\n"
 		}
@@ -91,8 +98,46 @@ func ReadTrouble(state fsx.FS, a Address) ([]Trouble, error) {
 	return all, nil
 }
 
-// noteTrouble writes an integrity failure down, durably, unless the same is there. The caller holds the place's lock.
-func noteTrouble(state fsx.FS, now time.Time, e *IntegrityError) error {
+// lockTrouble excludes others who change the file. Where it is taken the caller tries another time.
+func lockTrouble(state fsx.FS, a Address) (io.Closer, error) {
+	if err := fsx.MkdirAll(state, a.Dir(), 0o700); err != nil {
+		return nil, err
+	}
+	return state.TryLock(a.Dir() + "/" + troubleFile + ".lock")
+}
+
+// Unrecorded is what was noted of a server and has no event yet.
+func Unrecorded(state fsx.FS, a Address) ([]Trouble, error) {
+	all, err := ReadTrouble(state, a)
+	return slices.DeleteFunc(all, func(t Trouble) bool { return t.Recorded }), err
+}
+
+// Recorded notes that there are events about these, durably.
+func Recorded(state fsx.FS, a Address, these []Trouble) (err error) {
+	lock, err := lockTrouble(state, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	all, err := ReadTrouble(state, a)
+	if err != nil {
+		return err
+	}
+	b := []byte(troubleHeader + "\n\n")
+	for _, t := range all {
+		t.Recorded = t.Recorded || slices.Contains(these, t)
+		b = t.append(b)
+	}
+	return fsx.Replace(state, a.Dir()+"/"+troubleFile, b, 0o600)
+}
+
+// noteTrouble writes an integrity failure down, durably, unless the same is there.
+func noteTrouble(state fsx.FS, now time.Time, e *IntegrityError) (err error) {
+	lock, err := lockTrouble(state, e.Address)
+	if err != nil {
+		return fmt.Errorf("not written down: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
 	all, err := ReadTrouble(state, e.Address)
 	if err != nil {
 		return err
@@ -107,9 +152,6 @@ func noteTrouble(state fsx.FS, now time.Time, e *IntegrityError) error {
 	}
 	if b = t.append(b); len(b) > maxTrouble {
 		return nil
-	}
-	if err := fsx.MkdirAll(state, e.Address.Dir(), 0o700); err != nil {
-		return err
 	}
 	return fsx.Replace(state, e.Address.Dir()+"/"+troubleFile, b, 0o600)
 }

@@ -396,7 +396,7 @@ func (e *emitter) die() *emitter {
 func shipper(t *testing.T, fsys *fsxtest.Mem, s *server) *ship.Shipper {
 	t.Helper()
 	a := address(t, s.http.URL)
-	c := ship.NewClient(a, "")
+	c := ship.NewClient(a)
 	t.Cleanup(c.Close)
 	return &ship.Shipper{Client: c, Address: a, State: fsys, Place: fsys, Known: known.Dir{FS: fsys, Name: "known"},
 		Now: noon}

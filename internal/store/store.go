@@ -35,7 +35,7 @@ import (
 const (
 	lockFile = "lock"
 	// KnownDir is where known checkpoints are, within the state directory.
-	KnownDir = "known"
+	KnownDir = known.DirName
 )
 
 // ErrNotAllowed says that the store belongs to another user.
