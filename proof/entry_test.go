@@ -21,6 +21,7 @@ func drawVia(t *rapid.T) Via {
 		UID:  id.Draw(t, "uid"), GID: id.Draw(t, "gid"), PID: id.Draw(t, "pid"),
 		Addr: text.Draw(t, "addr"), Token: text.Draw(t, "token"),
 		Key:     rapid.SampledFrom([]string{"", "0123abcd", "0123ABCD", "0123abc"}).Draw(t, "key"),
+		Clock:   rapid.SampledFrom([]string{"", ClockUnsynchronized, ClockUnknown, ClockSynchronized}).Draw(t, "clock"),
 		Changed: rapid.SliceOfN(rapid.StringN(1, 20, 300), 0, 70).Draw(t, "changed"),
 	}
 }

@@ -12,6 +12,7 @@ type Via struct {
 	Addr    string   // network address of an HTTP peer, at most 256 bytes
 	Token   string   // name of the token, never the token; at most 256 bytes
 	Key     string   // 32-bit hash of the sealing key, 8 lower-case hexadecimal digits
+	Clock   string   // ClockUnsynchronized or ClockUnknown where that is what the ledger's own clock was; "" where it was in step, or nobody asked
 	Changed []string // paths that the ledger redacted or sanitised in unsealed events: at most 64, of at most 256 bytes
 }
 
@@ -42,7 +43,7 @@ func (v Via) Append(dst []byte) []byte {
 			dst = strconv.AppendUint(dst, uint64(*m.n), 10)
 		}
 	}
-	for _, m := range [...]struct{ name, text string }{{`,"addr":`, v.Addr}, {`,"token":`, v.Token}, {`,"key":`, v.Key}} {
+	for _, m := range [...]struct{ name, text string }{{`,"addr":`, v.Addr}, {`,"token":`, v.Token}, {`,"key":`, v.Key}, {`,"clock":`, v.Clock}} {
 		if m.text != "" {
 			dst = append(dst, m.name...)
 			dst = appendString(dst, m.text)
@@ -103,7 +104,7 @@ func (c *cursor) via(v *Via) {
 			*[...]**uint32{&v.UID, &v.GID, &v.PID}[i] = &id
 		}
 	}
-	for i, name := range [...]string{`,"addr":`, `,"token":`, `,"key":`} {
+	for i, name := range [...]string{`,"addr":`, `,"token":`, `,"key":`, `,"clock":`} {
 		if !c.try(name) {
 			continue
 		}
@@ -114,8 +115,11 @@ func (c *cursor) via(v *Via) {
 		if i == 2 && !isKeyHash(text) {
 			c.fail("key is not 8 lower-case hexadecimal digits")
 		}
+		if i == 3 && string(text) != ClockUnsynchronized && string(text) != ClockUnknown {
+			c.fail("clock is neither unsynchronized nor unknown")
+		}
 		if v != nil {
-			*[...]*string{&v.Addr, &v.Token, &v.Key}[i] = string(text)
+			*[...]*string{&v.Addr, &v.Token, &v.Key, &v.Clock}[i] = string(text)
 		}
 	}
 	if c.try(`,"changed":[`) {

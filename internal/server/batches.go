@@ -63,7 +63,7 @@ func (s *Server) postBatches(w http.ResponseWriter, r *http.Request, c *Call) er
 
 // viaOf is what the server itself knows of a sender.
 func viaOf(c *Call) proof.Via {
-	v := proof.Via{Kind: proof.ViaHTTP, Token: c.Token}
+	v := proof.Via{Kind: proof.ViaHTTP, Token: c.Token, Clock: c.clock}
 	if !c.Peer.Unix {
 		v.Addr = c.Peer.Addr.Addr().Unmap().WithZone("").String()
 		return v

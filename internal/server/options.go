@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/clock"
 )
@@ -26,6 +27,8 @@ type Options struct {
 	// OwnUID is the uid that counts as the server's own on a Unix socket.
 	OwnUID uint32
 
+	// Record records events of the server's own, durably; nil: it makes none.
+	Record func(ctx context.Context, events ...*event.Event) ([]uint64, error)
 	// Routes are further ones, such as those of the administration, with the same doors in front.
 	Routes []Route
 	// Refused is told of every failed login, from whatever the peer is; the address is the peer's own. nil: nobody is.

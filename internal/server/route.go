@@ -41,6 +41,7 @@ type Call struct {
 	Type string // the body's media type, one of the route's
 
 	quota *quota
+	clock string // what via says of the server's clock
 }
 
 // allowed turns a decision of package auth into an answer.
@@ -145,6 +146,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt Route) error 
 		if err := s.takes(); err != nil {
 			return err
 		}
+		c.clock = s.clockMark()
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.limits.ReadTime+s.limits.HandleTime)
 	defer cancel()

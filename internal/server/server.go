@@ -93,6 +93,11 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...ne
 		s.mu.Unlock()
 		go func() { ended <- h.Serve(g.listen(l)) }()
 	}
+	watching, stop := context.WithCancel(ctx)
+	var watches sync.WaitGroup
+	watches.Go(func() { s.watchClock(watching) })
+	defer watches.Wait()
+	defer stop()
 	var failed error
 	left := len(listeners)
 	select {
