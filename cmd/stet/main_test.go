@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command lines in testdata/script, each with a store and a state directory of its own.
 func TestScripts(t *testing.T) {
+	started := &servers{all: map[*testscript.TestScript]map[string]*startedServer{}}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -39,6 +40,9 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     exits,
+			"httpget":   httpGet,
+			"serving":   started.serving,
+			"served":    started.served,
 			"hidden":    hidden,
 			"signalled": signalled,
 			"printable": printable,

@@ -50,20 +50,14 @@ const adminSocket = "admin.sock"
 
 func (c *serveCmd) Run(e *env) (err error) {
 	logger := slog.New(slog.NewJSONHandler(e.stderr, nil))
-	path := c.Store
-	if c.Dev {
-		if path != "" && os.Getenv("STET_STORE") != path {
-			return usage("serve: --dev makes a throwaway store of its own; leave --store out")
+	path, state, err := c.place()
+	if err == nil && c.Dev {
+		var remove func() error
+		path, state, remove, err = throwaway(e.ctx)
+		if err == nil {
+			defer func() { err = errors.Join(err, remove()) }()
 		}
-		if path, err = os.MkdirTemp("", "stet-dev-"); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(path)) }()
 	}
-	if path, err = stet.StorePath(path); err != nil {
-		return err
-	}
-	state, err := keyfile.StateDir(os.LookupEnv)
 	if err != nil {
 		return err
 	}
@@ -77,6 +71,21 @@ func (c *serveCmd) Run(e *env) (err error) {
 		return err
 	}
 	return errors.Join(c.serve(e, logger, s, held), closeHeld(e, held))
+}
+
+// place is where the store is, and the memory of this host and user.
+func (c *serveCmd) place() (path, state string, err error) {
+	if c.Dev {
+		if c.Store != "" && c.Store != os.Getenv("STET_STORE") {
+			err = usage("serve: --dev makes a throwaway store of its own; leave --store out")
+		}
+		return "", "", err
+	}
+	if path, err = stet.StorePath(c.Store); err != nil {
+		return "", "", err
+	}
+	state, err = keyfile.StateDir(os.LookupEnv)
+	return path, state, err
 }
 
 // closeHeld gives the store up, also when the server was told to end.
