@@ -80,7 +80,7 @@ func (s *Store) hold(ctx context.Context, o HoldOptions) (*Held, error) {
 		return nil, err
 	}
 	h := &Held{desk: newDesk(s, l, keys), line: newLine(), room: newRoom(s.FS, keep), look: o.LookEvery, closing: make(chan struct{})}
-	h.own.open = map[speaker]*voice{}
+	h.own.open, h.own.most = map[speaker]*voice{}, maxVoices
 	if h.look <= 0 {
 		h.look = time.Second
 	}

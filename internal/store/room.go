@@ -38,6 +38,7 @@ type room struct {
 	free  int64 // at the last look
 	told  bool  // free is known
 	since int64 // bytes taken since
+	shut  bool  // something was refused, and there is not much more room since
 }
 
 // bounds are a ledger's sizes that fit a disk, and how much of it must stay free for them: the segment that is made next,
@@ -84,28 +85,31 @@ func (r *room) look() {
 	if r.told = err == nil; r.told {
 		r.free = space.Free
 	}
+	r.shut = r.shut && r.told && r.free-r.since < r.keep+lookAfter
 }
 
-// take asks for n bytes more; ErrFull where they do not fit.
-func (r *room) take(n int) error {
-	return r.ask(int64(n)*roundUp, r.keep)
-}
+// take asks for n bytes more; ErrFull where they do not fit, and from then on for everything, until there is clearly more
+// room: what is small must not take the last of it while what is large is refused.
+func (r *room) take(n int) error { return r.ask(int64(n)*roundUp, false) }
 
 // takeReserved is take for what must be said.
-func (r *room) takeReserved(n int) error {
-	return r.ask(int64(n)*roundUp, r.keep-r.keep/reserved)
-}
+func (r *room) takeReserved(n int) error { return r.ask(int64(n)*roundUp, true) }
 
-// full says whether there is room for anything.
-func (r *room) full() error { return r.ask(0, r.keep) }
+// full says whether there is room.
+func (r *room) full() error { return r.ask(0, false) }
 
-func (r *room) ask(n, keep int64) error {
+func (r *room) ask(n int64, must bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.told || r.keep < 0 {
 		return nil
 	}
-	if left := r.free - r.since - n; left < keep {
+	keep := r.keep
+	if must {
+		keep -= keep / reserved
+	}
+	if r.free-r.since-n < keep || r.shut && !must {
+		r.shut = true
 		return fmt.Errorf("%w: %d MiB are free and %d MiB must stay so; free some space", ErrFull, max(0, r.free-r.since)>>20, keep>>20)
 	}
 	if r.since += n; r.since > lookAfter {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,9 +95,9 @@ var day = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
 
 // ticker is a clock that moves a millisecond a look.
 func ticker() *clock.Clock {
-	now := day
+	var looks atomic.Int64
 	return clock.From(clock.Sources{
-		Wall:   func() time.Time { now = now.Add(time.Millisecond); return now },
+		Wall:   func() time.Time { return day.Add(time.Duration(looks.Add(1)) * time.Millisecond) },
 		Mono:   func() time.Duration { return 0 },
 		Boot:   func() (string, bool) { return "", false },
 		Uptime: func() (time.Duration, bool) { return 0, false },

@@ -31,6 +31,7 @@ type speaker struct{ token, app, environment string }
 type voices struct {
 	mu   sync.Mutex
 	over bool
+	most int    // of open
 	turn uint64 // counts the uses of open
 	open map[speaker]*voice
 	self *voice // the store's own word
@@ -178,7 +179,7 @@ func (h *Held) voiceOf(of speaker) (v, tired *voice, err error) {
 	if v, err = h.voice(h.own.door, h.own.doorKey, of); err != nil {
 		return nil, nil, err
 	}
-	if len(h.own.open) >= maxVoices {
+	if len(h.own.open) >= h.own.most {
 		for _, x := range h.own.open {
 			if tired == nil || x.used < tired.used {
 				tired = x

@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/segment"
+	"github.com/stetlog/stet/proof"
+)
+
+// bulky seals n events of about a kilobyte each that compress badly.
+func (r *remote) bulky(n int, rng *rand.Rand) Sealed {
+	var events [][]byte
+	for i := range n {
+		seq := r.next + uint64(i)
+		p := &process{stream: r.stream.String(), said: int(seq) - 1}
+		e := p.base("shop_checkout")
+		var words strings.Builder
+		for range 100 {
+			for range 8 {
+				words.WriteByte(byte('a' + rng.IntN(26)))
+			}
+			words.WriteByte(' ')
+		}
+		e.Description, e.Timestamp, e.StreamID, e.StreamSeq, e.Clock = words.String(), day, r.stream, seq, &event.Clock{Confidence: "unknown"}
+		b, err := (&event.Codec{}).Append(nil, e)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		events = append(events, b)
+	}
+	return r.seal(events, false)
+}
+
+// On a disk that fills up, batches are refused before the journal can tear: what was taken is published to the last of it,
+// what is there can be read, and when there is room again the same batch is taken. Nothing is published in between, so
+// that the most that can wait does.
+func TestAlmostFull(t *testing.T) {
+	const size = 20 << 20
+	m := fsxtest.New()
+	m.Limit(size)
+	ctx := context.Background()
+	s := storeOn(m)
+	h, err := s.Hold(ctx, HoldOptions{PublishIdle: time.Hour, LookEvery: time.Hour, SegmentBytes: 1 << 20, MaxUnpublished: 2 << 20, Keep: 8 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, rng := newRemote(t, 1, "stet-emitter/web1/0"), rand.New(rand.NewPCG(1, 2))
+	var refused Sealed
+	var last Placed
+	for n := 0; ; n++ {
+		if n > size>>20 {
+			t.Fatal("more was taken than the disk holds")
+		}
+		refused = r.bulky(650, rng)
+		p := placeOne(t, h, refused)
+		if errors.Is(p.Err, ErrFull) {
+			break
+		}
+		if p.Err != nil {
+			t.Fatal(p.Err)
+		}
+		last = p
+	}
+	if last.Count == 0 {
+		t.Fatal("nothing was taken")
+	}
+	if err := h.Ready(); !errors.Is(err, ErrFull) {
+		t.Errorf("ready: %v", err)
+	}
+	if _, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")}, nil); !errors.Is(err, ErrFull) {
+		t.Errorf("events of others: %v", err)
+	}
+	if _, err := h.Lose(ctx, viaHTTP, ledger.Loss{}); !errors.Is(err, ErrFull) {
+		t.Errorf("a declared loss: %v", err)
+	}
+	if _, err := h.Gone(ctx, viaHTTP, r.stream.String(), "", nil); !errors.Is(err, ErrFull) {
+		t.Errorf("a dead stream: %v", err)
+	}
+	if _, err := h.Drain(ctx); !errors.Is(err, ErrFull) {
+		t.Errorf("local spools: %v", err)
+	}
+	if _, err := h.Record(ctx, &event.Event{EventType: "config_changed", InteractionID: "disk"}); err != nil {
+		t.Errorf("the server's own word: %v", err)
+	}
+	if _, err := h.Receipt(ctx, last.Seal.Stream, last.Seal.First); err != nil {
+		t.Errorf("a receipt: %v", err)
+	}
+	m.Limit(4 * size)
+	h.room.look()
+	if err := h.Ready(); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	if p := placeOne(t, h, refused); p.Err != nil {
+		t.Errorf("with room again: %v", p.Err)
+	}
+	closeHeld(t, h)
+	mustVerify(t, m)
+}
+
+// THREATS 15: a journal segment that is removed or replaced under a server that has nothing to do ends it; what can be read
+// stays readable.
+func TestALiveSegmentIsTakenAway(t *testing.T) {
+	for name, take := range map[string]func(t *testing.T, m *fsxtest.Mem, file string){
+		"removed": func(t *testing.T, m *fsxtest.Mem, file string) {
+			if err := m.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"replaced": func(t *testing.T, m *fsxtest.Mem, file string) {
+			f, err := m.Create(file+".new", 0o600)
+			if err == nil {
+				err = errors.Join(f.Close(), m.Rename(file+".new", file))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := fsxtest.New()
+			ctx := context.Background()
+			h, err := storeOn(m).Hold(ctx, HoldOptions{Preallocate: -1, LookEvery: time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := newRemote(t, 1, "stet-emitter/web1/0")
+			b := r.say(2)
+			p := placeOne(t, h, b)
+			if _, _, err := h.Receipts(ctx, []Placed{p}); err != nil {
+				t.Fatal(err)
+			}
+			files, err := m.ReadDir("journal")
+			if err != nil || len(files) != 1 {
+				t.Fatalf("the journal is %v, %v", files, err)
+			}
+			take(t, m, path.Join("journal", files[0].Name()))
+			select {
+			case <-h.Failed():
+			case <-time.After(time.Minute):
+				t.Fatal("nobody noticed")
+			}
+			if err := h.Ready(); !errors.Is(err, ledger.ErrFailed) || !errors.Is(err, segment.ErrGone) {
+				t.Errorf("ready: %v", err)
+			}
+			if p := placeOne(t, h, r.say(1)); !errors.Is(p.Err, ledger.ErrFailed) {
+				t.Errorf("a batch: %v", p.Err)
+			}
+			if _, err := h.Record(ctx, &event.Event{EventType: "config_changed", InteractionID: "x"}); !errors.Is(err, ledger.ErrFailed) {
+				t.Errorf("the server's own word: %v", err)
+			}
+			cp, err := proof.ParseCheckpointText(h.Checkpoint())
+			if err != nil || cp.Size < p.First+uint64(p.Count) {
+				t.Errorf("the checkpoint is %+v, %v", cp, err)
+			}
+			if _, err := h.Source().Fetch(ctx, proof.EntriesPath(0, int(cp.Size))); err != nil {
+				t.Errorf("reading: %v", err)
+			}
+			if err := h.Close(ctx); !errors.Is(err, ledger.ErrFailed) {
+				t.Errorf("close: %v", err)
+			}
+		})
+	}
+}
