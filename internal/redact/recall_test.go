@@ -147,6 +147,7 @@ var texts = []leak{
 	{j("AIza", "SyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY"), "SyD-9tSrke72"},
 	{j("glpat-", "aBcDeFgHiJkLmNoPqRs1"), "aBcDeFgHiJkLmNoPqRs1"},
 	{j("npm_", "aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789"), "aBcDeFgHiJkL"},
+	{j("stet1_", "aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789-_abcdef", "_bCdEfGhIjKlMnOpQrStUvWxYz0123456789-_ABCDEFG"), "aBcDeFgHiJkL"},
 	{j("pypi-", "AgEIcHlwaS5vcmcCJDAwMDAwMDAw"), "AgEIcHlwaS5vcmc"},
 	{j("sk-ant-", "api03-", alnum40), alnum40},
 	{j("sk-proj-", alnum40), alnum40},

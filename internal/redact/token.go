@@ -29,7 +29,7 @@ var vendors = func() (t [256][]vendor) {
 		{"sk_live_", 8, "_", "stripe"}, {"sk_test_", 8, "_", "stripe"}, {"rk_live_", 8, "_", "stripe"}, {"rk_test_", 8, "_", "stripe"},
 		{"whsec_", 16, "_-+/=", "stripe"},
 		{"AIza", 30, "_-", "google"}, {"ya29.", 16, "_-.", "google"}, {"GOCSPX-", 16, "_-", "google"}, {"1//0", 24, "_-", "google"},
-		{"npm_", 20, "", "npm"}, {"pypi-", 20, "_-", "pypi"}, {"rubygems_", 20, "", "rubygems"}, {"oy2", 43, "", "nuget"}, {"crates-io_", 16, "", "crates"},
+		{"stet1_", 43, "_-", "stet"}, {"npm_", 20, "", "npm"}, {"pypi-", 20, "_-", "pypi"}, {"rubygems_", 20, "", "rubygems"}, {"oy2", 43, "", "nuget"}, {"crates-io_", 16, "", "crates"},
 		{"sk-ant-", 16, "_-", "anthropic"}, {"sk-proj-", 16, "_-", "openai"}, {"sk-svcacct-", 16, "_-", "openai"}, {"sk-admin-", 16, "_-", "openai"}, {"sk-or-v1-", 16, "_-", "openrouter"}, {"sk-", 32, "_-", "openai"},
 		{"hf_", 20, "", "huggingface"}, {"r8_", 30, "", "replicate"}, {"gsk_", 30, "", "groq"}, {"xai-", 40, "", "xai"}, {"pplx-", 32, "", "perplexity"}, {"nvapi-", 40, "_-", "nvidia"},
 		{"dop_v1_", 32, "", "digitalocean"}, {"doo_v1_", 32, "", "digitalocean"}, {"dor_v1_", 32, "", "digitalocean"},
