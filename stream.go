@@ -59,8 +59,7 @@ func findPlace(path, state, host string) (p place, err error) {
 	if err := makeStore(path); err != nil {
 		return p, err
 	}
-	name := keyfile.CleanName(fmt.Sprintf("stet-emitter/%s/%d", host, os.Geteuid()))
-	if p.key, err = keyfile.LoadOrCreate(filepath.Join(state, "emitter.key"), name, rand.Reader); err != nil {
+	if p.key, err = keyfile.Emitter(state, host, rand.Reader); err != nil {
 		return p, err
 	}
 	if p.signer, err = p.key.NoteSigner(); err != nil {
