@@ -17,6 +17,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -156,8 +157,8 @@ func named(all []record, name string) (int, error) {
 // Authenticate says whose a token is, or ErrUnknown, ErrExpired or ErrRevoked. What it returns is of this moment: ask again
 // with every request. It takes about a microsecond and never waits.
 func (a *Authority) Authenticate(token string) (Identity, error) {
-	secret, logID, ok := parseToken(token)
-	if !ok {
+	secret, logID, err := wire.ParseToken(token)
+	if err != nil {
 		return Identity{}, ErrUnknown
 	}
 	h := sha256.Sum256(secret[:])

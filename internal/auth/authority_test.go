@@ -19,6 +19,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -32,7 +33,7 @@ func TestATokenSaysWhoAndWhichLog(t *testing.T) {
 	if id.Role != Writer || id.App != "billing" || id.Environment != "production" || !strings.HasPrefix(id.Token, "writer-billing-") {
 		t.Errorf("it is %+v", id)
 	}
-	if !PinnedBy(text, vkey("log.example/a")) || PinnedBy(text, vkey("log.example/b")) || PinnedBy("stet1_", vkey("log.example/a")) {
+	if !wire.Pins(text, vkey("log.example/a")) || wire.Pins(text, vkey("log.example/b")) || wire.Pins("stet1_", vkey("log.example/a")) {
 		t.Error("the token does not tell its log's key from another")
 	}
 	want := []Token{{Name: id.Token, Role: Writer, App: "billing", Environment: "production", Created: noon, Expires: noon.Add(24 * time.Hour)}}
@@ -69,26 +70,20 @@ func TestOnlyTheTokenItselfLogsIn(t *testing.T) {
 	refused("more behind it", text+"A")
 	refused("a line end behind it", text+"\n")
 	refused("a line end in it", text[:20]+"\n"+text[20:])
-	refused("its hash", tokenPrefix+w.now.Load().records[0].Hash)
+	refused("its hash", "stet1_"+w.now.Load().records[0].Hash)
 	// The token of another log by the same secret: its holder would pin that log's key.
-	_, mine, _ := parseToken(text)
-	theirs := keyID(vkey("log.example/b"))
-	refused("for another log", strings.Replace(text, encode64(mine), encode64(theirs), 1))
-}
-
-func encode64(h hash) string {
-	text, _, err := newToken(strings.NewReader(strings.Repeat("x", secretLen)), h)
+	secret, _, err := wire.ParseToken(text)
 	if err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
-	return text[len(tokenPrefix)+textLen+1:]
+	refused("for another log", wire.FormatToken(secret, keyID(vkey("log.example/b"))))
 }
 
 // All of the hash counts, not only what the search goes by.
 func TestTheWholeHashIsCompared(t *testing.T) {
 	w := newWorld(t)
 	text := w.create(Spec{Role: Auditor})
-	secret, _, _ := parseToken(text)
+	secret, _, _ := wire.ParseToken(text)
 	h := sha256.Sum256(secret[:])
 	for _, at := range []int{0, 7, 8, 31} {
 		other := h

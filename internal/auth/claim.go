@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -46,9 +47,9 @@ func claimText(logID, token, key, old string) string {
 // SignClaim makes the claim to a key, for the holder of a token. old, where its Name is not empty, is the key that this one
 // takes the place of.
 func SignClaim(token string, key, old keyfile.Key) ([]byte, error) {
-	secret, logID, ok := parseToken(token)
-	if !ok {
-		return nil, ErrUnknown
+	secret, logID, err := wire.ParseToken(token)
+	if err != nil {
+		return nil, err
 	}
 	keys := []keyfile.Key{key}
 	if old.Name != "" {

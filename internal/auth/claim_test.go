@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/wire"
 )
 
 func pair(t testing.TB, name string) keyfile.Key {
@@ -94,7 +95,7 @@ func TestClaims(t *testing.T) {
 	if _, _, err := OpenClaim(id, vkey("log.example/b"), alone); !errors.Is(err, ErrClaim) {
 		t.Errorf("at another log: %v", err)
 	}
-	if _, err := SignClaim("stet1_x", key, keyfile.Key{}); !errors.Is(err, ErrUnknown) {
+	if _, err := SignClaim("stet1_x", key, keyfile.Key{}); !errors.Is(err, wire.ErrToken) {
 		t.Errorf("with what is no token: %v", err)
 	}
 }

@@ -124,18 +124,3 @@ func FuzzParseFile(f *testing.F) {
 		newTable(all)
 	})
 }
-
-func FuzzParseToken(f *testing.F) {
-	w := newWorld(f)
-	f.Add(w.create(Spec{Role: Admin}))
-	f.Add("stet1_")
-	f.Fuzz(func(t *testing.T, text string) {
-		secret, logID, ok := parseToken(text)
-		if !ok {
-			return
-		}
-		if again, _, err := newToken(bytes.NewReader(secret[:]), logID); err != nil || again != text {
-			t.Errorf("two texts are read as one token")
-		}
-	})
-}

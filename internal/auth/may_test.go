@@ -2,25 +2,41 @@ package auth
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 )
 
-// rights is what each role may do, for people to read: yes, no, own (its application and environment), or key (own, and
-// under one of the token's keys).
-const rights = `
-           nobody  writer  reader  auditor  admin  peer
-append     no      key     no      no       no     yes
-enrolkey   no      yes     no      no       no     yes
-receipt    no      key     own     yes      yes    yes
-entry      no      no      own     yes      yes    yes
-tree       no      yes     yes     yes      yes    yes
-log        no      no      no      yes      yes    yes
-metrics    no      no      no      yes      yes    yes
-manage     no      no      no      no       yes    yes
-`
+// rights reads the table of docs/spec/tokens.md: roles, and for each action what each of them may do.
+func rights(t *testing.T) (roles []string, rows [][]string) {
+	t.Helper()
+	b, err := os.ReadFile("../../docs/spec/tokens.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(b), "<!-- rights")
+	if !ok {
+		t.Fatal("docs/spec/tokens.md has no table of rights")
+	}
+	_, table, _ = strings.Cut(table, "\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for i, line := range strings.Split(table, "\n") {
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		for j := range cells {
+			cells[j] = strings.TrimSpace(cells[j])
+		}
+		switch i {
+		case 0:
+			roles = cells[1:]
+		case 1:
+		default:
+			rows = append(rows, cells)
+		}
+	}
+	return roles, rows
+}
 
-// Every role, bound to every application and environment, tries everything on everything.
+// Every role, bound to every application and environment, tries everything on everything, and may what the table says.
 func TestRights(t *testing.T) {
 	mine, other := vkey("emitter/mine"), vkey("emitter/other")
 	actions := Actions()
@@ -28,13 +44,11 @@ func TestRights(t *testing.T) {
 	environments := []string{"", "production", "staging", "Production"}
 	tried := map[string]int{}
 
-	lines := strings.Split(strings.TrimSpace(rights), "\n")
-	roles := strings.Fields(lines[0])
-	if len(lines)-1 != len(actions) {
-		t.Fatalf("the table has %d actions, there are %d", len(lines)-1, len(actions))
+	roles, rows := rights(t)
+	if len(rows) != len(actions) || len(roles) != 6 {
+		t.Fatalf("the table has %d actions and %d roles; there are %d and 6", len(rows), len(roles), len(actions))
 	}
-	for i, line := range lines[1:] {
-		cells := strings.Fields(line)
+	for i, cells := range rows {
 		for r, role := range roles {
 			right := cells[r+1]
 			for _, id := range identities(role, apps, environments, mine) {
@@ -73,7 +87,7 @@ func identities(role string, apps, environments []string, key string) []Identity
 	switch role {
 	case "nobody":
 		return []Identity{{}, {Role: "root"}, {App: "billing"}}
-	case "peer":
+	case "owner on the socket":
 		p, _ := Peer(1000, 1000)
 		return []Identity{p, Anyone()}
 	case "auditor", "admin":

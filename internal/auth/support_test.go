@@ -12,6 +12,7 @@ import (
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -102,11 +103,11 @@ func (w *world) file() []byte {
 func scan(t testing.TB, where string, b []byte, tokens ...string) {
 	t.Helper()
 	for _, token := range tokens {
-		secret, _, ok := parseToken(token)
-		if !ok {
-			t.Fatal("not a token to look for")
+		secret, _, err := wire.ParseToken(token)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, form := range [][]byte{[]byte(token), []byte(token[:20]), []byte(token[len(tokenPrefix) : len(tokenPrefix)+textLen]), secret[:],
+		for _, form := range [][]byte{[]byte(token), []byte(token[:20]), []byte(token[6:49]), secret[:],
 			fmt.Appendf(nil, "%x", secret), fmt.Appendf(nil, "%X", secret), fmt.Appendf(nil, "%d", secret[:])} {
 			if bytes.Contains(b, form) {
 				t.Errorf("%s holds a token's secret", where)

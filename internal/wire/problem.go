@@ -29,6 +29,7 @@ const (
 	EventRefused         Code = "event_refused"
 	ReservedType         Code = "reserved_type"
 	EventConflict        Code = "event_conflict"
+	NameTaken            Code = "name_taken"
 	NotFound             Code = "not_found"
 	MethodNotAllowed     Code = "method_not_allowed"
 	RateLimited          Code = "rate_limited"
@@ -69,6 +70,7 @@ func Codes() []Meaning {
 		{EventRefused, http.StatusUnprocessableEntity, "The schema does not allow the event", "see docs/spec/event.md", false},
 		{ReservedType, http.StatusForbidden, "Only the server itself may raise this type of event", "use another event type", false},
 		{EventConflict, http.StatusConflict, "Another event has this event_id", "a new event needs a new event_id", false},
+		{NameTaken, http.StatusConflict, "Another token has this name", "choose another name, or none", false},
 		{NotFound, http.StatusNotFound, "There is nothing here", "see /openapi.yaml for the paths", false},
 		{MethodNotAllowed, http.StatusMethodNotAllowed, "This method is not allowed here", "see the Allow header", false},
 		{RateLimited, http.StatusTooManyRequests, "The token's quota is used up for now", "wait as long as Retry-After says", true},
