@@ -8,11 +8,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet"
+	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
 )
@@ -22,6 +26,7 @@ type serveCmd struct {
 	Listen []string `help:"Where to listen: host:port, or unix:/path. May be repeated." default:"127.0.0.1:7108" placeholder:"ADDR"`
 
 	InsecureListen   bool `help:"Listen also where other machines can reach it, without encryption: only behind something that ends TLS."`
+	EnrolKeys        bool `help:"Take keys through stet enrol only. Otherwise the first key that a writer's token comes with is taken."`
 	RequireClockSync bool `help:"Take nothing while the kernel does not say that its clock is in step."`
 	Dev              bool `help:"For trying out: a throwaway store with sample jobs, open to this machine without tokens."`
 
@@ -97,18 +102,32 @@ func closeHeld(e *env, held *store.Held) error {
 
 // serve answers until it is told to end, or the log has stopped.
 func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *store.Held) (err error) {
-	authority, err := auth.Open(s.FS, auth.Options{LogKey: held.Marker().LogKey})
+	logKey := held.Marker().LogKey
+	tokens, err := auth.Open(s.FS, auth.Options{LogKey: logKey, ExplicitKeys: c.EnrolKeys})
 	if err != nil {
 		return err
 	}
+	office := &admin.Office{Log: held, Tokens: tokens, LogKey: logKey, FS: s.FS}
+	watch := &admin.Watch{Log: held, Logger: logger}
 	srv, err := server.New(server.Options{
-		Log: held, LogKey: held.Marker().LogKey, Authority: authority, Logger: logger, OwnUID: uint32(os.Geteuid()),
+		Log: held, LogKey: logKey, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
 		Open: c.Dev, RequireClockSync: c.RequireClockSync,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
+		Routes: office.Routes(), Refused: watch.RefusedPeer, Read: watch.ReadBy,
 	})
 	if err != nil {
 		return err
 	}
+	if err := office.Started(e.ctx, origin.Detect(os.LookupEnv).Build.Version.Text, c.settings()); err != nil {
+		return err
+	}
+	stopWatch := watched(e.ctx, watch)
+	defer func() {
+		stopWatch()
+		if held.Ready() == nil {
+			err = errors.Join(err, stopped(e.ctx, office, err))
+		}
+	}()
 	listeners, err := c.listen(e.ctx, s.Path)
 	if err != nil {
 		return err
@@ -124,6 +143,43 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		}
 	}
 	return srv.Serve(e.ctx, c.Drain, listeners...)
+}
+
+// settings are what the log is told of how the server runs.
+func (c *serveCmd) settings() admin.Settings {
+	s := admin.Settings{"listen": strings.Join(c.Listen, ","), "enrol_keys": strconv.FormatBool(c.EnrolKeys), "insecure_listen": strconv.FormatBool(c.InsecureListen),
+		"require_clock_sync": strconv.FormatBool(c.RequireClockSync), "dev": strconv.FormatBool(c.Dev)}
+	for name, n := range map[string]int64{"token_requests": int64(c.TokenRequests), "token_bytes": c.TokenBytes, "connections": int64(c.Connections)} {
+		if n > 0 {
+			s[name] = strconv.FormatInt(n, 10)
+		}
+	}
+	return s
+}
+
+// watched has refused logins and readings recorded until stop, which waits for the last of them.
+func watched(ctx context.Context, w *admin.Watch) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // requests are still answered after the first signal
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// stopped has the log say that the server ends, and why where that is an error.
+func stopped(ctx context.Context, o *admin.Office, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	why := ""
+	if err != nil {
+		why = "it could not go on; the server's own log says why"
+	}
+	return o.Stopped(ctx, why)
 }
 
 // listen opens the addresses, and last the socket for the store's owner.

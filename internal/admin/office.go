@@ -36,7 +36,8 @@ type Office struct {
 // By is who asks for something.
 type By struct {
 	auth.Identity
-	Addr string // network address of the caller, without port; "" where there is none
+	Addr    string // network address of the caller, without port; "" where there is none
+	Command string // the command that is run here, such as "stet admin"; "" for a request
 }
 
 // name is what the log calls somebody.
@@ -55,6 +56,9 @@ func (b By) event(typ, action, object, id string) *event.Event {
 	e := &event.Event{EventType: typ, Action: action, Object: &event.Object{Type: object, ID: id}, InteractionID: id,
 		CodeLocation: "internal/admin", EntryPoint: &event.EntryPoint{Kind: "http", Name: action}, Absent: map[string]string{}}
 	e.Principal = &event.Principal{Type: "user", ID: b.name(), AuthMethod: "peer credentials"}
+	if b.Command != "" {
+		e.EntryPoint, e.Principal.AuthMethod = &event.EntryPoint{Kind: "cli", Name: b.Command}, "owner of the store"
+	}
 	if b.Token != "" {
 		e.Principal = &event.Principal{Type: "api_key", ID: b.Token, Roles: []string{string(b.Role)}, AuthMethod: "token"}
 	}

@@ -47,6 +47,9 @@ func readContract(t testing.TB) *contract {
 	for path, item := range c.doc["paths"].(map[string]any) {
 		for method, o := range item.(map[string]any) {
 			op := o.(map[string]any)
+			if slices.Contains(op["tags"].([]any), any("administration")) {
+				continue // package admin answers these, and its tests hold them against the document
+			}
 			expr := regexp.QuoteMeta(path)
 			expr = strings.ReplaceAll(expr, `\{index\}`, `.+`) // which has slashes in it
 			expr = regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(expr, `[^/]+`)

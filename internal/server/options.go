@@ -33,8 +33,8 @@ type Options struct {
 	Routes []Route
 	// Refused is told of every failed login, from whatever the peer is; the address is the peer's own. nil: nobody is.
 	Refused func(ctx context.Context, peer Peer, why error)
-	// Read is told whenever a caller was given events: entries from first on, count of them. nil: nobody is.
-	Read func(ctx context.Context, id auth.Identity, first, count uint64)
+	// Read is told whenever a caller is given events: entries from first on, count of them. nil: nobody is.
+	Read func(ctx context.Context, id auth.Identity, peer Peer, first, count uint64)
 }
 
 // Limits are the bounds of what the server holds and does at once. Zero stands for the default.

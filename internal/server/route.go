@@ -218,6 +218,6 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, rt Route, c *Ca
 // told passes on that a caller was given events.
 func (s *Server) told(ctx context.Context, c *Call, first, count uint64) {
 	if s.o.Read != nil {
-		s.o.Read(ctx, c.Identity, first, count)
+		s.o.Read(ctx, c.Identity, c.Peer, first, count)
 	}
 }

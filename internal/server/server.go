@@ -64,9 +64,12 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for events that may come again: %w", err)
 	}
-	s.handler = s.routed(append(s.ownRoutes(), o.Routes...))
+	s.handler = s.routed(s.Routes())
 	return s, nil
 }
+
+// Routes are all routes that the server answers, its own and those that it was given.
+func (s *Server) Routes() []Route { return append(s.ownRoutes(), s.o.Routes...) }
 
 // Handler answers all requests, without listeners: connection limits and timeouts are Serve's.
 func (s *Server) Handler() http.Handler { return s.handler }
