@@ -115,7 +115,7 @@ func (c *contract) check(method, path string, status int, h http.Header, body []
 		}
 		return nil
 	case op == nil: // what stands at the doors is asked there too
-		if !slices.Contains([]wire.Code{wire.NotFound, wire.NotAllowed, wire.Unauthenticated, wire.TokenExpired, wire.TokenRevoked, wire.RateLimited, wire.Malformed}, wire.Code(code)) && method != http.MethodHead {
+		if !slices.Contains([]wire.Code{wire.NotFound, wire.NotAllowed, wire.Unauthenticated, wire.TokenExpired, wire.TokenRevoked, wire.RateLimited, wire.Malformed, wire.MethodNotAllowed}, wire.Code(code)) && method != http.MethodHead {
 			return fmt.Errorf("no operation, and the code %q", code)
 		}
 		return nil

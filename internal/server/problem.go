@@ -132,7 +132,11 @@ func (s *Server) finish(a *answer, r *http.Request, route string, err error) {
 		if a.status == 0 {
 			ref.write(a)
 		}
-		if ref.problem.Status >= http.StatusInternalServerError && ref.err != nil {
+		switch {
+		case ref.problem.Status < http.StatusInternalServerError || ref.err == nil:
+		case errors.Is(ref.err, context.Canceled) && r.Context().Err() != nil: // no fault of the server's
+			s.logger.LogAttrs(r.Context(), slog.LevelInfo, "a sender went away before its answer", slog.String("route", route), slog.Any("error", ref.err))
+		default:
 			s.logger.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("route", route), slog.Any("error", ref.err))
 		}
 	}

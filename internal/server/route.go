@@ -67,6 +67,9 @@ func (s *Server) routed(routes []Route) http.Handler {
 	mux := http.NewServeMux()
 	for pattern, methods := range byPattern {
 		mux.Handle(pattern, s.dispatch(pattern, methods))
+		if bare := strings.TrimSuffix(pattern, "/"); bare != "" && bare != pattern && byPattern[bare] == nil {
+			mux.Handle(bare, s.dispatch("other", nil)) // which the mux would send on to the pattern
+		}
 	}
 	if _, ok := byPattern["/"]; !ok {
 		mux.Handle("/", s.dispatch("other", nil))
