@@ -137,7 +137,7 @@ func TestARecorderSendsToItsServer(t *testing.T) {
 	if n := c.has(`"event_type":"job_succeeded"`); n != 1 || len(c.spooled()) > 0 || len(c.told) > 0 {
 		t.Errorf("the log has the outcome %d times; left are %q; told %q", n, c.spooled(), c.told)
 	}
-	if n := c.has(`"token":"billing"}`); n == 0 {
+	if n := c.has(`"token":"billing"`); n == 0 {
 		t.Error("nothing in the log says who sent it")
 	}
 }
