@@ -55,7 +55,11 @@ func (c *correctCmd) Run(e *env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	f, err := find(e, s, c.Which)
+	log, err := s.Reading()
+	if err != nil {
+		return err
+	}
+	f, err := find(e, log, c.Which)
 	if err != nil {
 		return err
 	}

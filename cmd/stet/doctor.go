@@ -16,7 +16,7 @@ import (
 
 type doctorCmd struct {
 	storeFlag
-	Flush bool `help:"First bring into the log what is spooled."`
+	Flush bool `help:"First bring into the log what is spooled: for a server, send it."`
 	JSON  bool `help:"Print JSON."`
 }
 
@@ -41,7 +41,7 @@ var severities = []string{sevOK, sevWarn, sevUnchecked, sevProblem}
 
 // diagnosis is one thing that doctor looked at.
 type diagnosis struct {
-	Check    string `json:"check"`    // store, keys, clock, disk, spool, quarantine, memory, losses, system
+	Check    string `json:"check"`    // store, server, keys, clock, disk, spool, quarantine, memory, losses, system
 	Severity string `json:"severity"` // ok, warn, not checked, problem
 	What     string `json:"what"`
 	Why      string `json:"why,omitempty"` // it matters
@@ -96,6 +96,9 @@ func (d *doctor) add(x diagnosis) {
 }
 
 func (c *doctorCmd) Run(e *env) error {
+	if c.remote() {
+		return c.server(e)
+	}
 	d := &doctor{env: e}
 	var err error
 	if d.path, err = stet.StorePath(c.Store); err != nil {
@@ -157,7 +160,7 @@ func (d *doctor) place() {
 
 // flush does what every command does first, and says what came of it.
 func (d *doctor) flush() {
-	s, err := storeFlag{d.path}.openOnly()
+	s, err := storeFlag{Store: d.path}.openOnly()
 	if errors.Is(err, store.ErrNoStore) {
 		return
 	}

@@ -246,6 +246,11 @@ func (d *doctor) spooled(stream string) (w waiting, report spool.Report, err err
 			from = state.Next
 		}
 	}
+	return d.spooledFrom(stream, from)
+}
+
+// spooledFrom reads what of a spool comes from a stream_seq on; 0 is all of it.
+func (d *doctor) spooledFrom(stream string, from uint64) (w waiting, report spool.Report, err error) {
 	var codec event.Codec
 	report, err = spool.Read(d.store, spool.Dir, stream, from, func(b spool.Batch) error {
 		events := b.Events

@@ -51,7 +51,7 @@ func (c *emitCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	rec, err := stet.Open(e.ctx, c.Store, c.options())
+	rec, err := stet.Open(e.ctx, c.Store, c.recording(e, c.options()))
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,8 @@ type found struct {
 }
 
 // find returns the entry that is named by its number or by its event's id.
-func find(e *env, s *store.Store, which string) (found, error) {
-	cp, note, err := s.Checkpoint()
+func find(e *env, s *store.Reading, which string) (found, error) {
+	cp, note, err := s.Checkpoint(e.ctx)
 	if err != nil {
 		return found{}, err
 	}
@@ -62,7 +62,7 @@ func find(e *env, s *store.Store, which string) (found, error) {
 var errFound = errors.New("found")
 
 // seqOf looks for an event through the whole log: there is no index yet.
-func seqOf(e *env, s *store.Store, id event.UUID) (at uint64, err error) {
+func seqOf(e *env, s *store.Reading, id event.UUID) (at uint64, err error) {
 	text := []byte(`"event_id":"` + id.String() + `"`)
 	err = s.Entries(e.ctx, func(seq uint64, raw []byte) error {
 		if !bytes.Contains(raw, text) {
@@ -82,7 +82,7 @@ func seqOf(e *env, s *store.Store, id event.UUID) (at uint64, err error) {
 	case errors.Is(err, errFound):
 		return at, nil
 	case err == nil:
-		err = fmt.Errorf("there is no event %s in %s", id, s.Path)
+		err = fmt.Errorf("there is no event %s in %s", id, s.Name)
 	}
 	return 0, err
 }

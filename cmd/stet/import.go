@@ -92,11 +92,15 @@ func (c *importCmd) prepare(in *importer) error {
 	if c.DryRun {
 		return c.prepareDry(in)
 	}
+	in.recorders.storeFlag = c.storeFlag
+	if c.remote() {
+		_, _ = fmt.Fprintln(in.stderr, "stet: a server's log is not looked into first: what was imported before is imported again")
+		return nil
+	}
 	path, err := stet.StorePath(c.Store)
 	if err != nil {
 		return err
 	}
-	in.recorders.store = path
 	state, err := keyfile.StateDir(os.LookupEnv)
 	if err != nil {
 		return err
@@ -120,16 +124,19 @@ func (c *importCmd) prepare(in *importer) error {
 // prepareDry makes a place that is thrown away, so that what is checked is checked by the code that would record it. The
 // store is only read, where there is one.
 func (c *importCmd) prepareDry(in *importer) error {
-	path, err := stet.StorePath(c.Store)
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "stet-import-")
 	if err != nil {
 		return err
 	}
 	in.atEnd = append(in.atEnd, func() error { return os.RemoveAll(dir) })
-	in.recorders.store, in.recorders.state = filepath.Join(dir, "store"), filepath.Join(dir, "state")
+	in.recorders.Store, in.recorders.state = filepath.Join(dir, "store"), filepath.Join(dir, "state")
+	if c.remote() {
+		return nil
+	}
+	path, err := stet.StorePath(c.Store)
+	if err != nil {
+		return err
+	}
 	fsys, err := fsx.OpenDir(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"reflect"
@@ -23,6 +24,7 @@ import (
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/ship"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 )
@@ -99,7 +101,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 	parser, err := kong.New(&c,
 		kong.Name("stet"),
 		kong.Description("An audit log for background jobs: who ran what, when, where and why, and how it ended.\n\n"+
-			"The store is --store or STET_STORE, a directory; without either /var/lib/stet/store for root, and store in the state directory of other users.\n\n"+
+			"The store is --store or STET_STORE, a directory or a server; without either /var/lib/stet/store for root, and store in the state directory of other users.\n\n"+
 			"Exit codes: "+codesText()+"; run passes the command's own through."),
 		kong.Writers(stdout, stderr),
 		kong.KindMapper(reflect.String, kong.MapperFunc(asGiven)),
@@ -175,9 +177,13 @@ func fail(stderr io.Writer, err error) int {
 	_, _ = fmt.Fprintf(stderr, "stet: %v\n", err)
 	var integrity *ledger.IntegrityError
 	var damage *logread.DamageError
+	var lie *ship.IntegrityError
+	var refused *ship.RefusedError
 	switch {
-	case errors.As(err, &integrity), errors.As(err, &damage):
+	case errors.As(err, &integrity), errors.As(err, &damage), errors.As(err, &lie):
 		return exitIntegrity
+	case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden):
+		return exitNotAllowed
 	case errors.Is(err, store.ErrNotAllowed), errors.Is(err, stet.ErrNotAllowed):
 		return exitNotAllowed
 	case errors.Is(err, errUsage):
@@ -195,7 +201,8 @@ func usage(format string, args ...any) error {
 
 // storeFlag chooses a store.
 type storeFlag struct {
-	Store string `help:"The store: a directory." placeholder:"DIR" env:"STET_STORE"`
+	Store     string `help:"The store: a directory, or a server: https://HOST[:PORT], unix:/PATH." placeholder:"STORE" env:"STET_STORE"`
+	TokenFile string `help:"File with the token for a server; otherwise what stet enrol has kept." placeholder:"FILE" env:"STET_TOKEN_FILE"`
 }
 
 // open opens the store for reading and brings in what is spooled. What cannot be brought in is said, and does not keep
@@ -212,6 +219,9 @@ func (f storeFlag) open(e *env) (*store.Store, error) {
 }
 
 func (f storeFlag) openOnly() (*store.Store, error) {
+	if f.remote() {
+		return nil, usage("%s is a server, and this command works on a directory; name one with --store, or run it there", f.name())
+	}
 	path, err := stet.StorePath(f.Store)
 	if err != nil {
 		return nil, err
@@ -245,6 +255,9 @@ const drainTimeout = 30 * time.Second
 // bringIn brings what was recorded into the log, and says whether that is where it is now. An error changes nothing about
 // the record, which is durable in the spool.
 func (f storeFlag) bringIn(ctx context.Context) (inLog bool, err error) {
+	if f.remote() {
+		return f.send(ctx)
+	}
 	s, err := f.openOnly()
 	if err != nil {
 		return false, err

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"printable": printable,
 			"systemlog": systemLog,
 			"tmpfs":     tmpfs,
+			"listens":   listens,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" {
@@ -165,5 +167,25 @@ func hidden(ts *testscript.TestScript, neg bool, args []string) {
 			}
 			return nil
 		}))
+	}
+}
+
+// listens SOCKET waits until somebody listens on a Unix socket.
+func listens(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listens socket")
+	}
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for late := time.After(time.Minute); ; {
+		if c, err := net.Dial("unix", ts.MkAbs(args[0])); err == nil {
+			ts.Check(c.Close())
+			return
+		}
+		select {
+		case <-look.C:
+		case <-late:
+			ts.Fatalf("nobody listens on %s", args[0])
+		}
 	}
 }

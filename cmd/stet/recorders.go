@@ -16,8 +16,9 @@ type streamKey struct{ app, environment string }
 
 // recorders are the streams of one import, because a stream is for one application in one environment.
 type recorders struct {
-	store, state string
-	open         []openRecorder // the one used last at the end
+	storeFlag
+	state string
+	open  []openRecorder // the one used last at the end
 }
 
 type openRecorder struct {
@@ -38,7 +39,8 @@ func (r *recorders) get(ctx context.Context, key streamKey) (*stet.Recorder, err
 			return nil, err
 		}
 	}
-	rec, err := stet.Open(context.WithoutCancel(ctx), r.store, stet.Options{App: key.app, Environment: key.environment, StateDir: r.state})
+	rec, err := stet.Open(context.WithoutCancel(ctx), r.Store, stet.Options{App: key.app, Environment: key.environment, StateDir: r.state,
+		TokenFile: r.TokenFile, SendWait: -1})
 	if err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func (c *runCmd) recorder(e *env, w *wrapped) (rec *stet.Recorder, broken bool, 
 		dead.Store(errors.Is(err, stet.ErrNotRecorded))
 		loss(err)
 	}
-	rec, err = stet.Open(e.ctx, c.Store, o)
+	rec, err = stet.Open(e.ctx, c.Store, c.recording(e, o))
 	if err != nil && !c.RequireRecord {
 		loss(fmt.Errorf("nothing can be recorded: %w", err))
 		return nil, true, nil

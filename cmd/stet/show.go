@@ -14,21 +14,17 @@ type showCmd struct {
 }
 
 func (c *showCmd) Run(e *env) (err error) {
-	s, err := c.open(e)
+	s, done, err := c.reading(e)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	f, err := find(e, s, c.Which)
 	if err != nil {
 		return err
 	}
 	if c.Proof {
-		m, err := s.Marker()
-		if err != nil {
-			return err
-		}
-		return c.proof(e, f, m.LogKey)
+		return c.proof(e, f, s.LogKey)
 	}
 	if c.JSON {
 		_, err = fmt.Fprintf(e.stdout, "%s\n", f.raw)

@@ -24,11 +24,11 @@ type storyCmd struct {
 }
 
 func (c *storyCmd) Run(e *env) (err error) {
-	s, err := c.open(e)
+	s, done, err := c.reading(e)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	stories, err := c.stories(e, s)
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (c *storyCmd) Run(e *env) (err error) {
 	}
 	found, others := c.choose(stories)
 	if found == nil {
-		return fmt.Errorf("no story of %q among %d in %s; stet story --list shows the latest", c.Which, len(stories), s.Path)
+		return fmt.Errorf("no story of %q among %d in %s; stet story --list shows the latest", c.Which, len(stories), s.Name)
 	}
 	if c.JSON {
 		return printJSON(e, story.JSON(*found))
@@ -53,7 +53,7 @@ func (c *storyCmd) Run(e *env) (err error) {
 }
 
 // stories folds what can matter: where an interaction is named in full, only that one is kept in memory.
-func (c *storyCmd) stories(e *env, s *store.Store) ([]story.Story, error) {
+func (c *storyCmd) stories(e *env, s *store.Reading) ([]story.Story, error) {
 	var f story.Fold
 	var want func(event.Ref) bool
 	if id, err := event.ParseUUID(c.Which); err == nil {

@@ -35,7 +35,7 @@ func (c *emitCmd) fromSystemd(e *env) error {
 	if j.Name == "" {
 		return usage("emit --from-systemd: which unit this is cannot be found; say --unit %%n")
 	}
-	rec, err := stet.Open(e.ctx, c.Store, o)
+	rec, err := stet.Open(e.ctx, c.Store, c.recording(e, o))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/origin"
+	"github.com/stetlog/stet/internal/ship"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/verify"
@@ -20,12 +21,15 @@ import (
 
 type verifyCmd struct {
 	storeFlag
-	What string `arg:"" optional:"" help:"A store, an exported log, or a proof that stet show --proof wrote; otherwise the store." placeholder:"PATH"`
+	What string `arg:"" optional:"" help:"A store, a server, an exported log, or a proof that stet show --proof wrote; otherwise the store." placeholder:"PATH"`
 	Key  string `help:"The log's verifier key, known to you from elsewhere." placeholder:"VKEY"`
 	JSON bool   `help:"Print JSON."`
 }
 
 func (c *verifyCmd) Run(e *env) (err error) {
+	if ship.IsAddress(c.What) || c.What == "" && c.remote() {
+		return c.verifyServer(e)
+	}
 	path := c.What
 	if path == "" {
 		if path, err = stet.StorePath(c.Store); err != nil {
@@ -44,6 +48,11 @@ func (c *verifyCmd) Run(e *env) (err error) {
 	if err != nil {
 		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", path, err)}
 	}
+	return c.report(e, path, r, remembered)
+}
+
+// report prints what was found and chooses the exit code.
+func (c *verifyCmd) report(e *env, path string, r verify.Report, remembered bool) error {
 	if err := c.print(e, path, r, remembered); err != nil {
 		return err
 	}
@@ -82,6 +91,48 @@ func (c *verifyCmd) verify(e *env, dir *fsx.Dir) (r verify.Report, remembered bo
 		r, err = verify.Log(e.ctx, logread.NewDir(dir, ".", logread.Plain), o)
 	}
 	return r, remembered, err
+}
+
+// verifyServer verifies the log that a server serves, over its tiles, against the key that is pinned for it and what this
+// computer has seen. It believes the server nothing, and writes nothing.
+func (c *verifyCmd) verifyServer(e *env) (err error) {
+	f := c.storeFlag
+	if c.What != "" {
+		f.Store = c.What
+	}
+	name := f.name()
+	l, err := f.log(e)
+	if err != nil {
+		var lie *ship.IntegrityError
+		if errors.As(err, &lie) {
+			return exit{exitIntegrity, err}
+		}
+		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", name, err)}
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	o := verify.Options{LogKey: c.Key}
+	if o.LogKey == "" {
+		o.LogKey = l.key
+	}
+	origin, _, _ := strings.Cut(o.LogKey, "+")
+	last, remembered, err := l.memory().Last(origin)
+	if err != nil {
+		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", name, err)}
+	}
+	if remembered {
+		o.Known = []verify.Known{{Checkpoint: last.Note, From: "this computer"}}
+	}
+	bar := newProgress(e.stderr, "entries")
+	defer bar.clear()
+	o.Progress = bar.set
+	r, err := verify.Log(e.ctx, logread.NewRemote(l.client.Fetch), o)
+	if err != nil {
+		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", name, err)}
+	}
+	if l.claimed && c.Key == "" {
+		r.LogKeyFrom = "the server's own word, pinned nowhere"
+	}
+	return c.report(e, name, r, remembered)
 }
 
 // isStore tells a store from an exported log. A store that has only been spooled to, because nobody lived to bring that

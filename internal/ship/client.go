@@ -157,7 +157,7 @@ func (c *Client) Fetch(ctx context.Context, path string) ([]byte, error) {
 	b, err := c.do(ctx, http.MethodGet, "/"+path, nil, nil, limit)
 	var refused *RefusedError
 	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
-		return nil, fmt.Errorf("%s%s: %w", c.address, "/"+path, fs.ErrNotExist)
+		return nil, fmt.Errorf("/%s: %w", path, fs.ErrNotExist)
 	}
 	return b, err
 }
@@ -185,18 +185,18 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", c.address, ErrUnreachable, plain(ctx, err))
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, plain(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }() // read as far as wanted
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %w", c.address, refusal(resp))
+		return nil, refusal(resp)
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w: %w", c.address, ErrUnreachable, plain(ctx, err))
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, plain(ctx, err))
 	case int64(len(b)) > limit:
-		return nil, fmt.Errorf("%s%s: %w: more than %d bytes", c.address, path, errLarge, limit)
+		return nil, fmt.Errorf("%s: %w: more than %d bytes", path, errLarge, limit)
 	}
 	return b, nil
 }

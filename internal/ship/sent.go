@@ -72,3 +72,17 @@ func (s sent) write(place fsx.FS, streams []string) error {
 	}
 	return fsx.Replace(place, sentFile, s.append(nil), 0o600)
 }
+
+// Progress is how far each stream in the place is proven to be in the log: stream → the stream_seq behind; nothing where the
+// server was never met.
+func (s *Shipper) Progress() (map[string]uint64, error) {
+	server, err := ReadServer(s.State, s.Address)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	read, err := readSent(s.Place, server.LogKey)
+	return read.next, err
+}

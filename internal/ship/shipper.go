@@ -61,15 +61,19 @@ func (s *Shipper) Flush(ctx context.Context) (r Report, err error) {
 			return r, nil
 		}
 		if err != nil {
-			return r, fmt.Errorf("ship to %s: %w", s.Address, err)
+			return r, fmt.Errorf("send to %s: %w", s.Address, err)
 		}
 		r.Left = nil
 		err = s.flush(ctx, &r)
 		if cerr := lock.Close(); err == nil {
 			err = cerr
 		}
+		var bad *IntegrityError
+		if err != nil && !errors.As(err, &bad) { // which says it itself
+			err = fmt.Errorf("send to %s: %w", s.Address, err)
+		}
 		if err != nil {
-			return r, fmt.Errorf("ship to %s: %w", s.Address, err)
+			return r, err
 		}
 		again, err := s.waiting(r)
 		if err != nil || !again {

@@ -6,13 +6,112 @@ import (
 	"fmt"
 	"io/fs"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/story"
 	"github.com/stetlog/stet/proof"
 )
+
+// Reading is a log to be read: a store's own, or a server's.
+type Reading struct {
+	Name   string // where it is, for people
+	LogKey string // verifier key of the log
+
+	src      logread.Source
+	codec    *event.Codec
+	storeKey string // "": that of the log's first seal, which is its store's own
+	whole    bool   // what is read is held against the checkpoint
+	latest   func(context.Context) (proof.Checkpoint, []byte, error)
+}
+
+// Reading is the store's log, which is trusted as it is: to prove it, verify.
+func (s *Store) Reading() (*Reading, error) {
+	m, err := ReadMarker(s.FS)
+	if err != nil {
+		return nil, err
+	}
+	r := s.reading()
+	r.LogKey, r.storeKey = m.LogKey, m.StoreKey
+	return r, nil
+}
+
+// reading is Reading where nobody asks for keys.
+func (s *Store) reading() *Reading {
+	return &Reading{Name: s.Path, src: s.Source(), codec: s.codec,
+		latest: func(context.Context) (proof.Checkpoint, []byte, error) { return s.Checkpoint() }}
+}
+
+// ReadingOf is the log of a server that is not trusted: its checkpoint must be signed by logKey and agree with what this
+// computer has seen of the log, and who reads all entries learns at the end whether they are those under it.
+func ReadingOf(name string, src logread.Source, logKey string, mem known.Dir) (*Reading, error) {
+	v, err := note.NewVerifier(logKey)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reading{Name: name, LogKey: logKey, src: src, codec: &event.Codec{}, whole: true}
+	r.latest = func(ctx context.Context) (proof.Checkpoint, []byte, error) {
+		msg, err := src.Fetch(ctx, logread.CheckpointPath)
+		if err != nil {
+			return proof.Checkpoint{}, nil, fmt.Errorf("read the checkpoint of %s: %w", name, err)
+		}
+		cp, err := proof.OpenCheckpoint(msg, v.Name(), v)
+		if err == nil {
+			err = mem.Agrees(known.Checkpoint{Checkpoint: cp, VKey: logKey, Note: msg}, logread.Hashes(ctx, src, cp.Size))
+		}
+		if err != nil {
+			return cp, nil, asIntegrity(logread.CheckpointPath, err)
+		}
+		return cp, msg, nil
+	}
+	return r, nil
+}
+
+// asIntegrity makes an integrity failure of what proves that a log is not what it must be; other errors, such as a failed read,
+// pass.
+func asIntegrity(file string, err error) error {
+	for _, bad := range []error{proof.ErrMalformed, proof.ErrSignature, proof.ErrProof, known.ErrContradiction} {
+		if errors.Is(err, bad) {
+			return &ledger.IntegrityError{File: file, Reason: "it is not what it must be", Err: err}
+		}
+	}
+	return err
+}
+
+// Source gives the log's files.
+func (r *Reading) Source() logread.Source { return r.src }
+
+// Checkpoint returns the log's current checkpoint and the signed note.
+func (r *Reading) Checkpoint(ctx context.Context) (proof.Checkpoint, []byte, error) {
+	return r.latest(ctx)
+}
+
+// Entries calls fn for every entry under the checkpoint, in order; entry is valid until fn returns. Of a server's log an
+// error at the end may say that they were not those under the checkpoint: nothing of them counts then.
+func (r *Reading) Entries(ctx context.Context, fn func(seq uint64, entry []byte) error) error {
+	cp, _, err := r.latest(ctx)
+	if err != nil {
+		return err
+	}
+	if !r.whole {
+		return logread.Entries(ctx, r.src, 0, cp.Size, fn)
+	}
+	var tree proof.Tree
+	if err := logread.Entries(ctx, r.src, 0, cp.Size, func(seq uint64, entry []byte) error {
+		tree.Append(proof.LeafHash(entry))
+		return fn(seq, entry)
+	}); err != nil {
+		return err
+	}
+	if tree.Root() != cp.Root {
+		return &ledger.IntegrityError{File: r.Name, Reason: fmt.Sprintf("its entries are not those under its checkpoint of size %d", cp.Size)}
+	}
+	return nil
+}
 
 // Checkpoint returns the log's current checkpoint and the signed note. A store that has no log yet is ErrNoStore.
 func (s *Store) Checkpoint() (proof.Checkpoint, []byte, error) {
@@ -32,22 +131,24 @@ func (s *Store) Checkpoint() (proof.Checkpoint, []byte, error) {
 
 // Entries calls fn for every entry under the checkpoint, in order; entry is valid until fn returns.
 func (s *Store) Entries(ctx context.Context, fn func(seq uint64, entry []byte) error) error {
-	cp, _, err := s.Checkpoint()
-	if err != nil {
-		return err
-	}
-	return logread.Entries(ctx, s.Source(), 0, cp.Size, fn)
+	return s.reading().Entries(ctx, fn)
 }
 
 // Items adds every event that want accepts (nil: all) to a fold, with what its batch's seal says of it, and tells the
 // fold which streams have ended. It trusts the store as it is: to prove it, verify.
 func (s *Store) Items(ctx context.Context, f *story.Fold, want func(event.Ref) bool) error {
-	m, err := ReadMarker(s.FS)
+	r, err := s.Reading()
 	if err != nil {
 		return err
 	}
+	return r.Items(ctx, f, want)
+}
+
+// Items is that of a Store.
+func (r *Reading) Items(ctx context.Context, f *story.Fold, want func(event.Ref) bool) error {
+	storeKey := r.storeKey
 	var batch []story.Item // events whose seal has not come yet
-	err = s.Entries(ctx, func(seq uint64, raw []byte) error {
+	return r.Entries(ctx, func(seq uint64, raw []byte) error {
 		damaged := func(err error) error {
 			return &ledger.IntegrityError{Seq: seq, HasSeq: true, File: logread.StoreLog, Reason: "the entry cannot be read", Err: err}
 		}
@@ -57,7 +158,7 @@ func (s *Store) Items(ctx context.Context, f *story.Fold, want func(event.Ref) b
 		}
 		switch {
 		case e.Event != nil:
-			ref, err := s.codec.Check(e.Event)
+			ref, err := r.codec.Check(e.Event)
 			if err != nil {
 				return damaged(err)
 			}
@@ -81,8 +182,11 @@ func (s *Store) Items(ctx context.Context, f *story.Fold, want func(event.Ref) b
 			if err != nil {
 				return damaged(err)
 			}
+			if storeKey == "" {
+				storeKey = seal.Key
+			}
 			for _, item := range batch {
-				item.KeyID, item.StoreKey = proof.KeyID(seal.Key), seal.Key == m.StoreKey
+				item.KeyID, item.StoreKey = proof.KeyID(seal.Key), seal.Key == storeKey
 				if item.StoreKey && item.Event.EventType == "job_lost" {
 					for _, ref := range item.Event.References {
 						if id, err := event.ParseUUID(ref.Value); err == nil && ref.Kind == "stream" {
@@ -99,5 +203,4 @@ func (s *Store) Items(ctx context.Context, f *story.Fold, want func(event.Ref) b
 		}
 		return nil
 	})
-	return err
 }
