@@ -47,6 +47,8 @@ var manualFiles = [][2]string{
 	{"STORE/spool/", "What is recorded and not yet in the log: durable, sealed."},
 	{"STORE/log/", "The log, in the layout of C2SP tlog-tiles."},
 	{"STORE/keys/", "The keys of the log and of the store. Nobody else may read them."},
+	{"STORE/auth/", "What is kept of tokens, which is not the tokens, and what the server last ran with."},
+	{"STORE/admin.sock", "Where a server that has the store answers its owner: stet admin asks there."},
 	{"STORE/quarantine/", "What could not be taken in, kept."},
 	{"STATE/emitter.key", "The key that seals what this user records on this host."},
 	{"STATE/known/", "The checkpoints that this computer has seen, by which it notices a log that was cut or forked."},

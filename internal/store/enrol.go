@@ -114,6 +114,9 @@ func (r *desk) aboutKey(typ, action, id, by string) *event.Event {
 	e.Object = &event.Object{Type: "emitter_key", ID: id}
 	e.Action = action
 	if by != "" {
+		e.UserID = by
+		delete(e.Absent, "user_id")
+		delete(e.Derived, "user_id")
 		e.References = append(e.References, event.Reference{Kind: "by", Value: by[:min(len(by), maxReference)]})
 	}
 	return e

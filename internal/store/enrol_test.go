@@ -8,6 +8,7 @@ import (
 
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/proof"
 )
@@ -33,6 +34,18 @@ func TestEnrol(t *testing.T) {
 	}
 	if got := mustRead(t, storeOn(m)); got.enrols[proof.KeyID(vkey)] != 1 {
 		t.Errorf("enrolled %v", got.enrols)
+	}
+}
+
+// An event about a key names on whose word it was, and not whoever started the server.
+func TestWhoseWordAKeyStandsBy(t *testing.T) {
+	d := &desk{s: storeOn(fsxtest.New())}
+	d.s.where.LoginUser = origin.Value{Text: "whoever-started-it", How: "login"}
+	for by, want := range map[string]string{"boss": "boss", "": "whoever-started-it"} {
+		e := d.aboutKey("key_revoked", "revoke", "id", by)
+		if found := e.Derived["user_id"] != ""; e.UserID != want || found != (by == "") {
+			t.Errorf("on the word of %q: user_id %q, found: %v", by, e.UserID, found)
+		}
 	}
 }
 
