@@ -67,6 +67,7 @@ type Ledger struct {
 	zip     zipper
 	streams *table
 	bundles bundleCache
+	trails  trails
 
 	slots     chan struct{} // one for each batch between queue and answer
 	work      chan struct{} // one waiting token: something is queued, or closing

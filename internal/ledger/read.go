@@ -34,34 +34,35 @@ func (s *sealAt) placed() Placed {
 	return p
 }
 
-// find walks a stream's seals back to the batch that starts with number first; nil where no batch starts there.
+// find looks for the batch of a stream that starts with number first; nil where no batch starts there.
 func (l *Ledger) find(ctx context.Context, stream string, state StreamState, first uint64) (*sealAt, error) {
-	found, _, err := l.walk(ctx, stream, state, func(s *sealAt) bool { return s.seal.First <= first })
+	found, _, err := l.around(ctx, stream, state, first)
 	if err != nil || found == nil || found.seal.First != first {
 		return nil, err
 	}
 	return found, nil
 }
 
-// walk goes from a stream's last seal to the first one, until stop says so, and returns that seal and the one after it.
-func (l *Ledger) walk(ctx context.Context, stream string, state StreamState, stop func(*sealAt) bool) (at, after *sealAt, err error) {
+// around returns a stream's newest seal that starts with number first or before, and the seal after that; nil where there
+// is none.
+func (l *Ledger) around(ctx context.Context, stream string, state StreamState, first uint64) (at, after *sealAt, err error) {
 	if !state.Sealed {
 		return nil, nil, nil
 	}
-	for seq := state.LastSealSeq; ; seq = *after.prevSeq {
-		if err := ctx.Err(); err != nil {
+	t, err := l.walk(ctx, stream, state.LastSealSeq, first)
+	if err != nil {
+		return nil, nil, err
+	}
+	i := t.reaches(first)
+	if i > 0 {
+		if after, err = l.sealAt(t[i-1].seq, stream); err != nil {
 			return nil, nil, err
-		}
-		if at, err = l.sealAt(seq, stream); err != nil {
-			return nil, nil, err
-		}
-		if stop(at) {
-			return at, after, nil
-		}
-		if after = at; after.prevSeq == nil {
-			return nil, after, nil
 		}
 	}
+	if i < len(t) {
+		at, err = l.sealAt(t[i].seq, stream)
+	}
+	return at, after, err
 }
 
 // sealAt reads the entry of a seal, which must be of the given stream.
@@ -114,7 +115,7 @@ func (l *Ledger) lossAgain(ctx context.Context, loss Loss, state StreamState) (P
 	if !state.Lossy {
 		return Placed{}, conflict
 	}
-	before, after, err := l.walk(ctx, loss.Stream, state, func(s *sealAt) bool { return s.seal.First <= loss.First })
+	before, after, err := l.around(ctx, loss.Stream, state, loss.First)
 	if err != nil {
 		return Placed{}, fmt.Errorf("append: look for the loss in the ledger: %w", err)
 	}
