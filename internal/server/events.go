@@ -3,8 +3,11 @@ package server
 import (
 	"errors"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/stetlog/stet/docs"
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/wire"
 )
@@ -34,7 +37,10 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, c *Call) err
 	via := viaOf(c)
 	verdicts, err := s.door.take(r.Context(), poster{name: senderOf(via), via: via, app: c.App, environment: c.Environment,
 		may: func(app, environment string) error {
-			return c.May(auth.Append, auth.Subject{App: app, Environment: environment})
+			if err := c.May(auth.Append, auth.Subject{App: app, Environment: environment}); err != nil {
+				return err
+			}
+			return s.opens(c, keyOf(senderOf(via), app+"/"+environment, event.UUID{}))
 		}}, raws)
 	if err != nil {
 		return s.stopped(err)
@@ -48,6 +54,48 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, c *Call) err
 		}
 	}
 	return writeJSON(w, status, accepted{acceptedFormat, verdicts})
+}
+
+// opens charges the caller for a stream, where this one has not been written to of late: a token that may write for every
+// environment of its application could open as many as there are names.
+func (s *Server) opens(c *Call, stream seenKey) error {
+	if s.door.streams.has(stream) {
+		return nil
+	}
+	now := time.Now()
+	if wait := debt(c.quota.streams, now); wait > 0 {
+		ref := refuse(wire.RateLimited, "too many new streams")
+		ref.retry = wait
+		return ref
+	}
+	charge(c.quota.streams, now, 1)
+	s.door.streams.add(stream)
+	return nil
+}
+
+// lately is a set of the streams that were written to of late, at most lateStreams.
+type lately struct {
+	mu  sync.Mutex
+	all map[seenKey]bool
+}
+
+// lateStreams is more than the log keeps open, so that none is charged for twice that is open still.
+const lateStreams = 4096
+
+func (l *lately) has(stream seenKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all[stream]
+}
+
+// add forgets all others where they are too many: what is charged for once more than it should be is little.
+func (l *lately) add(stream seenKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.all) >= lateStreams || l.all == nil {
+		l.all = map[seenKey]bool{}
+	}
+	l.all[stream] = true
 }
 
 // getOpenAPI answers with the description of all routes.

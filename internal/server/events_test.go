@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -82,5 +83,24 @@ func TestAgainAfterARestart(t *testing.T) {
 	}
 	if _, got := w.events("other", `{"event_type":"user_deleted","event_id":"`+idA+`"}`); got[0].Status != verdictAccepted {
 		t.Errorf("the same id of another sender: %+v", got)
+	}
+}
+
+// A token for every environment of its application cannot open streams as fast as it can name environments; the ones that
+// it has go on.
+func TestNewEnvironmentsAreStreams(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Limits.StreamRate, o.Limits.StreamBurst = 1e-6, 3 })
+	refused := 0
+	for i := range 10 {
+		_, got := w.events("writer", fmt.Sprintf(`{"event_type":"user_created","environment":"e%d"}`, i))
+		if got[0].Code == string(wire.RateLimited) {
+			refused++
+		}
+	}
+	if refused == 0 || refused > 7 {
+		t.Errorf("%d of 10 new environments were refused, where 3 are free", refused)
+	}
+	if _, got := w.events("writer", `{"event_type":"user_created","environment":"e0"}`); got[0].Status != verdictAccepted {
+		t.Errorf("one that is open: %+v", got)
 	}
 }

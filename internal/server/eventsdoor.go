@@ -33,7 +33,7 @@ type poster struct {
 	via         proof.Via
 	app         string                              // of events that name none; "" where there is no such
 	environment string                              // the same
-	may         func(app, environment string) error // says what an event must not be recorded for
+	may         func(app, environment string) error // says what an event must not be recorded for; a refusal says why by itself
 }
 
 // door takes unsealed events: it completes, redacts, sanitises and checks them as stet import does, and judges each by
@@ -44,6 +44,7 @@ type door struct {
 	now     func() time.Time
 	explain func(error) error // makes a refusal of what the log could not do
 	seen    *seen
+	streams lately
 	tools   sync.Pool // of *doorTools
 }
 
@@ -138,7 +139,12 @@ func (d *door) judge(from poster, raw []byte, a *arrival) error {
 	if e.Environment == "" && e.Absent["environment"] == "" {
 		e.Environment = from.environment
 	}
-	if err := from.may(e.AppID, e.Environment); err != nil {
+	err = from.may(e.AppID, e.Environment)
+	var limited *refusal
+	if errors.As(err, &limited) {
+		return &event.Error{Code: string(limited.problem.Code), Path: "environment", Detail: limited.problem.Detail, Hint: limited.problem.Hint}
+	}
+	if err != nil {
 		return &event.Error{Code: string(wire.NotAllowed), Path: "app_id", Detail: err.Error(), Hint: "leave app_id and environment out, or use their token"}
 	}
 	original.Adopt("")

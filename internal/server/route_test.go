@@ -23,6 +23,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 		{"nowhere", "admin", "GET", "/", nil, nil, wire.NotFound},
 		{"another place", "admin", "GET", "/v2/batches", nil, nil, wire.NotFound},
 		{"a slash too much", "admin", "GET", "/checkpoint/", nil, nil, wire.NotFound},
+		{"a slash too few", "admin", "GET", "/tile", nil, nil, wire.NotFound},
 		{"dots", "admin", "GET", "/tile/../checkpoint", nil, nil, wire.NotFound},
 		{"dots, hidden", "admin", "GET", "/tile/%2e%2e/checkpoint", nil, nil, wire.NotFound},
 		{"slashes, hidden", "admin", "GET", "/tile%2F0%2F000", nil, nil, wire.NotFound},
