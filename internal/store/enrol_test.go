@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -138,6 +139,36 @@ func TestRevokeWhileSending(t *testing.T) {
 	if err := h.Revoke(ctx, proof.KeyID(r.key.VKey), "root"); err != nil {
 		t.Error(err)
 	}
+	all.Wait()
+	closeHeld(t, h)
+	mustVerify(t, m)
+}
+
+// A key is shut out before its revocation is on its way to the disk: what it seals meanwhile would come behind it.
+func TestRevokedBeforeItIsRecorded(t *testing.T) {
+	m := fsxtest.New()
+	h := hold(t, m)
+	ctx := context.Background()
+	r := newRemote(t, 1, "stet-emitter/web1/0")
+	if p := placeOne(t, h, r.say(1)); p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	release := m.HangAt(len(m.Ops()) + 1)
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := h.Revoke(ctx, proof.KeyID(r.key.VKey), "root"); err != nil {
+			t.Error(err)
+		}
+	})
+	for h.State().Waiting == 0 { // until the record is on its way
+		runtime.Gosched()
+	}
+	all.Go(func() {
+		if p := placeOne(t, h, r.say(1)); !errors.Is(p.Err, ErrRevoked) {
+			t.Errorf("a batch behind the revocation: %+v", p)
+		}
+	})
+	release()
 	all.Wait()
 	closeHeld(t, h)
 	mustVerify(t, m)

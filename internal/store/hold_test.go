@@ -86,7 +86,7 @@ func (r *remote) event(seq uint64, typ string) []byte {
 	p := &process{stream: r.stream.String(), said: int(seq) - 1}
 	e := p.base(typ)
 	e.AppID, e.Timestamp, e.StreamID, e.StreamSeq = r.app, day, r.stream, seq
-	e.Clock = &event.Clock{Confidence: "unknown"}
+	e.Clock, e.Severity = &event.Clock{Confidence: "unknown"}, nil
 	b, err := (&event.Codec{}).Append(nil, e)
 	if err != nil {
 		r.t.Fatal(err)
@@ -279,6 +279,59 @@ func TestPlaceRefuses(t *testing.T) {
 	if p := placeOne(t, h, first); p.Err != nil {
 		t.Errorf("the one in front of it: %v", p.Err)
 	}
+}
+
+// An event that nobody can accept keeps its number, as a stub, and the stream goes on; that it was refused is on record
+// once, and its bytes are kept. A batch that is not placed leaves no trace of any of that.
+func TestPlaceRefusesEvents(t *testing.T) {
+	m := fsxtest.New()
+	h := hold(t, m)
+	ctx := context.Background()
+	r := newRemote(t, 1, "stet-emitter/web1/0")
+	foreign := newRemote(t, 2, "stet-emitter/web1/0")
+	bad := []byte(`{"x":1}`)
+	batches := []Sealed{
+		r.say(1),
+		r.seal([][]byte{bad, r.event(3, "shop_checkout"), foreign.event(4, "shop_checkout"), r.event(5, "stream_gap"), r.event(6, "key_revoked")}, false),
+		r.say(2),
+	}
+	for _, b := range []Sealed{
+		{Batch: batches[1].Batch}, // behind a hole
+		{Batch: batches[1].Batch, May: func(proof.Seal) error { return errors.New("no") }},
+	} {
+		if p := placeOne(t, h, b); p.Err == nil {
+			t.Errorf("placed: %+v", p)
+		}
+	}
+	for _, again := range []bool{false, true} {
+		placed := h.Place(ctx, viaHTTP, batches)
+		receipts, _, err := h.Receipts(ctx, placed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range placed {
+			if p.Err != nil || p.Again != again {
+				t.Errorf("batch %d: %+v", i, p)
+			}
+			mustReceive(t, batches[i], receipts[i])
+		}
+		var got []string
+		for _, s := range placed[1].Stubs {
+			got = append(got, fmt.Sprintf("%d %s %s", s.Seq, s.Why.Code, s.Why.Path))
+		}
+		if diff := cmp.Diff([]string{"2 missing schema", "4 contradiction stream_id", "5 contradiction event_type", "6 contradiction event_type"}, got); diff != "" {
+			t.Errorf("refused (-want +got):\n%s", diff)
+		}
+	}
+	closeHeld(t, h)
+	got := mustRead(t, storeOn(m))
+	if got.types["event_refused"] != 4 || len(got.stubs) != 4 || got.types["shop_checkout"] != 4 {
+		t.Errorf("the log has %v and %d stubs", got.types, len(got.stubs))
+	}
+	if kept, err := fsx.ReadFile(m, spool.QuarantineDir+"/"+r.stream.String()+"-2.json", 1000); err != nil || string(kept) != string(bad) {
+		t.Errorf("in quarantine: %q, %v", kept, err)
+	}
+	mustVerify(t, m)
 }
 
 // unsealed is an event that came to the door without a seal.

@@ -145,7 +145,7 @@ func TestALiveSegmentIsTakenAway(t *testing.T) {
 			take(t, m, path.Join("journal", files[0].Name()))
 			select {
 			case <-h.Failed():
-			case <-time.After(time.Minute):
+			case <-time.After(30 * time.Second):
 				t.Fatal("nobody noticed")
 			}
 			if err := h.Ready(); !errors.Is(err, ledger.ErrFailed) || !errors.Is(err, segment.ErrGone) {
