@@ -65,8 +65,9 @@ func (r *desk) acted(kind, stream string) (bool, error) {
 // act records events about a subject, sealed by the store's own key, all or none, once. More than a batch takes are
 // recorded in several batches; the order of events must be the same each time. It returns how many were recorded now.
 func (r *desk) act(ctx context.Context, kind, subject string, time48 [6]byte, events []*event.Event) (int, error) {
-	r.acting.Lock()
-	defer r.acting.Unlock()
+	alone := r.acting.of(kind, subject)
+	alone.Lock()
+	defer alone.Unlock()
 	stream, state, there, err := r.actStream(kind, subject, time48)
 	if err != nil || there && state.Final {
 		return 0, err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"hash/fnv"
 	"sync"
 
 	"github.com/stetlog/stet/internal/ledger"
@@ -16,7 +17,7 @@ type desk struct {
 	keys  Keys
 	seals proof.SealVerifier
 
-	acting sync.Mutex // held by an act from the look at its stream to its last batch; before mu
+	acting acting // before mu
 
 	mu      sync.RWMutex    // held for reading from the look at a key until its batch is in line
 	good    map[string]bool // verifier keys that are known to be enrolled and not revoked
@@ -25,6 +26,16 @@ type desk struct {
 
 func newDesk(s *Store, l *ledger.Ledger, keys Keys) *desk {
 	return &desk{s: s, l: l, keys: keys, good: map[string]bool{}, revoked: map[string]bool{}}
+}
+
+// acting keeps two calls from doing the same act at once: each is held from the look at the act's stream to its last batch.
+// Acts about other subjects need not wait, so that those that come together share a flush.
+type acting [64]sync.Mutex
+
+func (a *acting) of(kind, subject string) *sync.Mutex {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(kind + "/" + subject)) // never fails
+	return &a[h.Sum32()%uint32(len(a))]
 }
 
 // enqueue gets a batch in line, of a key that was introduced: see enrol. A batch that comes behind the revocation of its

@@ -156,6 +156,8 @@ func (h *Held) Close(ctx context.Context) error {
 func (h *Held) close(ctx context.Context) error {
 	close(h.closing)
 	h.watched.Wait()
+	h.draining.Lock() // a round that is under way needs the ledger
+	defer h.draining.Unlock()
 	err := h.own.end(ctx)
 	if cerr := h.l.Close(); cerr != nil {
 		err = errors.Join(err, cerr)
@@ -179,7 +181,7 @@ func (h *Held) close(ctx context.Context) error {
 func (h *Held) Drain(ctx context.Context) (d Drained, err error) {
 	h.draining.Lock()
 	defer h.draining.Unlock()
-	if err := h.room.full(); err != nil {
+	if err := h.Ready(); err != nil {
 		return d, err
 	}
 	r := &drain{desk: h.desk, d: &d, rejected: map[string]bool{}}

@@ -233,4 +233,67 @@ func TestAServerHonoursItsWordAfterACrash(t *testing.T) {
 		plan.Again = nil
 	}
 	fsxtest.Explore(t, plan)
+	if long() {
+		fsxtest.Faults(t, plan, 100)
+	}
+}
+
+// TestTheDeadAreClosedOnce: wherever a server that closes a dead emitter's stream is cut short, or its disk fails it, each
+// run that the emitter left open is recorded as lost once afterwards, by whoever is asked again; where there is time,
+// also where that takes more than one batch.
+func TestTheDeadAreClosedOnce(t *testing.T) {
+	runs := 2
+	if long() {
+		runs = actBatch + 1
+	}
+	r := newRemote(t, 1, "stet-emitter/web1/0")
+	base := fsxtest.New()
+	h := hold(t, base)
+	var starts [][]byte
+	for n := range runs {
+		starts = append(starts, r.begins(uint64(n)+1, fmt.Sprintf("r%d", n)))
+	}
+	if p := placeOne(t, h, r.seal(starts, false)); p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	closeHeld(t, h)
+	ctx := context.Background()
+	gone := func(m *fsxtest.Mem, n int) (lost int, err error) {
+		h, err := holdOn(m, n)
+		if err != nil {
+			return 0, err
+		}
+		lost, err = h.Gone(ctx, viaHTTP, r.stream.String(), "process 4711 is gone", nil)
+		return lost, errors.Join(err, h.Close(ctx))
+	}
+	sound := map[fsxtest.Hash]bool{}
+	p := fsxtest.Plan{
+		Start: func() *fsxtest.Mem { return copied(t, base) },
+		Run: func(m *fsxtest.Mem) any {
+			_, err := gone(m, 200)
+			return err == nil
+		},
+		Check: func(m *fsxtest.Mem, was any) error {
+			if sound[m.Hash()] {
+				return nil
+			}
+			sound[m.Hash()] = true
+			if n, err := gone(m, 201); err != nil || n != runs {
+				return fmt.Errorf("%d runs are lost, want %d: %w", n, runs, err)
+			}
+			got, err := read(storeOn(m))
+			if err != nil {
+				return err
+			}
+			for n := range runs {
+				if run := fmt.Sprintf("r%d", n); got.lost[run] != 1 {
+					return fmt.Errorf("run %s was lost %d times", run, got.lost[run])
+				}
+			}
+			return verified(m, nil)
+		},
+		MaxStates: 100,
+	}
+	fsxtest.Explore(t, p)
+	fsxtest.Faults(t, p, 10)
 }

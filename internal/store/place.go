@@ -71,7 +71,7 @@ func (h *Held) Place(ctx context.Context, via proof.Via, batches []Sealed) []Pla
 
 func (h *Held) place(ctx context.Context, via proof.Via, text []byte, batches []Sealed, out []Placed) {
 	all := make([]work, len(batches))
-	each(len(batches), func(i int) {
+	each(len(batches), runtime.GOMAXPROCS(0), func(i int) {
 		w := &all[i]
 		w.out = &out[i]
 		w.batch.Via = text
@@ -119,10 +119,9 @@ func (w *work) wait(ctx context.Context) {
 	}
 }
 
-// each calls fn for 0 to n-1, on all processors.
-func each(n int, fn func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n)
-	if workers < 2 {
+// each calls fn for 0 to n-1, so many at once.
+func each(n, workers int, fn func(i int)) {
+	if workers = min(workers, n); workers < 2 {
 		for i := range n {
 			fn(i)
 		}
@@ -211,14 +210,21 @@ func (h *Held) introduce(ctx context.Context, via proof.Via, w *work) (*ledger.W
 	if err := h.enrol(ctx, seal.Key, by(via)); err != nil {
 		return nil, err
 	}
-	for _, x := range w.out.Stubs {
-		i := x.Seq - seal.First
-		if err := h.refuse(ctx, seal.Stream, x.Seq, w.events[i], w.batch.Items[i].Stub); err != nil {
-			return nil, err
-		}
+	errs := make([]error, len(w.out.Stubs))
+	each(len(errs), maxRefusing, func(i int) {
+		x := w.out.Stubs[i]
+		at := x.Seq - seal.First
+		errs[i] = h.refuse(ctx, seal.Stream, x.Seq, w.events[at], w.batch.Items[at].Stub)
+	})
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return h.enqueue(ctx, w.checked, seal.Key)
 }
+
+// maxRefusing is how many refused events of a batch are recorded at once: each waits for the disk, and those that come
+// together share its flushes.
+const maxRefusing = 32
 
 // by is on whose word a key comes.
 func by(via proof.Via) string {
