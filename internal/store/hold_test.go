@@ -303,6 +303,12 @@ func TestPlaceRefusesEvents(t *testing.T) {
 			t.Errorf("placed: %+v", p)
 		}
 	}
+	if _, err := h.l.Publish(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustRead(t, storeOn(m)); got.types["event_refused"] != 0 || len(got.enrols) != 1 {
+		t.Errorf("what was not placed left %v, and %d keys", got.types, len(got.enrols))
+	}
 	for _, again := range []bool{false, true} {
 		placed := h.Place(ctx, viaHTTP, batches)
 		receipts, _, err := h.Receipts(ctx, placed)
