@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     exits,
 			"httpget":   httpGet,
+			"httpuntil": httpUntil,
 			"serving":   started.serving,
 			"served":    started.served,
 			"await":     await,

@@ -16,6 +16,7 @@ import (
 	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
@@ -75,7 +76,11 @@ func (c *serveCmd) Run(e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.serve(e, logger, s, held), closeHeld(e, held))
+	err = c.serve(e, logger, s, held)
+	if cerr := closeHeld(e, held); !errors.Is(err, ledger.ErrFailed) { // else it says the same once more
+		err = errors.Join(err, cerr)
+	}
+	return err
 }
 
 // place is where the store is, and the memory of this host and user.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -138,6 +139,27 @@ func httpGet(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(err, answer.Body.Close()))
 	_, err = fmt.Fprintf(ts.Stdout(), "%d %s\n%s", answer.StatusCode, answer.Header.Get("Content-Type"), body)
 	ts.Check(err)
+}
+
+// httpUntil URL REGEXP asks until the body matches.
+func httpUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: httpuntil url regexp")
+	}
+	want, err := regexp.Compile(args[1])
+	ts.Check(err)
+	last := ""
+	for range 1200 {
+		answer, err := http.Get(args[0])
+		ts.Check(err)
+		body, err := io.ReadAll(answer.Body)
+		ts.Check(errors.Join(err, answer.Body.Close()))
+		if last = string(body); want.MatchString(last) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond) // another process changes it
+	}
+	ts.Fatalf("%s still answers %s", args[0], last)
 }
 
 // A server that cannot listen where it was told says so, and leaves no socket behind.

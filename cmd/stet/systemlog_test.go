@@ -50,10 +50,11 @@ func systemLog(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// tmpfs DIR full|ro mounts a small file system that is full, or can only be read, until the test ends. It needs root.
+// tmpfs DIR full|ro|room mounts a small file system that is full, or can only be read, or has room, until the test ends. It
+// needs root.
 func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: tmpfs dir full|ro")
+		ts.Fatalf("usage: tmpfs dir full|ro|room")
 	}
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o700))
@@ -61,7 +62,11 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	if args[1] == "ro" {
 		flags = syscall.MS_RDONLY
 	}
-	ts.Check(syscall.Mount("stet-test", dir, "tmpfs", flags, "size=32m,mode=700"))
+	size := "32m"
+	if args[1] == "room" {
+		size = "128m"
+	}
+	ts.Check(syscall.Mount("stet-test", dir, "tmpfs", flags, "size="+size+",mode=700"))
 	ts.Defer(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }) // else it goes with the machine
 	if args[1] != "full" {
 		return

@@ -2,45 +2,36 @@ package server
 
 import "sync"
 
-// maxGaps is how many streams with a hole are remembered; of more, the oldest is forgotten.
+// maxGaps is how many streams with a hole are remembered; of more, any is forgotten.
 const maxGaps = 4096
 
 // gaps are the streams whose last answer was that numbers are missing.
 type gaps struct {
-	mu    sync.Mutex
-	all   map[string]bool
-	order []string
+	mu  sync.Mutex
+	all map[string]struct{}
 }
 
-func newGaps() *gaps { return &gaps{all: map[string]bool{}} }
+func newGaps() *gaps { return &gaps{all: map[string]struct{}{}} }
 
 func (g *gaps) open(stream string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.all[stream] {
+	if _, ok := g.all[stream]; ok {
 		return
 	}
 	if len(g.all) >= maxGaps {
-		for len(g.order) > 0 {
-			oldest := g.order[0]
-			g.order = g.order[1:]
-			if g.all[oldest] {
-				delete(g.all, oldest)
-				break
-			}
+		for one := range g.all {
+			delete(g.all, one)
+			break
 		}
 	}
-	g.all[stream] = true
-	g.order = append(g.order, stream)
+	g.all[stream] = struct{}{}
 }
 
 func (g *gaps) close(stream string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.all, stream)
-	if len(g.all) == 0 {
-		g.order = nil
-	}
 }
 
 func (g *gaps) count() int {
