@@ -116,31 +116,33 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 	watch := &admin.Watch{Log: held, Logger: logger}
 	srv, err := server.New(server.Options{
 		Log: held, LogKey: logKey, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
-		Open: c.Dev, RequireClockSync: c.RequireClockSync,
+		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
 		Routes: office.Routes(), Refused: watch.RefusedPeer, Read: watch.ReadBy,
 	})
 	if err != nil {
 		return err
 	}
-	if err := office.Started(e.ctx, origin.Detect(os.LookupEnv).Build.Version.Text, c.settings()); err != nil {
+	up := &upkeep{logger: logger, held: held, begin: func(ctx context.Context) error {
+		return office.Started(ctx, origin.Detect(os.LookupEnv).Build.Version.Text, c.settings())
+	}}
+	if err := up.round(e.ctx); err != nil && !errors.Is(err, store.ErrFull) { // where there is no room, what is there is still to be read
 		return err
 	}
 	stopWatch := watched(e.ctx, watch)
 	defer func() {
 		stopWatch()
-		if held.Ready() == nil {
-			err = errors.Join(err, stopped(e.ctx, office, err))
+		if rerr := held.Ready(); rerr != nil {
+			logger.Warn("the log cannot be told that the server ends", slog.Any("error", rerr))
+			return
 		}
+		err = errors.Join(err, up.last(e.ctx), stopped(e.ctx, office, err))
 	}()
 	listeners, err := c.listen(e.ctx, s.Path)
 	if err != nil {
 		return err
 	}
-	if err := bringInSpooled(e.ctx, logger, held); err != nil { // before anybody is told that the server answers
-		return errors.Join(err, closeAll(listeners))
-	}
-	stop := everyNow(e.ctx, logger, held)
+	stop := up.everyNow(e.ctx)
 	defer stop()
 	for _, l := range listeners {
 		if _, err := fmt.Fprintln(e.stdout, server.URL(l)); err != nil {
@@ -215,38 +217,70 @@ func closeAll(all []net.Listener) error {
 	return errors.Join(errs...)
 }
 
-// spooledEvery is how often a server looks for what was recorded beside it, into the spools of its store.
-const spooledEvery = 2 * time.Second
+// upkeep is what a server does by itself: it has the log say that it has started, and brings in what was recorded beside it,
+// into the spools of its store.
+type upkeep struct {
+	logger *slog.Logger
+	held   *store.Held
+	begin  func(context.Context) error // nil once the log says that the server has started
+}
 
-// everyNow brings in what is spooled, now and again, until stop.
-func everyNow(ctx context.Context, logger *slog.Logger, held *store.Held) (stop func()) {
+// upkeepEvery is how often a round is made.
+const upkeepEvery = 2 * time.Second
+
+// round does what there is to do. What fails is tried again with the next one: all of it is durable where it is.
+func (u *upkeep) round(ctx context.Context) error {
+	if u.begin != nil {
+		if err := u.begin(ctx); err != nil {
+			return err
+		}
+		u.begin = nil
+	}
+	d, err := u.held.Drain(ctx)
+	for _, l := range d.Damaged {
+		u.logger.Warn("part of a spool could not be taken in; it is recorded, and kept in quarantine", slog.String("stream", l.Stream), slog.String("why", l.Why))
+	}
+	return err
+}
+
+// last has the log say that the server started, where there was no room for that until now.
+func (u *upkeep) last(ctx context.Context) error {
+	if u.begin == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	return u.begin(ctx)
+}
+
+// everyNow makes rounds until stop. Trouble is logged when it begins, and when it is another.
+func (u *upkeep) everyNow(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(spooledEvery)
+		tick := time.NewTicker(upkeepEvery)
 		defer tick.Stop()
-		for {
+		for last := ""; ; {
 			select {
 			case <-ctx.Done():
 				return
+			case <-u.held.Failed():
+				return
 			case <-tick.C:
 			}
-			if err := bringInSpooled(ctx, logger, held); err != nil && ctx.Err() == nil {
-				logger.Error("what is spooled could not be brought in; it is durable where it is, and is tried again", slog.Any("error", err))
+			now := ""
+			if err := u.round(ctx); err != nil && ctx.Err() == nil {
+				now = err.Error()
 			}
+			if now != "" && now != last {
+				u.logger.Error("what is spooled could not be brought in; it is durable where it is, and is tried again", slog.String("error", now))
+			}
+			last = now
 		}
 	}()
 	return func() {
 		cancel()
 		<-done
 	}
-}
-
-func bringInSpooled(ctx context.Context, logger *slog.Logger, held *store.Held) error {
-	d, err := held.Drain(ctx)
-	for _, l := range d.Damaged {
-		logger.Warn("part of a spool could not be taken in; it is recorded, and kept in quarantine", slog.String("stream", l.Stream), slog.String("why", l.Why))
-	}
-	return err
 }
