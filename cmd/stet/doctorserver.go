@@ -72,7 +72,7 @@ func (d *doctor) send(c *connection) {
 	case r.Busy:
 		d.add(diagnosis{"spool", sevWarn, "another process is sending what is spooled", "", "stet doctor --flush"})
 	default:
-		d.ok("spool", "%s sent and proven to be in the log", plural(r.Events, "event"))
+		d.ok("spool", "%s sent and proven to be in the log; %s of dead processes recorded as lost", plural(r.Events, "event"), plural(r.Lost, "run"))
 	}
 	for _, l := range r.Damaged {
 		d.add(diagnosis{"spool", sevWarn, fmt.Sprintf("spool %s was damaged: %s", l.Stream, l.Why), "what is damaged is declared lost, and kept in " + spool.QuarantineDir, ""})

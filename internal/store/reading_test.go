@@ -1,0 +1,71 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/known"
+	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/story"
+)
+
+// A server's log is read like a store's, and nothing of it is believed: entries that are not those under the checkpoint, a
+// checkpoint of another key, and a log that is shorter than this computer has seen it are integrity failures.
+func TestAServersLogIsNotTrusted(t *testing.T) {
+	disk := fsxtest.New()
+	s := storeOn(disk)
+	p := begin(disk, 1)
+	p.start("a")
+	p.end("a")
+	p.close()
+	if _, err := s.Drain(t.Context()); err != nil || p.err != nil {
+		t.Fatal(err, p.err)
+	}
+	mem := known.Dir{FS: disk, Name: "memory"}
+	read := func(src logread.Source, vkey string) (int, error) {
+		r, err := ReadingOf("https://log.example", src, vkey, mem)
+		if err != nil {
+			return 0, err
+		}
+		var f story.Fold
+		err = r.Items(t.Context(), &f, nil)
+		n := 0
+		for _, x := range f.Stories() {
+			n += len(x.Jobs)
+		}
+		return n, err
+	}
+	if n, err := read(s.Source(), key(logName).VKey); err != nil || n != 1 {
+		t.Errorf("%d jobs, %v", n, err)
+	}
+	altered := logread.NewRemote(func(ctx context.Context, path string) ([]byte, error) {
+		b, err := s.Source().Fetch(ctx, path)
+		return bytes.ReplaceAll(b, []byte("something happened"), []byte("nothing  happened.")), err
+	})
+	var bad *ledger.IntegrityError
+	if _, err := read(altered, key(logName).VKey); !errors.As(err, &bad) {
+		t.Errorf("altered entries: %v", err)
+	}
+	if _, err := read(s.Source(), key("another").VKey); !errors.As(err, &bad) {
+		t.Errorf("another key: %v", err)
+	}
+	cp, note, err := s.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := known.Checkpoint{Checkpoint: cp, VKey: key(logName).VKey, Note: note}
+	if err := mem.Advance(now, logread.Hashes(t.Context(), s.Source(), cp.Size)); err != nil {
+		t.Fatal(err)
+	}
+	fresh := fsxtest.New()
+	if _, err := storeOn(fresh).Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(storeOn(fresh).Source(), key(logName).VKey); !errors.As(err, &bad) {
+		t.Errorf("a log that is shorter than it was: %v", err)
+	}
+}
