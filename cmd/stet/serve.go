@@ -72,7 +72,7 @@ func (c *serveCmd) Run(e *env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	held, err := s.Hold(e.ctx, store.HoldOptions{})
+	held, err := hold(e.ctx, s)
 	if err != nil {
 		return err
 	}
@@ -96,6 +96,30 @@ func (c *serveCmd) place() (path, state string, err error) {
 	}
 	state, err = keyfile.StateDir(os.LookupEnv)
 	return path, state, err
+}
+
+// hold takes the store. Another command that works on it will end soon, so that is waited for; another server will not, and
+// it answers.
+func hold(ctx context.Context, s *store.Store) (*store.Held, error) {
+	wait, cancel := context.WithTimeout(ctx, busyFor)
+	defer cancel()
+	for {
+		held, err := s.Hold(ctx, store.HoldOptions{})
+		if !errors.Is(err, store.ErrBusy) || answers(wait, filepath.Join(s.Path, adminSocket)) {
+			return held, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-wait.Done():
+			return nil, err
+		}
+	}
+}
+
+// answers says whether there is somebody at the other end of a socket.
+func answers(ctx context.Context, socket string) bool {
+	c, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	return err == nil && c.Close() == nil
 }
 
 // closeHeld gives the store up, also when the server was told to end.
