@@ -287,6 +287,10 @@ func (d *doctor) keys() {
 	all := []keyOf{{d.state + "/emitter.key", "what this user records"}}
 	if d.store != nil {
 		all = append(all, keyOf{d.path + "/keys/log.key", "checkpoints of the log"}, keyOf{d.path + "/keys/store.key", "the store's own events"})
+		door := d.path + "/keys/door.key"
+		if _, err := os.Lstat(door); err == nil { // it is there only where a server has needed it
+			all = append(all, keyOf{door, "what came unsealed to the server"})
+		}
 	}
 	good := 0
 	for _, k := range all {

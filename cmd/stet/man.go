@@ -46,7 +46,7 @@ var manualFiles = [][2]string{
 	{"STORE/store", "Which log this is, and its keys."},
 	{"STORE/spool/", "What is recorded and not yet in the log: durable, sealed."},
 	{"STORE/log/", "The log, in the layout of C2SP tlog-tiles."},
-	{"STORE/keys/", "The keys of the log and of the store. Nobody else may read them."},
+	{"STORE/keys/", "The keys of the log, of the store, and of a server's door for unsealed events. Nobody else may read them."},
 	{"STORE/auth/", "What is kept of tokens, which is not the tokens, and what the server last ran with."},
 	{"STORE/admin.sock", "Where a server that has the store answers its owner: stet admin asks there."},
 	{"STORE/quarantine/", "What could not be taken in, kept."},

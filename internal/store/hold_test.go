@@ -411,3 +411,43 @@ func TestRecordForSaysWhatWasChanged(t *testing.T) {
 		}
 	}
 }
+
+// What is recorded beside a server is drained by it: who finds the store taken goes away, also in the last moment, and the
+// runs of the dead are closed through the server's ledger.
+func TestDrainThroughAServer(t *testing.T) {
+	m := fsxtest.New()
+	ctx := context.Background()
+	dying := m.Process()
+	dead := begin(dying, 2)
+	dead.start("b")
+	dying.Kill()
+	living := begin(m, 3)
+	living.start("e")
+	h := hold(t, m)
+	d, err := h.Drain(ctx)
+	if err != nil || d.Events != 2 || d.Lost != 1 || len(d.Left)+len(d.Damaged) != 0 {
+		t.Errorf("drained %+v, %v", d, err)
+	}
+	if again, err := h.Drain(ctx); err != nil || again.Events+again.Lost != 0 || again.Size != d.Size {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	living.end("e")
+	living.close()
+	if d, err := storeOn(m).Drain(ctx); err != nil || !d.Busy {
+		t.Errorf("beside the server: %+v, %v", d, err)
+	}
+	closeHeld(t, h)
+	if _, err := h.Drain(ctx); !errors.Is(err, ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+	if err := h.Close(ctx); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed twice: %v", err)
+	}
+	if left, err := spool.List(m, spool.Dir); err != nil || len(left) != 0 {
+		t.Errorf("left in the spool: %v, %v", left, err)
+	}
+	dead.close() // ends its goroutine
+	if err := sound(m, append(dead.acked, living.acked...), nil); err != nil {
+		t.Error(err)
+	}
+}

@@ -4,12 +4,14 @@
 //	store         marker: format, origin, verifier keys
 //	lock          held by whoever writes the ledger
 //	head, journal/, streams/, log/   the ledger's (package ledger)
-//	keys/         log.key signs checkpoints, store.key seals the store's own events
+//	keys/         log.key signs checkpoints, store.key seals the store's own events, door.key what comes unsealed to a server
 //	spool/        a directory a stream (package spool)
 //	quarantine/   what could not be taken in: never deleted
 //
 // Writers never wait for each other. Who finds the lock taken goes away, because the holder looks again after it has
 // let go: so whatever was spooled before somebody was turned away is drained by the holder.
+//
+// A server holds a store open (Hold) for as long as it runs, and does all of this through the one open ledger.
 package store
 
 import (
