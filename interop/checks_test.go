@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/transparency-dev/formats/log"
@@ -21,16 +19,25 @@ import (
 	stet "github.com/stetlog/stet/proof"
 )
 
-// A tlogDir is a log as a directory in the layout of C2SP tlog-tiles, with plain bundles: what stet export --tlog
-// writes. The checks below take any such directory, whoever wrote it.
+// A tlog is a log in the layout of C2SP tlog-tiles, with plain bundles, wherever it is. The checks below take any such log,
+// whoever wrote or serves it; one that is served may grow meanwhile.
+type tlog struct {
+	fsck.Fetcher
+	origin string
+	vkey   string
+}
+
+// A tlogDir is a log as a directory: what stet export --tlog writes.
 type tlogDir struct {
 	path   string
 	origin string
 	vkey   string
 }
 
+func (d tlogDir) log() tlog { return tlog{client.FileFetcher{Root: d.path}, d.origin, d.vkey} }
+
 // checks are the independent opinions on a whole log.
-var checks = map[string]func(context.Context, tlogDir) error{
+var checks = map[string]func(context.Context, tlog) error{
 	"tessera fsck":         checkFsck,
 	"merkle and formats":   checkProofs,
 	"formats' tlog-proofs": checkTlogProofs,
@@ -57,12 +64,12 @@ var errPanic = errors.New("the checker panicked")
 
 // checkFsck runs Tessera's fsck, the library: its command reports success whatever the library found. More than one
 // worker is needed, since one that finds a fault stops fetching, and a single one would then block the rest for ever.
-func checkFsck(ctx context.Context, d tlogDir) error {
+func checkFsck(ctx context.Context, d tlog) error {
 	v, err := note.NewVerifier(d.vkey)
 	if err != nil {
 		return err
 	}
-	check := fsck.New(d.origin, v, client.FileFetcher{Root: d.path}, leafHashes, fsck.Opts{N: 4})
+	check := fsck.New(d.origin, v, d, leafHashes, fsck.Opts{N: 4})
 	done := make(chan error, 1)
 	go func() {
 		// A bundle with an entry too few makes fsck read past the end of a slice.
@@ -82,12 +89,12 @@ func checkFsck(ctx context.Context, d tlogDir) error {
 }
 
 // openLog reads checkpoint and leaf hashes of a log without any code of stet's.
-func openLog(d tlogDir) (*log.Checkpoint, []byte, [][]byte, error) {
+func openLog(ctx context.Context, d tlog) (*log.Checkpoint, []byte, [][]byte, error) {
 	v, err := note.NewVerifier(d.vkey)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	raw, err := os.ReadFile(filepath.Join(d.path, layout.CheckpointPath))
+	raw, err := d.ReadCheckpoint(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -100,7 +107,7 @@ func openLog(d tlogDir) (*log.Checkpoint, []byte, [][]byte, error) {
 	}
 	var leaves [][]byte
 	for i := uint64(0); i*layout.EntryBundleWidth < cp.Size; i++ {
-		bundle, err := os.ReadFile(filepath.Join(d.path, layout.EntriesPath(i, layout.PartialTileSize(0, i, cp.Size))))
+		bundle, err := d.ReadEntryBundle(ctx, i, layout.PartialTileSize(0, i, cp.Size))
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -116,21 +123,29 @@ func openLog(d tlogDir) (*log.Checkpoint, []byte, [][]byte, error) {
 	return cp, raw, leaves, nil
 }
 
-// prover makes stet's proofs from the tiles of a directory.
-func prover(d tlogDir, size uint64) stet.TileHashes {
+// prover makes stet's proofs from the tiles of a log, and reads each of them once.
+func prover(ctx context.Context, d tlog, size uint64) stet.TileHashes {
+	read := map[stet.Tile][]byte{}
 	return stet.TileHashes{Size: size, Tiles: stet.TileReaderFunc(func(t stet.Tile) ([]byte, error) {
-		return os.ReadFile(filepath.Join(d.path, t.Path()))
+		if b, ok := read[t]; ok {
+			return b, nil
+		}
+		b, err := d.ReadTile(ctx, uint64(t.Level), t.Index, uint8(t.Width%stet.TileWidth))
+		if err == nil {
+			read[t] = b
+		}
+		return b, err
 	})}
 }
 
 // checkProofs has transparency-dev/merkle verify stet's proofs: that each leaf is in the log, and that each earlier
 // size is a prefix of it.
-func checkProofs(ctx context.Context, d tlogDir) error {
-	cp, _, leaves, err := openLog(d)
+func checkProofs(ctx context.Context, d tlog) error {
+	cp, _, leaves, err := openLog(ctx, d)
 	if err != nil {
 		return err
 	}
-	tiles := prover(d, cp.Size)
+	tiles := prover(ctx, d, cp.Size)
 	var earlier stet.Tree
 	for i, leaf := range leaves {
 		if err := ctx.Err(); err != nil {
@@ -158,16 +173,16 @@ func checkProofs(ctx context.Context, d tlogDir) error {
 
 // checkTlogProofs has transparency-dev/formats read stet's tlog-proofs, and verifies what it read with formats and
 // merkle.
-func checkTlogProofs(ctx context.Context, d tlogDir) error {
+func checkTlogProofs(ctx context.Context, d tlog) error {
 	v, err := note.NewVerifier(d.vkey)
 	if err != nil {
 		return err
 	}
-	cp, checkpoint, leaves, err := openLog(d)
+	cp, checkpoint, leaves, err := openLog(ctx, d)
 	if err != nil {
 		return err
 	}
-	tiles := prover(d, cp.Size)
+	tiles := prover(ctx, d, cp.Size)
 	for i, leaf := range leaves {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -20,7 +20,7 @@ func TestExportedLog(t *testing.T) {
 	execute(t, home, stet, "export", "--store", store, "--tlog", dir)
 	d := tlogDir{path: dir}
 	d.origin, d.vkey = logKey(t, store, dir)
-	accept(t, d)
+	accept(t, d.log())
 	refuseCorrupted(t, d)
 }
 

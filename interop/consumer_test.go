@@ -84,6 +84,16 @@ func build(t *testing.T, dir, pkg string) string {
 // execute runs a command with its state below home, wants exit 0, and returns what it wrote to standard output.
 func execute(t *testing.T, home, bin string, args ...string) string {
 	t.Helper()
+	cmd := command(home, bin, args...)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", filepath.Base(bin), strings.Join(args, " "), err, stderrOf(err))
+	}
+	return string(out)
+}
+
+// command is a command with its state below home, and nothing in its environment that means stet.
+func command(home, bin string, args ...string) *exec.Cmd {
 	cmd := exec.Command(bin, args...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "STET_") {
@@ -91,11 +101,7 @@ func execute(t *testing.T, home, bin string, args ...string) string {
 		}
 	}
 	cmd.Env = append(cmd.Env, "HOME="+home, "STET_STATE="+filepath.Join(home, "state"))
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", filepath.Base(bin), strings.Join(args, " "), err, stderrOf(err))
-	}
-	return string(out)
+	return cmd
 }
 
 func stderrOf(err error) string {

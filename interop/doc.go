@@ -1,6 +1,7 @@
 // Package interop holds nothing but tests in which programs and libraries that nobody here wrote judge what stet writes:
 //
-//   - the fsck library of Tessera checks whole logs, tile by tile;
+//   - the fsck library of Tessera checks whole logs, tile by tile, in a directory and over HTTP;
+//   - Tessera's client follows a server that takes events, and its hammer reads there;
 //   - transparency-dev/merkle checks inclusion and consistency proofs;
 //   - transparency-dev/formats checks checkpoints and tlog-proofs.
 //

@@ -109,7 +109,7 @@ func makeEntries(t *testing.T, n int) [][]byte {
 // TestGoodLogs: every independent check accepts logs of all shapes.
 func TestGoodLogs(t *testing.T) {
 	for _, n := range []int{1, 2, 255, 256, 257, 600} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) { accept(t, buildLog(t, n)) })
+		t.Run(fmt.Sprint(n), func(t *testing.T) { accept(t, buildLog(t, n).log()) })
 	}
 }
 
@@ -117,7 +117,7 @@ func TestGoodLogs(t *testing.T) {
 func TestThreeLevels(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), checkTime)
 	defer cancel()
-	if err := checkFsck(ctx, buildLog(t, 66_000)); err != nil {
+	if err := checkFsck(ctx, buildLog(t, 66_000).log()); err != nil {
 		t.Error(err)
 	}
 }
@@ -130,14 +130,14 @@ func TestWrongKey(t *testing.T) {
 	d := buildLog(t, 9)
 	other := d
 	_, other.vkey = key(t, 3, d.origin)
-	refuse(t, other)
+	refuse(t, other.log())
 	other = d
 	other.origin = "log.example/other"
-	refuse(t, other)
+	refuse(t, other.log())
 }
 
 // accept fails the test unless every check accepts d.
-func accept(t *testing.T, d tlogDir) {
+func accept(t *testing.T, d tlog) {
 	t.Helper()
 	for name, check := range checks {
 		ctx, cancel := context.WithTimeout(t.Context(), checkTime)
@@ -149,7 +149,7 @@ func accept(t *testing.T, d tlogDir) {
 }
 
 // refuse fails the test unless every check refuses d, and does so by itself: running out of time is no verdict.
-func refuse(t *testing.T, d tlogDir) {
+func refuse(t *testing.T, d tlog) {
 	t.Helper()
 	for name, check := range checks {
 		ctx, cancel := context.WithTimeout(t.Context(), checkTime)
@@ -213,7 +213,7 @@ func refuseCorrupted(t *testing.T, d tlogDir) {
 				if change != nil {
 					write(t, path, change(bytes.Clone(good)))
 				}
-				refuse(t, d)
+				refuse(t, d.log())
 				if change != nil {
 					if err := os.Remove(path); err != nil {
 						t.Fatal(err)
@@ -226,7 +226,7 @@ func refuseCorrupted(t *testing.T, d tlogDir) {
 			})
 		}
 	}
-	accept(t, d) // all is as it was, so the corruption was what was refused
+	accept(t, d.log()) // all is as it was, so the corruption was what was refused
 }
 
 func key(t *testing.T, n byte, name string) (signer note.Signer, vkey string) {
