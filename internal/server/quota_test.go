@@ -45,7 +45,7 @@ func TestRequestQuota(t *testing.T) {
 func TestByteQuota(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Limits = Limits{ByteRate: 0.001, ByteBurst: 1000} })
 	garbage := make([]byte, 2000)
-	wantRefusal(t, w.do("writer", "POST", "/v1/batches", garbage, "Content-Type", wire.BatchesType), wire.Malformed)
+	wantRefusal(t, w.do("writer", "POST", "/v1/batches", garbage, "Content-Type", wire.BatchesType, "Content-Encoding", "gzip"), wire.Malformed)
 	wantRefusal(t, w.post("writer", newSender(t, "shop").say(1)), wire.RateLimited)
 	if r := receipts(t, w.post("other", newSender(t, "bank").say(1))).Results[0]; r.Status != wire.Placed {
 		t.Errorf("another token: %+v", r)

@@ -193,8 +193,12 @@ func TestLargeHeader(t *testing.T) {
 // A body that does not come in time is told so.
 func TestSlowBody(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Limits.ReadTime = 300 * time.Millisecond })
-	s := w.serve(patience)
-	status, err := ask(dial(t, "tcp", s.addr), "POST /v1/batches HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+w.tokens["writer"]+
+	s := w.serve(time.Second)
+	c := dial(t, "tcp", s.addr)
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // of 300 ms
+		t.Fatal(err)
+	}
+	status, err := ask(c, "POST /v1/batches HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+w.tokens["writer"]+
 		"\r\nContent-Type: "+wire.BatchesType+"\r\nContent-Length: 100\r\n\r\nstet")
 	if status != http.StatusRequestTimeout || err != nil {
 		t.Errorf("status %d, %v", status, err)
