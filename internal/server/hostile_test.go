@@ -38,11 +38,9 @@ type attack struct {
 	ends bool
 }
 
-// hostileCount is how many requests TestHostile sends; with STET_LONG=1 a hundred times as many.
-const hostileCount = 10_000
-
 // Whatever comes, the server answers as it says it does, and goes on: no panic, no 5xx of its own, nothing secret said or
-// written down, nothing taken that should not have been, and nothing kept.
+// written down, nothing taken that should not have been, and nothing kept. hostileCount requests; with STET_LONG=1 a
+// hundred times as many.
 func TestHostile(t *testing.T) {
 	n := hostileCount
 	if os.Getenv("STET_LONG") == "1" {
