@@ -34,7 +34,7 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, c *Call) err
 	case err != nil:
 		return Refuse(wire.Malformed, err.Error())
 	}
-	via := viaOf(c)
+	began, via := time.Now(), viaOf(c)
 	verdicts, err := s.door.take(r.Context(), poster{name: senderOf(via), via: via, app: c.App, environment: c.Environment,
 		may: func(app, environment string) error {
 			if err := c.May(auth.Append, auth.Subject{App: app, Environment: environment}); err != nil {
@@ -45,6 +45,7 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, c *Call) err
 	if err != nil {
 		return s.stopped(err)
 	}
+	s.metrics.acked.WithLabelValues(levelDurable).Observe(time.Since(began).Seconds())
 	status := http.StatusUnprocessableEntity
 	for _, v := range verdicts {
 		if v.Status != verdictRefused {
