@@ -23,6 +23,8 @@ import (
 const (
 	chaosWriters = 3
 	chaosPause   = 100 * time.Millisecond
+	chaosBrisk   = 50 // after so many records a writer makes longer pauses, so that a slow machine is not buried
+	chaosRest    = time.Second
 )
 
 // told is one line of an emitter, written when what it says is so.
@@ -91,6 +93,15 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// rest is what a writer does after its record number n.
+func rest(ctx context.Context, n int) {
+	if n > chaosBrisk {
+		pause(ctx, chaosRest)
+		return
+	}
+	pause(ctx, chaosPause)
+}
+
 // record records one event after the other, and says so when it is durable.
 func (e *chaosRecorder) record(ctx context.Context, writer int) {
 	for n := 1; ctx.Err() == nil; n++ {
@@ -100,7 +111,7 @@ func (e *chaosRecorder) record(ctx context.Context, writer int) {
 			return
 		}
 		e.tell(told{What: "recorded", Writer: writer, N: n})
-		pause(ctx, chaosPause)
+		rest(ctx, n)
 	}
 }
 
@@ -113,7 +124,7 @@ func (e *chaosRecorder) run(ctx context.Context) {
 			return
 		}
 		e.tell(told{What: "ran", Writer: chaosWriters, N: n})
-		pause(ctx, chaosPause)
+		rest(ctx, n)
 	}
 }
 
