@@ -125,13 +125,14 @@ func (w *hostileWorld) furnish() {
 	w.t.Helper()
 	w.ours, w.theirs = newHand(1, "billing"), newHand(2, "payroll")
 	for token, h := range map[string]*hand{"writer": w.ours, "second": newHand(3, "billing"), "other": w.theirs} {
-		for range 2 { // the first brings the key
+		sealed := func() []byte {
 			b := h.next(3)
-			w.must(w.batches(w.tokens[token], wire.Element{Batch: &b}), "200 placed")
+			return w.batches(w.tokens[token], wire.Element{Batch: &b})
 		}
-		if got := w.must(w.post("/v1/events", w.tokens[token], typeJSON, []byte(`{"event_type":"user_created"}`)), "200 accepted"); got != nil {
-			w.seqOf[h.app] = got[0].Seq
-		}
+		w.must(sealed(), "200 placed") // brings the key
+		got := w.must(w.post("/v1/events", w.tokens[token], typeJSON, []byte(`{"event_type":"user_created"}`)), "200 accepted")
+		w.seqOf[h.app] = got[0].Seq
+		w.must(sealed(), "200 placed") // and with its receipt all before it is under a checkpoint
 	}
 	// The token of staging has no key yet.
 }
