@@ -32,7 +32,7 @@ lint:
 mutants:
 	@./.ci/memory go run ./mutants
 
-# Every fuzz target for FUZZ, three at a time; TARGET='proof|FuzzCheck' runs some (a minute count is a soak, run by hand).
+# Every fuzz target for FUZZ, four at a time; TARGET='proof|FuzzCheck' runs some (a minute count is a soak, run by hand).
 fuzz:
 	@FUZZ=$(FUZZ) ./.ci/fuzz '$(TARGET)'
 
