@@ -225,6 +225,9 @@ func refusal(resp *http.Response) error {
 	for _, s := range []*string{&p.Title, &p.Detail, &p.Hint} {
 		*s = shown(*s)
 	}
+	if p.Code == wire.Unauthenticated { // the server's hint is for who speaks HTTP
+		p.Hint = "say --token-file or STET_TOKEN_FILE, or connect this machine with stet enrol"
+	}
 	e := &RefusedError{Problem: p}
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n > 0 {
 		e.RetryAfter = min(time.Duration(n)*time.Second, maxRetryAfter)
