@@ -197,8 +197,8 @@ func (r *Recorder) abandon(ctx context.Context) error {
 	return r.closeStreams(ctx)
 }
 
-// StorePath is the directory that a store's name means; an error where that is a server: the name itself, else STET_STORE, else "store" in the user's
-// state directory.
+// StorePath is the directory that a store's name means: the name itself, else STET_STORE, else "store" in the user's state
+// directory. A name that means a server is an error.
 func StorePath(name string) (string, error) {
 	if name == "" {
 		name = os.Getenv("STET_STORE")
