@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"syscall"
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/spool"
@@ -275,10 +274,6 @@ func (p *pass) tidy() error {
 	return nil
 }
 
-// maxRemovals bounds how often a spool's directory is removed: whoever looks for waiting spools at the same time may put
-// a lock file into it again.
-const maxRemovals = 8
-
 // remove removes a dead stream's spool, and keeps what is evidence.
 func (p *pass) remove(st *stream) error {
 	keep := st.damaged
@@ -290,11 +285,5 @@ func (p *pass) remove(st *stream) error {
 			return err
 		}
 	}
-	var err error
-	for range maxRemovals {
-		if err = spool.Remove(p.s.Place, spool.Dir, st.id); !errors.Is(err, syscall.ENOTEMPTY) {
-			break
-		}
-	}
-	return err
+	return spool.Remove(p.s.Place, spool.Dir, st.id)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/segment"
@@ -83,14 +84,23 @@ func sound(fsys fsx.FS, spool string, n uint64, last bool) (end uint64, err erro
 	}
 }
 
+// maxRemovals bounds how often a spool's directory is removed: whoever looks for waiting spools at the same time may put
+// a lock file into it again.
+const maxRemovals = 8
+
 // Remove removes the spool of a dead stream that is drained to its end: segments from the oldest on, the lock, the
 // directory. The caller holds the lock (Own), and knows that a ledger has everything. Removing what is not there, or was
 // removed half by somebody who crashed, is no error. A damaged segment stops it, as with Trim.
-func Remove(fsys fsx.FS, dir, stream string) error {
+func Remove(fsys fsx.FS, dir, stream string) (err error) {
 	if err := checkStream(stream); err != nil {
 		return err
 	}
-	if err := remove(fsys, dir, path.Join(dir, stream)); err != nil {
+	for range maxRemovals {
+		if err = remove(fsys, dir, path.Join(dir, stream)); !errors.Is(err, syscall.ENOTEMPTY) {
+			break
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("remove the spool of stream %s: %w", stream, err)
 	}
 	return nil

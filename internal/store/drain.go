@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
 	"time"
 
 	"github.com/stetlog/stet/internal/fsx"
@@ -270,22 +269,12 @@ func (r *drain) stream(ctx context.Context, stream string, owner owned) error {
 
 func (r *drain) left(stream, why string) { r.d.Left = append(r.d.Left, Left{stream, why}) }
 
-// maxRemovals bounds how often a spool's directory is removed: whoever looks for waiting spools at the same time may put
-// a lock file into it again.
-const maxRemovals = 8
-
 // remove removes a dead stream's spool, and keeps what is evidence.
 func (r *drain) remove(x drained) error {
 	if err := r.quarantineSegments(x); err != nil {
 		return err
 	}
-	var err error
-	for range maxRemovals {
-		if err = spool.Remove(r.s.FS, spool.Dir, x.stream); !errors.Is(err, syscall.ENOTEMPTY) {
-			break
-		}
-	}
-	return err
+	return spool.Remove(r.s.FS, spool.Dir, x.stream)
 }
 
 // trim removes what the ledger has of a living stream, and quarantines what is damaged of it, its last segment excepted.
