@@ -187,8 +187,18 @@ func TestJobControlOfAnOwnGroup(t *testing.T) {
 	if err := syscall.Kill(us, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	_ = syscall.Kill(us, syscall.SIGCONT)
-	_ = cmd.Wait()
+	// That last Ctrl-Z may even arrive now, and who is stopped does not act on TERM.
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	until(t, "both have ended", func() bool {
+		_ = syscall.Kill(us, syscall.SIGCONT)
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
 	if got := result(); got.ExitCode != 143 || got.Forwarded != syscall.SIGTERM {
 		t.Errorf("got %s", brief(got))
 	}
