@@ -72,7 +72,7 @@ func (l *limit) run() {
 		for w != nil {
 			group = append(group, w)
 			for _, i := range w.items {
-				buf = binary.BigEndian.AppendUint16(buf, uint16(len(i.Event)))
+				buf = binary.BigEndian.AppendUint32(buf, uint32(len(i.Event)))
 				buf = append(buf, i.Event...)
 			}
 			w = nil

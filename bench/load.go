@@ -91,7 +91,11 @@ func made(rng *rand.Rand, i int) *event.Event {
 	return e
 }
 
-func streamID(n int) event.UUID { return event.DeriveUUID("bench", fmt.Sprint(n), [6]byte{1, 155}) }
+func streamID(n int) event.UUID { return derived("bench", n) }
+
+func derived(name string, n int) event.UUID {
+	return event.DeriveUUID(name, fmt.Sprint(n), [6]byte{1, 155})
+}
 
 // key makes the same key for the same name.
 func key(name string) (note.Signer, string, error) {

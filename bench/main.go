@@ -2,7 +2,7 @@
 // beside what bounds it there: the limit program (a bare write-ahead log with group commit, leaf hashes, a Merkle tree),
 // the bare fdatasync, the bare signature. Times differ between machines and between minutes; the ratios much less.
 //
-//	go run .                      all of it, about a minute
+//	go run .                      all of it, about three minutes
 //	go run . -duration 30s        as the aims are stated
 //	go run . -only 'ledger|disk'  some of it
 //
@@ -25,7 +25,12 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout)
+	var err error
+	if len(os.Args) == 3 && os.Args[1] == bareFlag {
+		err = serveBare(ctx, os.Args[2], os.Stdout)
+	} else {
+		err = run(ctx, os.Args[1:], os.Stdout)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -60,6 +65,7 @@ func sections() []section {
 		{"sdk", sdk},
 		{"drain", drain},
 		{"command", command},
+		{"server", servers},
 	}
 }
 

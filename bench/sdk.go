@@ -124,12 +124,21 @@ func onDisk(ctx context.Context, c config, t *table) (err error) {
 	return nil
 }
 
+// built is the command, made of the sources that are measured.
+func built(ctx context.Context, c config) (string, error) {
+	bin := filepath.Join(c.dir, "stet")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-C", c.root, "-o", bin, "./cmd/stet").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build stet: %w\n%s", err, out)
+	}
+	return bin, nil
+}
+
 // command measures stet run around a command that does nothing: two processes, a spool made, drained and removed, a
 // checkpoint signed.
 func command(ctx context.Context, c config, t *table) error {
-	bin := filepath.Join(c.dir, "stet")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-C", c.root, "-o", bin, "./cmd/stet").CombinedOutput(); err != nil {
-		return fmt.Errorf("build stet: %w\n%s", err, out)
+	bin, err := built(ctx, c)
+	if err != nil {
+		return err
 	}
 	env := append(os.Environ(), "STET_STORE="+filepath.Join(c.dir, "run-store"), "STET_STATE="+filepath.Join(c.dir, "run-state"))
 	var runs, bare, flushes []time.Duration
