@@ -95,7 +95,8 @@ type Ledger struct {
 	lastMade  uint64          // highest number of a journal segment ever made
 	published uint64          // entries under the head
 	root      proof.Hash
-	signed    []byte // the checkpoint of published and root
+	signed    []byte     // the checkpoint of published and root
+	tiles     *treeTiles // of the tree that a proof was last made in; nil before the first
 	done      chan struct{}
 }
 

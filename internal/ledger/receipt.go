@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/stetlog/stet/proof"
 )
@@ -102,11 +103,14 @@ func (l *Ledger) prove(ctx context.Context, placed []Placed, leaves []proof.Hash
 	l.mu.Lock()
 	size, root := l.published, l.root
 	checkpoint = append([]byte(nil), l.signed...)
+	if l.tiles == nil || l.tiles.size != size {
+		l.tiles = &treeTiles{l: l, size: size, read: map[proof.Tile][]byte{}}
+	}
+	tiles := l.tiles
 	l.mu.Unlock()
 	if end > size {
 		return nil, nil, fmt.Errorf("%w: the ledger has %d entries, entry %d was asked for", ErrUnknown, size, end-1)
 	}
-	tiles := l.cachedTiles()
 	hashes := proof.TileHashes{Size: size, Tiles: tiles}
 	stored := leaves == nil
 	for _, p := range placed {
@@ -147,22 +151,36 @@ func leavesIn(dst []proof.Hash, tiles proof.TileReader, size uint64, p Placed) (
 	return dst, nil
 }
 
-// cachedTiles reads tiles of committed trees, each at most once a call of Prove: batches of one publish lie in the same
-// few.
-func (l *Ledger) cachedTiles() proof.TileReader {
-	read := map[proof.Tile][]byte{}
-	return proof.TileReaderFunc(func(t proof.Tile) ([]byte, error) {
-		if b, ok := read[t]; ok {
-			return b, nil
-		}
-		b, stored, err := l.readCommitted(t)
-		if err != nil {
-			return nil, err
-		}
-		if stored.Width > t.Width {
-			b = b[:t.Width*proof.HashSize]
-		}
-		read[t] = b
+// maxTreeTiles bounds how many tiles of a tree are kept in memory; they have 8 KiB at most.
+const maxTreeTiles = 256
+
+// treeTiles reads the tiles of one committed tree, each once for all proofs in it: those who wait for the same publish ask
+// for the same few. It is safe for concurrent use.
+type treeTiles struct {
+	l    *Ledger
+	size uint64
+
+	mu   sync.Mutex // before Ledger.mu
+	read map[proof.Tile][]byte
+}
+
+// ReadTile implements proof.TileReader.
+func (t *treeTiles) ReadTile(tile proof.Tile) ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if b, ok := t.read[tile]; ok {
 		return b, nil
-	})
+	}
+	b, stored, err := t.l.readCommitted(tile)
+	if err != nil {
+		return nil, err
+	}
+	if stored.Width > tile.Width {
+		b = b[:tile.Width*proof.HashSize]
+	}
+	if len(t.read) >= maxTreeTiles {
+		clear(t.read)
+	}
+	t.read[tile] = b
+	return b, nil
 }
