@@ -165,7 +165,7 @@ func (b brokenLog) Receipt(context.Context, string, uint64) (ledger.Receipt, err
 	return ledger.Receipt{}, b.err
 }
 
-func (b brokenLog) RecordFor(context.Context, proof.Via, string, string, []*event.Event, [][]string) ([]store.Recorded, error) {
+func (b brokenLog) RecordFor(context.Context, proof.Via, string, string, []*event.Event) ([]store.Recorded, error) {
 	return nil, b.err
 }
 

@@ -1,13 +1,11 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -20,11 +18,11 @@ import (
 
 // eventLog is where unsealed events go. *store.Held is one.
 type eventLog interface {
-	// RecordFor completes the events (stream, number, timestamp, clock), seals them, and says where each stands when they are
-	// durable (L1); in order, each judged by itself. changed are the paths that via names for each. It is safe for concurrent
-	// use. An error means that none of them is acknowledged; where it comes of the disk or of ctx, they may be in the log all
-	// the same.
-	RecordFor(ctx context.Context, via proof.Via, app, environment string, events []*event.Event, changed [][]string) ([]store.Recorded, error)
+	// RecordFor completes the events (stream, number, timestamp, clock), redacts, sanitises and checks them, seals them, and
+	// says where each stands when they are durable (L1), and what was changed of it; in order, each judged by itself. It is
+	// safe for concurrent use. An error means that none of them is acknowledged; where it comes of the disk or of ctx, they
+	// may be in the log all the same.
+	RecordFor(ctx context.Context, via proof.Via, app, environment string, events []*event.Event) ([]store.Recorded, error)
 }
 
 // poster is who posts events, as the server knows it.
@@ -36,22 +34,14 @@ type poster struct {
 	may         func(app, environment string) error // says what an event must not be recorded for; a refusal says why by itself
 }
 
-// door takes unsealed events: it completes, redacts, sanitises and checks them as stet import does, and judges each by
-// itself. It is safe for concurrent use.
+// door takes unsealed events: it completes them as stet import does, keeps out what its sender may not write and what was
+// there before, and has the log write them, each judged by itself. It is safe for concurrent use.
 type door struct {
 	log     eventLog
-	codec   event.Codec
 	now     func() time.Time
 	explain func(error) error // makes a refusal of what the log could not do
 	seen    *seen
 	streams lately
-	tools   sync.Pool // of *doorTools
-}
-
-// doorTools is memory that is used again.
-type doorTools struct {
-	scratch event.Scratch
-	buf     []byte
 }
 
 func newDoor(log eventLog, now func() time.Time, explain func(error) error) *door {
@@ -83,7 +73,6 @@ type arrival struct {
 	key     seenKey
 	claimed bool // its claim is ours to settle
 	named   bool // it came with an event_id
-	changed []string
 	wait    <-chan struct{}
 	result  *verdict
 }
@@ -123,14 +112,14 @@ func (d *door) take(ctx context.Context, from poster, raws [][]byte) (verdicts [
 	return verdicts, err
 }
 
-// judge makes the event that will be recorded of what came, and checks it.
+// judge makes the event that will be recorded of what came. What the schema says of it the log finds out when it writes it.
 func (d *door) judge(from poster, raw []byte, a *arrival) error {
 	original, err := foreign.Parse(raw)
 	if err != nil {
 		return err
 	}
 	e := original.Event
-	if t, ok := d.catalogue().Lookup(e.EventType); ok && t.Reserved {
+	if t, ok := event.Builtin().Lookup(e.EventType); ok && t.Reserved {
 		return &event.Error{Code: string(wire.ReservedType), Path: "event_type", Detail: "may be raised only by the server itself", Hint: "use another event type"}
 	}
 	if e.AppID == "" {
@@ -148,15 +137,12 @@ func (d *door) judge(from poster, raw []byte, a *arrival) error {
 		return &event.Error{Code: string(wire.NotAllowed), Path: "app_id", Detail: err.Error(), Hint: "leave app_id and environment out, or use their token"}
 	}
 	original.Adopt("")
-	now := d.now()
-	d.complete(e, a, now)
+	d.complete(e, a, d.now())
 	if a.named {
 		a.key = keyOf(from.name, e.AppID, e.EventID)
 	}
 	a.event, a.sum = e, original.Sum
-	a.changed, err = d.check(e, now)
-	a.result.Changed = a.changed
-	return err
+	return nil
 }
 
 // complete gives an event what every event has and it did not bring.
@@ -177,68 +163,6 @@ func newID(now time.Time) event.UUID {
 	var random [10]byte
 	_, _ = rand.Read(random[:]) // never fails: crypto/rand's word
 	return event.NewUUIDv7(now, random)
-}
-
-// check has the schema judge an event as the log will write it, with what RecordFor fills in at its longest, and says
-// which paths of it are redacted or sanitised on the way.
-func (d *door) check(e *event.Event, now time.Time) (changed []string, err error) {
-	tools, _ := d.tools.Get().(*doorTools)
-	if tools == nil {
-		tools = new(doorTools)
-	}
-	defer d.tools.Put(tools)
-	judged := *e
-	longest := int64(event.MaxInt)
-	judged.Timestamp, judged.StreamID, judged.StreamSeq = now, e.EventID, event.MaxInt
-	judged.Clock = &event.Clock{Confidence: "unknown", MaxErrorUS: &longest}
-	b, err := d.codec.AppendWith(&tools.scratch, tools.buf[:0], &judged)
-	if tools.buf = b[:0]; err != nil {
-		return nil, err
-	}
-	if !bytes.Contains(b, []byte(`"redactions":`)) && !bytes.Contains(b, []byte(`"sanitized":`)) {
-		return nil, nil
-	}
-	written, err := d.codec.Parse(b)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range written.Redactions[min(len(e.Redactions), len(written.Redactions)):] { // behind what the sender's own tools had done
-		changed = append(changed, r.Path)
-	}
-	for _, s := range written.Sanitized[min(len(e.Sanitized), len(written.Sanitized)):] {
-		changed = append(changed, s.Path)
-	}
-	return fitChanged(changed), nil
-}
-
-// Limits of what via says was changed: via as a whole has 2 KiB, and what else is in it needs its part.
-const (
-	changedPaths = 32
-	changedBytes = 1 << 10
-)
-
-// fitChanged is paths as via takes them: each once, and where they are too many, the first with "*" behind them. The event
-// itself lists them in redactions and sanitized.
-func fitChanged(paths []string) []string {
-	var kept []string
-	size := 0
-	for _, p := range paths {
-		if slices.Contains(kept, p) {
-			continue
-		}
-		if size += len(p) + 8; len(kept) == changedPaths || size > changedBytes {
-			return append(kept, "*")
-		}
-		kept = append(kept, p)
-	}
-	return kept
-}
-
-func (d *door) catalogue() *event.Catalogue {
-	if d.codec.Catalogue != nil {
-		return d.codec.Catalogue
-	}
-	return event.Builtin()
 }
 
 // claim sorts out what is in the log already, and what somebody else records just now.
@@ -300,17 +224,11 @@ func (a *arrival) together(b *arrival) bool {
 }
 
 func (d *door) recordRun(ctx context.Context, from poster, run []*arrival) error {
-	events, changed := make([]*event.Event, len(run)), [][]string(nil)
+	events := make([]*event.Event, len(run))
 	for i, a := range run {
 		events[i] = a.event
-		if len(a.changed) > 0 && changed == nil {
-			changed = make([][]string, len(run))
-		}
-		if changed != nil {
-			changed[i] = a.changed
-		}
 	}
-	out, err := d.log.RecordFor(ctx, from.via, events[0].AppID, events[0].Environment, events, changed)
+	out, err := d.log.RecordFor(ctx, from.via, events[0].AppID, events[0].Environment, events)
 	if err == nil && len(out) != len(run) {
 		err = errors.New("the log has not said where each event stands")
 	}
@@ -319,9 +237,10 @@ func (d *door) recordRun(ctx context.Context, from poster, run []*arrival) error
 		case err != nil:
 			a.refuse(ctx, d.explain(err))
 		case out[i].Err != nil:
+			a.result.EventID = "" // of no entry, and of none to come
 			a.refuse(ctx, out[i].Err)
 		default:
-			a.result.Status, a.result.Seq = verdictAccepted, out[i].Seq
+			a.result.Status, a.result.Seq, a.result.Changed = verdictAccepted, out[i].Seq, out[i].Changed
 		}
 	}
 	return err

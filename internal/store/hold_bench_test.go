@@ -83,7 +83,7 @@ func BenchmarkRecordFor(b *testing.B) {
 	for n := range clients {
 		all.Go(func() {
 			for i := n; i < b.N; i += clients {
-				out, err := h.RecordFor(context.Background(), viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")}, nil)
+				out, err := h.RecordFor(context.Background(), viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")})
 				if err != nil || out[0].Err != nil {
 					b.Error(err, out)
 					return

@@ -111,7 +111,7 @@ func (c *served) serve(m *fsxtest.Mem, n int) error {
 	ctx := context.Background()
 	p := parcels()
 	errs := []error{c.send(h, p.kept[0], p.shut[0]), c.send(h, p.kept[1], p.kept[2])}
-	if out, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout"), unsealed("shop_refund")}, nil); err == nil {
+	if out, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout"), unsealed("shop_refund")}); err == nil {
 		c.said = append(c.said, out[0].EventID.String(), out[1].EventID.String())
 	}
 	if long() {

@@ -355,7 +355,7 @@ func TestRecordFor(t *testing.T) {
 	other.AppID = "bank"
 	out, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{
 		unsealed("shop_checkout"), other, unsealed("job_lost"), unsealed(""), unsealed("shop_refund"),
-	}, nil)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -381,13 +381,18 @@ func TestRecordFor(t *testing.T) {
 	}
 }
 
-// What was changed of an event is in the via of its own entry and of no other's; all of one call keep their order.
+// What was changed of an event, and not by its sender, is told, and is in the via of its own entry and of no other's; all of one call keep their order.
 func TestRecordForSaysWhatWasChanged(t *testing.T) {
 	m := fsxtest.New()
 	h := hold(t, m)
 	events := []*event.Event{unsealed("shop_a"), unsealed("shop_b"), unsealed("shop_c"), unsealed("shop_d"), unsealed("shop_e")}
-	changed := [][]string{nil, {"labels.x"}, {"labels.x"}, {"labels.y", "description"}, nil}
-	out, err := h.RecordFor(context.Background(), viaHTTP, "shop", "test", events, changed)
+	for i, labels := range []map[string]string{1: {"password": "x"}, 2: {"password": "y"}, 3: {"a": "x\ry"}, 4: nil} {
+		events[i].Labels = labels
+	}
+	events[3].Description = "token ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+	events[4].Redactions = []event.Redaction{{Path: "labels.b", Rule: "mine", Action: "masked"}} // by the sender's own tools
+	changed := [][]string{nil, {"labels.password"}, {"labels.password"}, {"description", "labels.a"}, nil}
+	out, err := h.RecordFor(context.Background(), viaHTTP, "shop", "test", events)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,6 +411,9 @@ func TestRecordForSaysWhatWasChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		via, err := proof.ParseVia(e.Via)
+		if diff := cmp.Diff(changed[i], r.Changed); diff != "" {
+			t.Errorf("event %d: the answer: %s", i, diff)
+		}
 		if diff := cmp.Diff(changed[i], via.Changed); err != nil || diff != "" {
 			t.Errorf("event %d: %v %s", i, err, diff)
 		}

@@ -76,7 +76,7 @@ func TestAlmostFull(t *testing.T) {
 	if err := h.Ready(); !errors.Is(err, ErrFull) {
 		t.Errorf("ready: %v", err)
 	}
-	if _, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")}, nil); !errors.Is(err, ErrFull) {
+	if _, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")}); !errors.Is(err, ErrFull) {
 		t.Errorf("events of others: %v", err)
 	}
 	if _, err := h.Lose(ctx, viaHTTP, ledger.Loss{}); !errors.Is(err, ErrFull) {

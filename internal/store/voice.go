@@ -21,6 +21,7 @@ import (
 type Recorded struct {
 	Seq     uint64       // of its entry
 	EventID event.UUID   // as recorded
+	Changed []string     // paths that were redacted or sanitised on the way in, as via has them
 	Err     *event.Error // why the schema refuses it; then it has no entry
 }
 
@@ -65,7 +66,8 @@ type voice struct {
 
 // saying is one call.
 type saying struct {
-	via     [][]byte // of each event, or one of all
+	via     proof.Via
+	own     bool // the server's own word, of which via says nothing more
 	events  []*event.Event
 	encoded chan struct{} // closed when events are not read any more
 	done    chan error    // buffered
@@ -86,7 +88,7 @@ func (h *Held) Record(ctx context.Context, events ...*event.Event) ([]uint64, er
 	for _, e := range events {
 		h.s.complete(e)
 	}
-	out, err := v.say(ctx, [][]byte{proof.Via{Kind: proof.ViaStore}.Append(nil)}, events)
+	out, err := v.say(ctx, &saying{via: proof.Via{Kind: proof.ViaStore}, own: true, events: events})
 	if errors.Is(err, errOver) {
 		err = ErrClosed
 	}
@@ -109,27 +111,17 @@ func (h *Held) Record(ctx context.Context, events ...*event.Event) ([]uint64, er
 // server's door key, which is enrolled as any emitter's is, and not by the store's: what others say is not the store's
 // word. Calls of one sender with the same via share a batch, and all calls at once share a flush.
 //
-// changed says of each event which paths of it were redacted or sanitised on the way in, which its entry then says in via;
-// nil: nothing of any. The entries of a batch share their via, so that events of which different paths were changed stand
-// in different batches, one behind the other.
+// The entry of an event says in via which of its paths were redacted or sanitised here, not by the sender's own tools. The
+// entries of a batch share their via, so that events of which different paths were changed stand in different batches, one
+// behind the other.
 //
 // The events are the caller's until the call returns. An error is about the call as a whole: nothing, or something
 // unknown, was recorded.
-func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment string, events []*event.Event, changed [][]string) ([]Recorded, error) {
+func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment string, events []*event.Event) ([]Recorded, error) {
 	if err := h.room.take(len(events) << 10); err != nil { // the encoder says how much it is, too late
 		return nil, err
 	}
 	via.Changed = nil
-	vias := [][]byte{via.Append(nil)}
-	for i := range changed {
-		if len(vias) == 1 {
-			vias = slices.Repeat(vias, len(events))
-		}
-		if len(changed[i]) > 0 {
-			via.Changed = changed[i]
-			vias[i] = via.Append(nil)
-		}
-	}
 	for {
 		v, tired, err := h.voiceOf(speaker{via.Token, app, environment})
 		if err != nil {
@@ -140,7 +132,7 @@ func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment st
 				return nil, err
 			}
 		}
-		if out, err := v.say(ctx, vias, events); !errors.Is(err, errOver) {
+		if out, err := v.say(ctx, &saying{via: via, events: events}); !errors.Is(err, errOver) {
 			return out, err
 		}
 	}
@@ -221,11 +213,11 @@ func (h *Held) voice(signer note.Signer, vkey string, of speaker) (*voice, error
 }
 
 // say gets in line and waits.
-func (v *voice) say(ctx context.Context, via [][]byte, events []*event.Event) ([]Recorded, error) {
-	if len(events) == 0 {
+func (v *voice) say(ctx context.Context, s *saying) ([]Recorded, error) {
+	if len(s.events) == 0 {
 		return nil, nil
 	}
-	s := &saying{via: via, events: events, encoded: make(chan struct{}), done: make(chan error, 1), out: make([]Recorded, len(events))}
+	s.encoded, s.done, s.out = make(chan struct{}), make(chan error, 1), make([]Recorded, len(s.events))
 	v.mu.Lock()
 	if v.over {
 		v.mu.Unlock()
@@ -305,15 +297,11 @@ func (v *voice) encode(all []*saying) []*part {
 	var parts []*part
 	var p *part
 	for _, s := range all {
+		unchanged := s.via.Append(nil)
 		for i, e := range s.events {
 			out := &s.out[i]
 			if out.Err = v.refuses(e); out.Err != nil {
 				continue
-			}
-			via := s.via[min(i, len(s.via)-1)]
-			if p == nil || string(p.via) != string(via) || len(p.ends) == proof.MaxBatch {
-				p = &part{via: via}
-				parts = append(parts, p)
 			}
 			if e.EventID.IsZero() {
 				var random [10]byte
@@ -324,20 +312,32 @@ func (v *voice) encode(all []*saying) []*part {
 				e.EventID = event.NewUUIDv7(now, random)
 			}
 			e.Timestamp, e.StreamID, e.StreamSeq, e.Clock = now, v.stream, next, clock
-			b, err := v.h.s.codec.AppendWith(&v.scratch, p.arena, e)
+			var arena []byte
+			if p != nil {
+				arena = p.arena
+			}
+			b, err := v.h.s.codec.AppendWith(&v.scratch, arena, e)
+			if err == nil && !s.own {
+				out.Changed, err = changed(v.h.s.codec, e, b[len(arena):])
+			}
 			if err != nil {
 				if !errors.As(err, &out.Err) {
 					out.Err = &event.Error{Detail: err.Error()}
 				}
 				continue
 			}
-			if size := len(p.arena); len(b) > proof.MaxBatchBytes {
-				p = &part{via: via, arena: append([]byte(nil), b[size:]...)}
-				parts = append(parts, p)
-			} else {
-				p.arena = b
+			via := unchanged
+			if len(out.Changed) > 0 {
+				v := s.via
+				v.Changed = out.Changed
+				via = v.Append(nil)
 			}
-			p.ends, p.out = append(p.ends, len(p.arena)), append(p.out, out)
+			if p == nil || string(p.via) != string(via) || len(p.ends) == proof.MaxBatch || len(b) > proof.MaxBatchBytes {
+				p = &part{via: via}
+				parts = append(parts, p)
+				b = append(p.arena, b[len(arena):]...)
+			}
+			p.arena, p.ends, p.out = b, append(p.ends, len(b)), append(p.out, out)
 			out.EventID = e.EventID
 			next++
 		}

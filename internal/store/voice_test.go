@@ -41,7 +41,7 @@ func TestGroupCommit(t *testing.T) {
 	h := hold(t, m)
 	ctx := context.Background()
 	say := func() {
-		out, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")}, nil)
+		out, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")})
 		if err != nil || out[0].Err != nil {
 			t.Error(out, err)
 		}
@@ -93,7 +93,7 @@ func TestStreamsOfAServer(t *testing.T) {
 		h := hold(t, p)
 		for range 2 {
 			for _, via := range []proof.Via{viaHTTP, {Kind: proof.ViaHTTP, Token: "other"}} {
-				if _, err := h.RecordFor(ctx, via, "shop", "test", []*event.Event{unsealed("shop_checkout")}, nil); err != nil {
+				if _, err := h.RecordFor(ctx, via, "shop", "test", []*event.Event{unsealed("shop_checkout")}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -131,7 +131,7 @@ func TestManySenders(t *testing.T) {
 	ctx := context.Background()
 	say := func(n int) {
 		via := proof.Via{Kind: proof.ViaHTTP, Token: fmt.Sprintf("t%d", n)}
-		if out, err := h.RecordFor(ctx, via, "shop", "test", []*event.Event{unsealed("shop_checkout")}, nil); err != nil || out[0].Err != nil {
+		if out, err := h.RecordFor(ctx, via, "shop", "test", []*event.Event{unsealed("shop_checkout")}); err != nil || out[0].Err != nil {
 			t.Fatal(out, err)
 		}
 	}
@@ -157,7 +157,7 @@ func TestManySenders(t *testing.T) {
 func TestGivingUp(t *testing.T) {
 	m := fsxtest.New()
 	h := hold(t, m)
-	if _, err := h.RecordFor(context.Background(), viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")}, nil); err != nil {
+	if _, err := h.RecordFor(context.Background(), viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")}); err != nil {
 		t.Fatal(err)
 	}
 	release := m.HangAt(len(m.Ops()) + 1)
@@ -166,7 +166,7 @@ func TestGivingUp(t *testing.T) {
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			if _, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{unsealed("shop_refund")}, nil); !errors.Is(err, enough) {
+			if _, err := h.RecordFor(ctx, viaHTTP, "shop", "test", []*event.Event{unsealed("shop_refund")}); !errors.Is(err, enough) {
 				t.Error(err)
 			}
 		})
@@ -187,12 +187,12 @@ func TestManyViasAtOnce(t *testing.T) {
 	h := hold(t, m)
 	const n = 2*maxTogether + 1
 	var events []*event.Event
-	var changed [][]string
 	for i := range n {
-		events = append(events, unsealed("shop_checkout"))
-		changed = append(changed, []string{fmt.Sprintf("labels.x%d", i)})
+		e := unsealed("shop_checkout")
+		e.Labels = map[string]string{fmt.Sprintf("x%d", i): "a\rb"}
+		events = append(events, e)
 	}
-	out, err := h.RecordFor(context.Background(), viaHTTP, "shop", "test", events, changed)
+	out, err := h.RecordFor(context.Background(), viaHTTP, "shop", "test", events)
 	if err != nil {
 		t.Fatal(err)
 	}
