@@ -41,7 +41,7 @@ func main() {
 // config is what a run is asked for.
 type config struct {
 	duration time.Duration  // of each timed measurement; those of a fixed amount of work do not look at it
-	shapes   *regexp.Regexp // of the ledger's rows
+	shapes   *regexp.Regexp // of the ledger's and the server's rows
 	events   int            // of the log that is verified
 	batches  int            // of the spool that is drained
 	dir      string         // a directory of the run's own, on the disk to be measured
@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.IntVar(&c.batches, "batches", 10_000, "of one event each, in the spool that is drained")
 	flags.StringVar(&c.root, "root", "..", "where the module stet is")
 	only := flags.String("only", "", "run the sections whose name matches this `pattern`")
-	shapes := flags.String("shapes", "", "of the ledger's rows measure those that match this `pattern`, such as '1024.*100'")
+	shapes := flags.String("shapes", "", "of the ledger's and the server's rows measure those that match this `pattern`, such as '1024.*100' or 'batches|singles'")
 	dir := flags.String("dir", "", "a directory on the disk to be measured; the current one where empty")
 	profile := flags.String("cpuprofile", "", "write a profile of the whole run to this `file`")
 	if err := flags.Parse(args); err != nil {

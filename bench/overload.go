@@ -37,6 +37,9 @@ type flood struct {
 // anything else than a receipt, 429 or 503 with Retry-After, where memory grows, and where the server is not as before at
 // the end.
 func (l *serverLoad) overload(ctx context.Context, s *service) (err error) {
+	if l.capacity == 0 {
+		return errors.New("how much is too much is not known: measure batches, too")
+	}
 	var tokens []string
 	for range 3 {
 		token, err := s.token(ctx)

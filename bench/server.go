@@ -53,8 +53,10 @@ func servers(ctx context.Context, c config, t *table) (err error) {
 		return err
 	}
 	l := &serverLoad{config: c, table: t, bare: b, pool: cut}
-	if err := l.limits(ctx); err != nil {
-		return fmt.Errorf("the limit program behind net/http: %w", err)
+	if c.shapes.MatchString("limit") {
+		if err := l.limits(ctx); err != nil {
+			return fmt.Errorf("the limit program behind net/http: %w", err)
+		}
 	}
 	s, err := serve(ctx, c)
 	if err != nil {
@@ -66,9 +68,15 @@ func servers(ctx context.Context, c config, t *table) (err error) {
 		}
 		err = errors.Join(err, os.RemoveAll(s.path), os.RemoveAll(s.state))
 	}()
-	for _, measure := range []func(context.Context, *service) error{l.batches, l.singles, l.one, l.overload} {
-		if err := measure(ctx, s); err != nil {
-			return err
+	for _, m := range []struct {
+		name    string
+		measure func(context.Context, *service) error
+	}{{"batches", l.batches}, {"singles", l.singles}, {"one client", l.one}, {"overload", l.overload}} {
+		if !c.shapes.MatchString(m.name) {
+			continue
+		}
+		if err := m.measure(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
 	ended := s.child

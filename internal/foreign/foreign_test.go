@@ -1,8 +1,10 @@
 package foreign_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -93,10 +95,15 @@ func TestSums(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"event_type":"x","references":[{"kind":"imported","value":"sha256:"}]}`))
 	f.Add([]byte(` {"stream_id":"` + stream + `", "labels":{"imported":"sha256:00"}}`))
+	f.Add([]byte("\t{ \"event_type\" :\r\n\"a \\\" \\\\\" , \"labels\":{ \"b\":\" c\"} } "))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		o, err := foreign.Parse(raw)
 		if err != nil {
 			return
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, raw); err != nil || o.Sum != sha256.Sum256(compact.Bytes()) {
+			t.Errorf("%q: %v, or the digest is not that of %q", raw, err, &compact)
 		}
 		foreign.First(o.Event, o.Sum)
 		o.Adopt("somewhere")
