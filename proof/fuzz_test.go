@@ -318,3 +318,41 @@ func fuzzRange(t *testing.T, all naive, first, count, size uint64, raw []byte) {
 		t.Fatalf("%d from %d of %d: accepted another proof than the one there is (%v)", len(leaves), first, n, err)
 	}
 }
+
+// FuzzKeyChain: what is accepted has one form, every handover in it opens by itself, and it leads from its first key to its
+// last.
+func FuzzKeyChain(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := ParseKeyChain(b)
+		if err != nil {
+			return
+		}
+		if got := c.Append(nil); !bytes.Equal(got, b) {
+			t.Fatalf("%q is written as %q", b, got)
+		}
+		first, _ := c.At(0)
+		for i := range c.Len() {
+			h, msg := c.At(i)
+			if again, err := OpenHandover(msg); err != nil || again != h {
+				t.Fatalf("handover %d is %+v, %v", i, again, err)
+			}
+			if h.Origin() != first.Origin() {
+				t.Fatalf("handover %d is of %s", i, h.Origin())
+			}
+			// A second opinion on the signatures.
+			for _, vkey := range []string{h.Old, h.New} {
+				v, err := note.NewVerifier(vkey)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := note.Open(msg, note.VerifierList(v)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		last, _ := c.At(c.Len() - 1)
+		if got, err := c.Newest(first.Old); err != nil || got != last.New {
+			t.Fatalf("leads to %s, %v", got, err)
+		}
+	})
+}
