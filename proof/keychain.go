@@ -9,6 +9,9 @@ import (
 )
 
 const (
+	// KeyChainPath is where a log keeps the chain of its keys: beside its checkpoint. Where its key has never changed nothing
+	// stands there.
+	KeyChainPath = "logkeys"
 	// MaxHandovers is how many handovers a chain may have.
 	MaxHandovers = 256
 	// MaxKeyChain is the size limit of an encoded chain in bytes.

@@ -20,12 +20,14 @@ import (
 
 // Options configure a ledger. FS, Origin, Signer, Verifier and Now must be set; the zero value of the rest is good.
 type Options struct {
-	FS       fsx.FS           // the store's directory; the caller holds the store's lock until Close has returned
-	Origin   string           // identity of the log: the name of its key
-	Signer   note.Signer      // the log's key; signs checkpoints and nothing else
-	Verifier note.Verifier    // its public half
-	Now      func() time.Time // wall clock for received_at; where it goes back, received_at stands still
-	Rand     io.Reader        // salts of journal segments; nil for crypto/rand
+	FS       fsx.FS        // the store's directory; the caller holds the store's lock until Close has returned
+	Origin   string        // identity of the log: the name of its key
+	Signer   note.Signer   // the log's key; signs checkpoints and nothing else
+	Verifier note.Verifier // its public half
+	// Beside are older keys of the log that still sign: whoever knows only one of these can follow. May be empty.
+	Beside []note.Signer
+	Now    func() time.Time // wall clock for received_at; where it goes back, received_at stands still
+	Rand   io.Reader        // salts of journal segments; nil for crypto/rand
 
 	SegmentBytes int64 // journal segments end when they reach it; 0 for 64 MiB
 	// Preallocate reserves this many bytes for each journal segment, so that a flush need not change the file's length. A
@@ -52,7 +54,6 @@ const (
 type Ledger struct {
 	fsys     fsx.FS
 	origin   string
-	signer   note.Signer
 	verifier note.Verifier
 	now      func() time.Time
 	rand     io.Reader
@@ -73,6 +74,7 @@ type Ledger struct {
 	work      chan struct{} // one waiting token: something is queued, or closing
 	flush     chan *group   // sequencer to flusher; closed when the sequencer is done
 	dirty     chan struct{} // one waiting token: something is pending
+	rekeys    chan *rekey   // to the publisher
 	urgent    chan struct{} // one waiting token: somebody waits for a publish
 	finish    chan struct{} // closed when the flusher is done and the last publish is due
 	dead      chan struct{} // closed at the first failure
@@ -125,6 +127,9 @@ func prepare(o Options) (*Ledger, error) {
 	if o.Origin == "" || o.Signer.Name() != o.Origin || o.Verifier.Name() != o.Origin || o.Signer.KeyHash() != o.Verifier.KeyHash() {
 		return nil, fmt.Errorf("signer %s and verifier %s must be one key, named as the origin %q", o.Signer.Name(), o.Verifier.Name(), o.Origin)
 	}
+	if err := checkSigners(o.Origin, o.Beside...); err != nil {
+		return nil, err
+	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
@@ -133,7 +138,7 @@ func prepare(o Options) (*Ledger, error) {
 		return nil, fmt.Errorf("HeadStreams is %d, allowed are 2 to %d", o.HeadStreams, MaxHeadStreams)
 	}
 	l := &Ledger{
-		fsys: o.FS, origin: o.Origin, signer: o.Signer, verifier: o.Verifier, now: o.Now, rand: o.Rand,
+		fsys: o.FS, origin: o.Origin, verifier: o.Verifier, now: o.Now, rand: o.Rand,
 		segmentBytes: orDefault(o.SegmentBytes, 64<<20), preallocate: o.Preallocate,
 		maxUnpublished: orDefault(o.MaxUnpublished, 256<<20),
 		busy:           orDefault(o.PublishBusy, 100*time.Millisecond),
@@ -145,6 +150,7 @@ func prepare(o Options) (*Ledger, error) {
 		work:           make(chan struct{}, 1),
 		flush:          make(chan *group),
 		dirty:          make(chan struct{}, 1),
+		rekeys:         make(chan *rekey),
 		urgent:         make(chan struct{}, 1),
 		finish:         make(chan struct{}),
 		dead:           make(chan struct{}),
@@ -152,6 +158,7 @@ func prepare(o Options) (*Ledger, error) {
 		done:           make(chan struct{}),
 	}
 	l.journal.l, l.sequencer.l, l.publisher.l = l, l, l
+	l.publisher.signers = append([]note.Signer{o.Signer}, o.Beside...)
 	l.publisher.dirs = dirs{fsys: o.FS, known: make(map[string]bool)}
 	return l, nil
 }

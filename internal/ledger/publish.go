@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/proof"
 )
@@ -21,7 +23,9 @@ type publisher struct {
 	bytes []byte // the same, as it must be in the file when the next one replaces it
 	epoch uint64 // of this run
 	dirs  dirs
-	stale []string // directories from which something went since the last commit; synced before the next one
+	// signers sign checkpoints: the log's key, then older ones that still do.
+	signers []note.Signer
+	stale   []string // directories from which something went since the last commit; synced before the next one
 }
 
 // run publishes when somebody waits, at the latest one idle interval after an append, never twice within one busy
@@ -45,6 +49,9 @@ func (p *publisher) run() {
 			continue
 		case <-l.urgent:
 		case <-idle.C:
+		case r := <-l.rekeys:
+			r.done <- p.rekey(r.signers)
+			continue
 		case <-l.finish:
 			p.last()
 			return
@@ -236,7 +243,7 @@ func (p *publisher) sign() ([]byte, error) {
 	if err := p.dirs.make(logDir); err != nil {
 		return nil, err
 	}
-	signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: p.l.origin, Size: p.head.Size, Root: p.head.Root}, p.l.signer)
+	signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: p.l.origin, Size: p.head.Size, Root: p.head.Root}, p.signers...)
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,8 @@ func firstFile(fsys fsx.FS, dir string) (string, error) {
 }
 
 // checkpoint holds the stored checkpoint against the head. After a crash it can be missing or of an earlier head, which
-// is stale: it is signed again, and Ed25519 gives the same bytes again. It can never be ahead, or say another root.
+// is stale: it is signed again, and Ed25519 gives the same bytes again. So is one that other keys of this log have signed
+// than are to sign now. It can never be ahead, or say another root.
 func (p *publisher) checkpoint() (stale bool, err error) {
 	l := p.l
 	b, err := fsx.ReadFile(l.fsys, checkpointFile, proof.MaxCheckpoint)
@@ -166,7 +167,7 @@ func (p *publisher) checkpoint() (stale bool, err error) {
 		if root != c.Root {
 			return false, damaged(checkpointFile, "it states another root for %d entries than the tiles do", c.Size)
 		}
-		if c.Size == p.head.Size {
+		if c.Size == p.head.Size && p.signedAsNow(b) {
 			l.signed = b
 			return false, nil
 		}

@@ -148,6 +148,9 @@ func (d *Dir) stored(ctx context.Context, name string, buf []byte) ([]byte, erro
 	if name == CheckpointPath {
 		return d.read(name, proof.MaxCheckpoint)
 	}
+	if name == proof.KeyChainPath {
+		return d.read(name, int64(proof.MaxKeyChain))
+	}
 	t, err := proof.ParseTilePath(name)
 	if err != nil {
 		return nil, err
@@ -229,7 +232,7 @@ func (d *Dir) list(ctx context.Context, dir string, depth int, fn func(string, b
 			}
 			continue
 		}
-		if err := fn(name, e.Type().IsRegular() && (perr == nil || name == CheckpointPath), nil); err != nil {
+		if err := fn(name, e.Type().IsRegular() && (perr == nil || name == CheckpointPath || name == proof.KeyChainPath), nil); err != nil {
 			return err
 		}
 	}

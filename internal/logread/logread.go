@@ -1,7 +1,8 @@
 // Package logread is the one seam through which a log in C2SP tlog-tiles layout is read, wherever it lies.
 //
 // Whoever reads a log — the verifier, an export, a command that shows one entry — asks a Source for a path of that
-// layout (checkpoint, tile/<L>/<N>[.p/<W>], tile/entries/<N>[.p/<W>]) and gets the bytes as C2SP defines them: what a
+// layout (checkpoint, tile/<L>/<N>[.p/<W>], tile/entries/<N>[.p/<W>]; and logkeys, which is stet's own: how the log's key
+// changed) and gets the bytes as C2SP defines them: what a
 // place does for its own sake, such as keeping bundles compressed, stays behind the seam. Today there is one
 // implementation, Dir.
 //
@@ -14,7 +15,9 @@ package logread
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/stetlog/stet/proof"
 )
@@ -43,6 +46,23 @@ func (e *DamageError) Error() string { return e.File + " is damaged: " + e.Reaso
 
 func damaged(file, format string, args ...any) error {
 	return &DamageError{File: file, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Keys reads the chain of the log's keys, which is empty where its key has never changed. Whose the first key is, it does
+// not say: follow it from one that is trusted. What stands there and is no such chain is a *DamageError.
+func Keys(ctx context.Context, src Source) (proof.KeyChain, error) {
+	b, err := src.Fetch(ctx, proof.KeyChainPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return proof.KeyChain{}, nil
+	}
+	if err != nil {
+		return proof.KeyChain{}, fmt.Errorf("read the log's keys: %w", err)
+	}
+	c, err := proof.ParseKeyChain(b)
+	if err != nil {
+		return proof.KeyChain{}, damaged(proof.KeyChainPath, "%v", err)
+	}
+	return c, nil
 }
 
 // Bundle names the entry bundle that holds entry seq of a log of size entries, and the seq of its first entry.

@@ -20,7 +20,7 @@ func NewRemote(fetch func(ctx context.Context, path string) ([]byte, error)) *Re
 // Fetch implements Source.
 func (r *Remote) Fetch(ctx context.Context, path string) ([]byte, error) {
 	b, err := r.fetch(ctx, path)
-	if err != nil || path == CheckpointPath {
+	if err != nil || path == CheckpointPath || path == proof.KeyChainPath {
 		return b, err
 	}
 	t, err := proof.ParseTilePath(path)

@@ -141,11 +141,16 @@ func (c *Client) JSON(ctx context.Context, method, path string, body []byte, lim
 	return c.do(ctx, method, path, header, body, limit)
 }
 
-// Fetch reads a path of the C2SP tlog-tiles layout, bundles in plain form; it is a logread.Source. fs.ErrNotExist where the
+// Fetch reads a path of the C2SP tlog-tiles layout, bundles in plain form, and the chain of the log's keys; it is a
+// logread.Source. fs.ErrNotExist where the
 // server says that nothing stands there. What it returns is at most as long as the layout allows, and unchecked.
 func (c *Client) Fetch(ctx context.Context, path string) ([]byte, error) {
 	limit := int64(proof.MaxCheckpoint)
-	if path != "checkpoint" {
+	switch path {
+	case "checkpoint":
+	case proof.KeyChainPath:
+		limit = int64(proof.MaxKeyChain)
+	default:
 		t, err := proof.ParseTilePath(path)
 		if err != nil {
 			return nil, err
@@ -160,6 +165,19 @@ func (c *Client) Fetch(ctx context.Context, path string) ([]byte, error) {
 		return nil, fmt.Errorf("/%s: %w", path, fs.ErrNotExist)
 	}
 	return b, err
+}
+
+// Keys asks how the log's key has changed, which a server tells to anybody; an empty chain says that it has not. The answer
+// is a claim: follow it from a key that is trusted.
+func (c *Client) Keys(ctx context.Context) (proof.KeyChain, error) {
+	b, err := c.Fetch(ctx, proof.KeyChainPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return proof.KeyChain{}, nil
+	}
+	if err != nil {
+		return proof.KeyChain{}, err
+	}
+	return proof.ParseKeyChain(b)
 }
 
 // errLarge says that a server sent more than its answer can be.

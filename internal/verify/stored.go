@@ -47,7 +47,7 @@ func (s *scan) list(ctx context.Context, l Lister, size uint64) error {
 		case !ok:
 			s.rep.add(unexpected(file))
 			return nil
-		case path == logread.CheckpointPath:
+		case path == logread.CheckpointPath, path == proof.KeyChainPath:
 			return nil
 		}
 		t, err := proof.ParseTilePath(path)
