@@ -44,6 +44,9 @@ type Checkpoint struct {
 	proof.Checkpoint
 	VKey string
 	Note []byte // the signed note
+	// Chain is how the log's key came to be VKey, as the log says it. It is followed from the key that was seen last, and not
+	// remembered: only a key to which handovers lead from that one is the log's.
+	Chain proof.KeyChain
 }
 
 // Dir is where the files are. All methods are safe for concurrent use by any number of processes: files are replaced
@@ -110,7 +113,8 @@ func parse(b []byte, origin string) (Checkpoint, error) {
 	return Checkpoint{Checkpoint: cp, VKey: string(vkey), Note: msg}, nil
 }
 
-// Agrees checks a log's size and root against what was last seen of that log: the same key, not smaller, and consistent.
+// Agrees checks a log's size and root against what was last seen of that log: the same key or one to which handovers lead
+// from it, not smaller, and consistent.
 // nodes reads the log's tree; its errors are passed on. A contradiction wraps ErrContradiction; where nothing was seen
 // before, all agrees.
 func (d Dir) Agrees(now Checkpoint, nodes proof.HashReader) error {
@@ -122,8 +126,8 @@ func (d Dir) Agrees(now Checkpoint, nodes proof.HashReader) error {
 }
 
 func (c Checkpoint) continues(old Checkpoint, nodes proof.HashReader) error {
-	if old.VKey != c.VKey {
-		return fmt.Errorf("%w: %s was signed by %s, now it is signed by %s", ErrContradiction, c.Origin, old.VKey, c.VKey)
+	if err := c.follows(old); err != nil {
+		return err
 	}
 	if c.Size < old.Size {
 		return fmt.Errorf("%w: %s had %d entries under a signed checkpoint, now it has %d: it was cut or restored from an older copy",
@@ -135,6 +139,21 @@ func (c Checkpoint) continues(old Checkpoint, nodes proof.HashReader) error {
 	}
 	if err := proof.VerifyConsistency(old.Size, c.Size, old.Root, c.Root, p); err != nil {
 		return fmt.Errorf("%w: its first %d entries are not those that were signed: %w", ErrContradiction, old.Size, err)
+	}
+	return nil
+}
+
+// follows checks that the log's key is the one that was seen, or took its place.
+func (c Checkpoint) follows(old Checkpoint) error {
+	if old.VKey == c.VKey {
+		return nil
+	}
+	newest, err := c.Chain.Newest(old.VKey)
+	if err == nil && newest != c.VKey {
+		err = errors.New("no handover says that one took the other's place")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s was signed by %s, now it is signed by %s: %w", ErrContradiction, c.Origin, old.VKey, c.VKey, err)
 	}
 	return nil
 }

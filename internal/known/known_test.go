@@ -278,3 +278,82 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// handover is how one log's key takes the place of another's.
+func handover(t testing.TB, from, to *log, size uint64) []byte {
+	t.Helper()
+	msg, err := proof.SignHandover(proof.Handover{Old: from.vkey, New: to.vkey, Size: size, Time: "2026-03-01T03:00:00.000000000Z"}, from.signer, to.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return msg
+}
+
+// TestAnotherKeyNeedsHandovers: another key of the log is believed where handovers lead to it from the one that was seen;
+// the history must go on all the same, and who was followed once is not left again.
+func TestAnotherKeyNeedsHandovers(t *testing.T) {
+	a, b, c, d := newLog("a").grow(60, "x"), newLog("b").grow(60, "x"), newLog("c").grow(60, "x"), newLog("d").grow(60, "x")
+	forked := newLog("b").grow(10, "x").grow(60, "y")
+	chain := func(notes ...[]byte) (k proof.KeyChain) {
+		for _, msg := range notes {
+			var err error
+			if k, err = k.Add(msg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return k
+	}
+	ab, bc, ac, ad := handover(t, a, b, 25), handover(t, b, c, 35), handover(t, a, c, 25), handover(t, a, d, 25)
+	for _, tt := range []struct {
+		name  string
+		log   *log
+		size  int
+		chain proof.KeyChain
+		want  error
+		then  *log // comes after it, with its own handover from a
+	}{
+		{"one handover", b, 40, chain(ab), nil, nil},
+		{"two", c, 40, chain(ab, bc), nil, nil},
+		{"none", b, 40, proof.KeyChain{}, ErrContradiction, nil},
+		{"the way ends elsewhere", b, 40, chain(ab, bc), ErrContradiction, nil},
+		{"from a key that was never seen", c, 40, chain(bc), ErrContradiction, nil},
+		{"to another key", b, 40, chain(ac), ErrContradiction, nil},
+		{"a rewritten history", forked, 40, chain(ab), ErrContradiction, nil},
+		{"a shorter history", b, 10, chain(ab), ErrContradiction, nil},
+		{"a fork of the keys, later", b, 40, chain(ab), nil, d},
+		{"back to the old key, later", b, 40, chain(ab), nil, a},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := fsxtest.New()
+			dir := Dir{FS: m, Name: "known"}
+			if err := dir.Advance(a.at(t, 20), a); err != nil {
+				t.Fatal(err)
+			}
+			now := tt.log.at(t, tt.size)
+			now.Chain = tt.chain
+			if err := dir.Agrees(now, tt.log); !errors.Is(err, tt.want) {
+				t.Errorf("Agrees: %v, want %v", err, tt.want)
+			}
+			if err := dir.Advance(now, tt.log); !errors.Is(err, tt.want) {
+				t.Errorf("Advance: %v, want %v", err, tt.want)
+			}
+			want := a.vkey
+			if tt.want == nil {
+				want = tt.log.vkey
+			}
+			if last, _, err := dir.Last(origin); err != nil || last.VKey != want {
+				t.Errorf("the last key seen is %s, %v, want %s", last.VKey, err, want)
+			}
+			if tt.then == nil {
+				return
+			}
+			later := tt.then.at(t, 50)
+			if later.Chain = chain(ad); tt.then == a {
+				later.Chain = chain(ab)
+			}
+			if err := dir.Advance(later, tt.then); !errors.Is(err, ErrContradiction) {
+				t.Errorf("then: %v, want ErrContradiction", err)
+			}
+		})
+	}
+}
