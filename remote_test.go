@@ -55,7 +55,7 @@ func newCentral(t *testing.T) *central {
 	if _, err := c.held.Drain(t.Context()); err != nil { // publishes the first entry
 		t.Fatal(err)
 	}
-	a, err := auth.Open(fsys, auth.Options{LogKey: log.VKey})
+	a, err := auth.Open(fsys, auth.Options{LogKeys: []string{log.VKey}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func newCentral(t *testing.T) *central {
 	if err := os.WriteFile(c.tokenFile, []byte(token), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	srv, err := server.New(server.Options{Log: c.held, LogKey: log.VKey, Authority: a})
+	srv, err := server.New(server.Options{Log: c.held, LogKey: func() string { return log.VKey }, Authority: a})
 	if err != nil {
 		t.Fatal(err)
 	}

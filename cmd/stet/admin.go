@@ -24,6 +24,8 @@ import (
 type adminCmd struct {
 	Token adminTokenCmd `cmd:"" help:"Tokens: who may send and who may read."`
 	Key   adminKeyCmd   `cmd:"" help:"Keys that emitters seal with."`
+
+	LogKey adminLogKeyCmd `cmd:"" help:"The key that the log's checkpoints are signed with."`
 }
 
 type adminTokenCmd struct {
@@ -44,6 +46,9 @@ type administration interface {
 	RevokeToken(ctx context.Context, name string) (auth.Token, error)
 	ListKeys(ctx context.Context) ([]admin.Key, error)
 	RevokeKey(ctx context.Context, id string) (admin.Key, error)
+	ListLogKeys(ctx context.Context) ([]admin.LogKey, error)
+	RotateLogKey(ctx context.Context) ([]admin.LogKey, error)
+	RetireLogKeys(ctx context.Context) ([]admin.LogKey, error)
 }
 
 // adminFlag chooses whose tokens and keys.
@@ -105,12 +110,11 @@ func (f adminFlag) here(e *env, path string, create bool, fn func(administration
 		return err
 	}
 	defer func() { err = errors.Join(err, closeHeld(e, held)) }()
-	logKey := held.Marker().LogKey
-	tokens, err := auth.Open(s.FS, auth.Options{LogKey: logKey})
+	tokens, err := auth.Open(s.FS, auth.Options{LogKeys: held.LogKeys().All()})
 	if err != nil {
 		return err
 	}
-	o := &admin.Office{Log: held, Tokens: tokens, LogKey: logKey, FS: s.FS}
+	o := &admin.Office{Log: held, Tokens: tokens, FS: s.FS}
 	if err := o.Settle(e.ctx); err != nil {
 		return err
 	}

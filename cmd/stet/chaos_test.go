@@ -119,7 +119,7 @@ func newChaos(t *testing.T, ctx context.Context, seed uint64) *chaos {
 		t.Fatal(err)
 	}
 	defer func() { _ = fsys.Close() }() // all that was written is synced
-	tokens, err := auth.Open(fsys, auth.Options{LogKey: vkey})
+	tokens, err := auth.Open(fsys, auth.Options{LogKeys: []string{vkey}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,6 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/keyfile"
@@ -18,7 +16,6 @@ import (
 	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
-	"github.com/stetlog/stet/proof"
 )
 
 // whyTampered is why a log that does not fit together matters.
@@ -80,31 +77,23 @@ func (d *doctor) log() {
 		}
 	}
 	d.ok("store", "%s has %s under a signed checkpoint", m.Origin, plural(cp.Size, "entry"))
-	d.memory(m, cp)
+	d.memory(cp)
 }
 
-// checkpoint reads the checkpoint and checks its signature.
-func (d *doctor) checkpoint(m store.Marker) (proof.Checkpoint, error) {
-	msg, err := fsx.ReadFile(d.store, logread.StoreLog+"/"+logread.CheckpointPath, proof.MaxCheckpoint)
-	if err != nil {
-		return proof.Checkpoint{}, err
-	}
-	v, err := note.NewVerifier(m.LogKey)
-	if err != nil {
-		return proof.Checkpoint{}, err
-	}
-	return proof.OpenCheckpoint(msg, m.Origin, v)
+// checkpoint reads the checkpoint and checks its signature, by the newest of the log's keys.
+func (d *doctor) checkpoint(m store.Marker) (logread.Signed, error) {
+	return logread.Checkpoint(d.ctx, logread.Store(d.store), m.LogKey)
 }
 
 // memory compares the log with what this computer has seen of it.
-func (d *doctor) memory(m store.Marker, cp proof.Checkpoint) {
+func (d *doctor) memory(cp logread.Signed) {
 	dir, err := fsx.OpenDir(d.state)
 	if err == nil {
 		defer func() { _ = dir.Close() }() // read only
 		mem := known.Dir{FS: dir, Name: store.KnownDir}
 		var some bool
 		if _, some, err = mem.Last(cp.Origin); err == nil && some {
-			if err = mem.Agrees(known.Checkpoint{Checkpoint: cp, VKey: m.LogKey}, logread.Hashes(d.ctx, logread.Store(d.store), cp.Size)); err == nil {
+			if err = mem.Agrees(known.Checkpoint(cp), logread.Hashes(d.ctx, logread.Store(d.store), cp.Size)); err == nil {
 				d.ok("memory", "the log agrees with the checkpoint that this computer remembers")
 				return
 			}

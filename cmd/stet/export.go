@@ -30,11 +30,7 @@ func (c *exportCmd) Run(e *env) (err error) {
 		if err != nil {
 			return err
 		}
-		m, err := s.Marker()
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(e.stdout, "origin %s\nsize %d\nroot %s\nkey %s\n", cp.Origin, cp.Size, cp.Root, m.LogKey)
+		_, err = fmt.Fprintf(e.stdout, "origin %s\nsize %d\nroot %s\nkey %s\n", cp.Origin, cp.Size, cp.Root, cp.VKey)
 		return err
 	}
 	out := e.stdout

@@ -131,15 +131,14 @@ func closeHeld(e *env, held *store.Held) error {
 
 // serve answers until it is told to end, or the log has stopped.
 func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *store.Held) (err error) {
-	logKey := held.Marker().LogKey
-	tokens, err := auth.Open(s.FS, auth.Options{LogKey: logKey, ExplicitKeys: c.EnrolKeys})
+	tokens, err := auth.Open(s.FS, auth.Options{LogKeys: held.LogKeys().All(), ExplicitKeys: c.EnrolKeys})
 	if err != nil {
 		return err
 	}
-	office := &admin.Office{Log: held, Tokens: tokens, LogKey: logKey, FS: s.FS}
+	office := &admin.Office{Log: held, Tokens: tokens, FS: s.FS}
 	watch := &admin.Watch{Log: held, Logger: logger}
 	srv, err := server.New(server.Options{
-		Log: held, LogKey: logKey, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
+		Log: held, LogKey: func() string { return held.LogKeys().Newest() }, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
 		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
 		Routes: office.Routes(), Refused: watch.RefusedPeer, Read: watch.ReadBy,

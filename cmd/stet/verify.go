@@ -207,6 +207,9 @@ func (c *verifyCmd) print(e *env, path string, r verify.Report, remembered bool)
 		if r.LogKey != "" {
 			p("key      %s (%s)\n", r.LogKey, r.LogKeyFrom)
 		}
+		for _, k := range r.LogKeys {
+			p("         since seq %d in the place of %s%s\n", k.Seq, k.Old, retired(k))
+		}
 		p("emitters %d keys, enrolled by the store itself\n", r.Keys)
 	}
 	if r.Pending > 0 || r.Undrained > 0 {
@@ -223,6 +226,14 @@ func (c *verifyCmd) print(e *env, path string, r verify.Report, remembered bool)
 	return err
 }
 
+// retired says whether a key whose place another took may still sign.
+func retired(k verify.LogKeyChange) string {
+	if k.Retired == 0 {
+		return ", which may sign beside it"
+	}
+	return fmt.Sprintf(", which signs no more since seq %d", k.Retired)
+}
+
 // verifyReport is what --json prints: stet.verify/1.
 type verifyReport struct {
 	Format   string          `json:"format"`
@@ -232,6 +243,7 @@ type verifyReport struct {
 	Root     string          `json:"root"`
 	Key      string          `json:"key,omitempty"`
 	KeyFrom  string          `json:"key_from,omitempty"`
+	LogKeys  []verifyLogKey  `json:"log_key_changes,omitempty"`
 	Events   uint64          `json:"events"`
 	Seals    uint64          `json:"seals"`
 	Streams  uint64          `json:"streams"`
@@ -247,6 +259,15 @@ type verifyReport struct {
 	More     int             `json:"more_findings,omitempty"`
 }
 
+// verifyLogKey is one change of the log's key, as the log says it.
+type verifyLogKey struct {
+	Seq     uint64  `json:"seq"`
+	Old     string  `json:"old"`
+	New     string  `json:"new"`
+	Time    string  `json:"time"`
+	Retired *uint64 `json:"retired,omitempty"` // seq from which on the old one signs no more
+}
+
 type verifyFinding struct {
 	State string  `json:"state"`
 	Seq   *uint64 `json:"seq,omitempty"`
@@ -259,6 +280,13 @@ func reportJSON(r verify.Report) verifyReport {
 	v := verifyReport{Format: "stet.verify/1", State: r.State().String(), Origin: r.Origin, Size: r.Size, Root: r.Root.String(), Key: r.LogKey, KeyFrom: r.LogKeyFrom,
 		Events: r.Events, Seals: r.Seals, Streams: r.Streams, Open: r.Open, Refused: r.Refused, Lost: r.Lost, Foreign: r.Foreign, Keys: r.Keys,
 		Pending: r.Pending, Unsent: r.Undrained, Known: r.Known, Findings: []verifyFinding{}, More: r.More}
+	for _, k := range r.LogKeys {
+		change := verifyLogKey{Seq: k.Seq, Old: k.Old, New: k.New, Time: k.Time}
+		if k.Retired > 0 {
+			change.Retired = &k.Retired
+		}
+		v.LogKeys = append(v.LogKeys, change)
+	}
 	for _, f := range r.Findings {
 		v.Findings = append(v.Findings, verifyFinding{State: f.State.String(), File: f.File, What: f.What, Next: f.Next})
 		if f.HasSeq {

@@ -13,10 +13,16 @@ import (
 const (
 	TokensPath = "/v1/tokens"
 	KeysPath   = "/v1/keys"
+	// LogKeysPath is where the log's own keys are administered. What anybody may know of them is at proof.KeyChainPath.
+	LogKeysPath = "/v1/logkeys"
+	// OldLogKeysPath is all of these but the newest.
+	OldLogKeysPath = LogKeysPath + "/old"
 
 	tokenFormat  = "stet.token/1"
 	tokensFormat = "stet.tokens/1"
 	keysFormat   = "stet.keys/1"
+
+	logKeysFormat = "stet.log_keys/1"
 
 	maxAnswer = auth.MaxTokens * 4 << 10
 )
@@ -86,4 +92,18 @@ type keyInfo struct {
 type keyList struct {
 	Format string    `json:"format"`
 	Keys   []keyInfo `json:"keys"`
+}
+
+// logKeyInfo is what is told about a key of the log: see LogKey.
+type logKeyInfo struct {
+	ID    string `json:"id"`
+	VKey  string `json:"key"`
+	Since uint64 `json:"since"`
+	Time  string `json:"time,omitempty"`
+	Signs bool   `json:"signs"`
+}
+
+type logKeyList struct {
+	Format string       `json:"format"`
+	Keys   []logKeyInfo `json:"keys"`
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -23,13 +24,18 @@ type Log interface {
 	Revoke(ctx context.Context, id, by string) error
 	// Rotated records that one key takes the place of another, once.
 	Rotated(ctx context.Context, old, key, by string) error
+	// LogKeys are the keys that the log itself has had.
+	LogKeys() store.LogKeys
+	// RotateLogKey has a new key take the place of the log's, which signs beside it until RetireLogKeys.
+	RotateLogKey(ctx context.Context, by string) (store.LogKeys, error)
+	// RetireLogKeys has all keys of the log but the newest sign no more, and returns those.
+	RetireLogKeys(ctx context.Context, by string) ([]string, error)
 }
 
 // Office is where tokens and keys are administered. All methods are safe for concurrent use.
 type Office struct {
 	Log    Log
 	Tokens *auth.Authority
-	LogKey string // verifier key of the log
 	FS     fsx.FS // the store's directory, where settings are remembered
 }
 
@@ -154,7 +160,7 @@ func (o *Office) EnrolKey(ctx context.Context, by By, claim []byte) (Key, error)
 	if by.Token == "" {
 		return Key{}, fmt.Errorf("%w: enrol key: keys are enrolled for a token, and this caller has none", auth.ErrNotAllowed)
 	}
-	key, old, err := auth.OpenClaim(by.Identity, o.LogKey, claim)
+	key, old, err := auth.OpenClaim(by.Identity, o.Tokens.LogKeys(), claim)
 	if err != nil {
 		return Key{}, err
 	}

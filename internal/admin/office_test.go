@@ -155,11 +155,11 @@ func TestChangesSurviveCrashes(t *testing.T) {
 		Run: func(fsys *fsxtest.Mem) any {
 			c := claims{log: &fakeLog{}}
 			w := &world{t: t, log: c.log, disk: fsys}
-			tokens, err := auth.Open(fsys, auth.Options{LogKey: vkey("log.example/a"), Now: func() time.Time { return noon }})
+			tokens, err := auth.Open(fsys, auth.Options{LogKeys: []string{vkey("log.example/a")}, Now: func() time.Time { return noon }})
 			if err != nil {
 				return c
 			}
-			w.Office = &Office{Log: w.log, Tokens: tokens, LogKey: vkey("log.example/a"), FS: fsys}
+			w.Office = &Office{Log: w.log, Tokens: tokens, FS: fsys}
 			if c.handed, _, err = w.CreateToken(t.Context(), root(), auth.Spec{Role: auth.Admin, Name: "a"}); err != nil {
 				return c
 			}

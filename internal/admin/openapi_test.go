@@ -89,6 +89,10 @@ func (d document) value(schema, v any, where string) error {
 				ok = want == "array"
 			case string:
 				ok = want == "string"
+			case bool:
+				ok = want == "boolean"
+			case float64:
+				ok = want == "integer"
 			default:
 				ok = false
 			}

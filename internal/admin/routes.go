@@ -40,6 +40,9 @@ func (o *Office) Routes() []server.Route {
 		body(server.Route{Method: http.MethodPost, Pattern: KeysPath, Handle: handle(auth.EnrolKey, o.postKey), Intake: true}),
 		{Method: http.MethodGet, Pattern: KeysPath, Handle: manage(o.getKeys)},
 		{Method: http.MethodDelete, Pattern: KeysPath + "/{id}", Handle: manage(o.deleteKey)},
+		{Method: http.MethodGet, Pattern: LogKeysPath, Handle: manage(o.getLogKeys)},
+		{Method: http.MethodPost, Pattern: LogKeysPath, Handle: manage(o.postLogKey), Intake: true},
+		{Method: http.MethodDelete, Pattern: OldLogKeysPath, Handle: manage(o.deleteLogKeys)},
 	}
 }
 
@@ -98,6 +101,7 @@ func refused(err error) error {
 		{ErrRequest, wire.Malformed}, {auth.ErrSpec, wire.Malformed}, {auth.ErrClaim, wire.Malformed}, {auth.ErrNotAllowed, wire.NotAllowed},
 		{auth.ErrKey, wire.KeyNotEnrolled}, {auth.ErrNoToken, wire.NotFound}, {ErrNoKey, wire.NotFound}, {auth.ErrTaken, wire.NameTaken},
 		{auth.ErrFull, wire.TooLarge}, {store.ErrRevoked, wire.KeyRevoked}, {ledger.ErrUnknown, wire.NotFound},
+		{store.ErrKeys, wire.NotFound},
 	} {
 		if errors.Is(err, x.is) {
 			return server.Refuse(x.code, err.Error())

@@ -69,12 +69,12 @@ func newSite(t testing.TB) *site {
 			t.Error(err)
 		}
 	})
-	tokens, err := auth.Open(w.disk, auth.Options{LogKey: keys.Log.VKey})
+	tokens, err := auth.Open(w.disk, auth.Options{LogKeys: []string{keys.Log.VKey}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.office = &Office{Log: w.held, Tokens: tokens, LogKey: keys.Log.VKey, FS: w.disk}
+	w.office = &Office{Log: w.held, Tokens: tokens, FS: w.disk}
 	watch := &Watch{Log: w.held, Logger: logger}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -197,6 +197,7 @@ var routeRights = map[string]string{
 	"POST /v1/batches":                  "own-writer",
 	"POST /v1/events":                   "any-writer",
 	"GET /v1/log":                       "any",
+	"GET /logkeys":                      "any",
 	"GET /healthz":                      "any",
 	"GET /readyz":                       "any",
 	"GET /openapi.yaml":                 "any",
@@ -207,6 +208,9 @@ var routeRights = map[string]string{
 	"POST /v1/keys":                     "any-writer",
 	"GET /v1/keys":                      "admin",
 	"DELETE /v1/keys/{id}":              "admin",
+	"GET /v1/logkeys":                   "admin",
+	"POST /v1/logkeys":                  "admin",
+	"DELETE /v1/logkeys/old":            "admin",
 }
 
 // Every role of every application tries every route on what belongs to every application (THREATS 33).

@@ -16,6 +16,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -83,6 +84,14 @@ func (l *fakeLog) Rotated(ctx context.Context, old, key, by string) error {
 	return l.say(ctx, "key_rotated", proof.KeyID(old), by+" "+proof.KeyID(key))
 }
 
+func (l *fakeLog) LogKeys() store.LogKeys { return store.LogKeys{First: vkey("log.example/a")} }
+
+func (l *fakeLog) RotateLogKey(context.Context, string) (store.LogKeys, error) {
+	return store.LogKeys{}, store.ErrKeys
+}
+
+func (l *fakeLog) RetireLogKeys(context.Context, string) ([]string, error) { return nil, store.ErrKeys }
+
 // told is the types of the events so far, which it forgets.
 func (l *fakeLog) told() []string {
 	var all []string
@@ -130,11 +139,11 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) reopen() {
 	w.t.Helper()
-	tokens, err := auth.Open(w.disk, auth.Options{LogKey: vkey("log.example/a"), Now: func() time.Time { return noon }})
+	tokens, err := auth.Open(w.disk, auth.Options{LogKeys: []string{vkey("log.example/a")}, Now: func() time.Time { return noon }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.Office = &Office{Log: w.log, Tokens: tokens, LogKey: vkey("log.example/a"), FS: w.disk}
+	w.Office = &Office{Log: w.log, Tokens: tokens, FS: w.disk}
 }
 
 // root is somebody who may do everything.

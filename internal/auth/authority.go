@@ -38,9 +38,11 @@ var (
 
 // Options are what an Authority needs beside its file. The zero value is usable for who makes no tokens.
 type Options struct {
-	LogKey string           // verifier key of the log, which new tokens name; must be there for Create
-	Now    func() time.Time // nil: time.Now
-	Rand   io.Reader        // nil: crypto/rand
+	// LogKeys are the verifier keys that the log has had, in the order they came. New tokens name the last one, which must be
+	// there for Create; those that name another were made before it came, and stay good.
+	LogKeys []string
+	Now     func() time.Time // nil: time.Now
+	Rand    io.Reader        // nil: crypto/rand
 	// ExplicitKeys says that a writer's keys are enrolled with stet enrol only. Otherwise the first key that a token comes
 	// with is taken.
 	ExplicitKeys bool
@@ -48,13 +50,19 @@ type Options struct {
 
 // Authority knows all tokens. All methods are safe for concurrent use; those that only ask never wait for a disk.
 type Authority struct {
-	fsys  fsx.FS
-	o     Options
-	logID hash // of o.LogKey; zero where that is not known
+	fsys fsx.FS
+	o    Options
+	logs atomic.Pointer[logs]
 
 	writing sync.Mutex // whoever changes the file
 	broken  error      // set once: what is on disk is unknown; under writing
 	now     atomic.Pointer[table]
+}
+
+// logs are the keys that a log has had, in the order they came.
+type logs struct {
+	keys []string
+	ids  []hash
 }
 
 // table is one state of the file. It is not changed once made.
@@ -83,11 +91,8 @@ func Open(fsys fsx.FS, o Options) (*Authority, error) {
 		o.Rand = rand.Reader
 	}
 	a := &Authority{fsys: fsys, o: o}
-	if o.LogKey != "" {
-		if err := proof.CheckVKey(o.LogKey); err != nil {
-			return nil, fmt.Errorf("the log's key: %w", err)
-		}
-		a.logID = keyID(o.LogKey)
+	if err := a.SetLogKeys(o.LogKeys); err != nil {
+		return nil, err
 	}
 	b, err := fsx.ReadFile(fsys, tokensFile, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,6 +111,22 @@ func Open(fsys fsx.FS, o Options) (*Authority, error) {
 	a.now.Store(newTable(all))
 	return a, nil
 }
+
+// SetLogKeys says which keys the log has had, when another has taken the place of the last one: see Options.
+func (a *Authority) SetLogKeys(keys []string) error {
+	l := &logs{keys: slices.Clone(keys)}
+	for _, k := range keys {
+		if err := proof.CheckVKey(k); err != nil {
+			return fmt.Errorf("the log's key: %w", err)
+		}
+		l.ids = append(l.ids, keyID(k))
+	}
+	a.logs.Store(l)
+	return nil
+}
+
+// LogKeys are the keys that the log has had, in the order they came.
+func (a *Authority) LogKeys() []string { return slices.Clone(a.logs.Load().keys) }
 
 func newTable(all []record) *table {
 	t := &table{records: all, known: make([]known, len(all)), by: make(map[[8]byte][]int, len(all))}
@@ -168,7 +189,7 @@ func (a *Authority) Authenticate(token string) (Identity, error) {
 		return Identity{}, ErrUnknown
 	}
 	// A token whose second half was changed would have its holder pin another log's key. Here is the one who can tell.
-	if a.o.LogKey != "" && logID != a.logID {
+	if ids := a.logs.Load().ids; len(ids) > 0 && !slices.Contains(ids, logID) {
 		return Identity{}, ErrUnknown
 	}
 	r, k := t.records[i], t.known[i]
@@ -209,7 +230,8 @@ func (r record) token() Token {
 // Create makes a token, durably, and returns its text, which is nowhere else: whoever loses it makes another. It fails with
 // ErrSpec, ErrTaken or ErrFull.
 func (a *Authority) Create(s Spec) (text string, t Token, err error) {
-	if a.o.LogKey == "" {
+	ids := a.logs.Load().ids
+	if len(ids) == 0 {
 		return "", t, errors.New("a token names the log's key, which is not known here")
 	}
 	if s.Expires < 0 {
@@ -228,7 +250,7 @@ func (a *Authority) Create(s Spec) (text string, t Token, err error) {
 	if err := r.check(); err != nil {
 		return "", t, fmt.Errorf("%w: %w", ErrSpec, err)
 	}
-	text, h, err := newToken(a.o.Rand, a.logID)
+	text, h, err := newToken(a.o.Rand, ids[len(ids)-1])
 	if err != nil {
 		return "", t, err
 	}

@@ -381,7 +381,7 @@ func TestWhatWasToldHoldsAfterACrash(t *testing.T) {
 		bound   map[string]string
 	}
 	key := vkey("emitter/1")
-	o := Options{LogKey: vkey("log.example/a"), Now: func() time.Time { return noon }}
+	o := Options{LogKeys: []string{vkey("log.example/a")}, Now: func() time.Time { return noon }}
 	p := fsxtest.Plan{
 		Run: func(fsys *fsxtest.Mem) any {
 			c := claims{revoked: map[string]bool{}, bound: map[string]string{}}

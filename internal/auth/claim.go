@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -67,9 +68,9 @@ func SignClaim(token string, key, old keyfile.Key) ([]byte, error) {
 	return note.Sign(&note.Note{Text: text}, signers...)
 }
 
-// OpenClaim checks a claim that came to the log with this key from this caller, and returns the key, and the one whose place
-// it takes or "". Its errors wrap ErrClaim, and repeat nothing of the claim.
-func OpenClaim(id Identity, logKey string, claim []byte) (key, old string, err error) {
+// OpenClaim checks a claim that came to the log that has had these keys from this caller, and returns the key, and the one
+// whose place it takes or "". Its errors wrap ErrClaim, and repeat nothing of the claim.
+func OpenClaim(id Identity, logKeys []string, claim []byte) (key, old string, err error) {
 	bad := func(why string) (string, string, error) { return "", "", fmt.Errorf("%w: %s", ErrClaim, why) }
 	if len(claim) > MaxClaim {
 		return bad(fmt.Sprintf("it is larger than %d bytes", MaxClaim))
@@ -100,8 +101,10 @@ func OpenClaim(id Identity, logKey string, claim []byte) (key, old string, err e
 	if key == "" || key == old {
 		return bad("it names no key, or one twice")
 	}
-	// One text for one claim: whatever else a line holds, this one differs from it.
-	if want := claimText(proof.KeyID(logKey), bound(id.hash), key, old); want != string(text)+"\n" {
+	// One text for one claim: whatever else a line holds, this one differs from it. It names the key that the token names.
+	if !slices.ContainsFunc(logKeys, func(logKey string) bool {
+		return claimText(proof.KeyID(logKey), bound(id.hash), key, old) == string(text)+"\n"
+	}) {
 		return bad("it was made for another log or another token")
 	}
 	n, err := note.Open(claim, note.VerifierList(verifiers...))

@@ -41,7 +41,7 @@ func TestClaims(t *testing.T) {
 		claim []byte
 		old   string
 	}{{"a first key", alone, ""}, {"a key in the place of another", rotation, old.VKey}} {
-		gotKey, gotOld, err := OpenClaim(id, logKey, tt.claim)
+		gotKey, gotOld, err := OpenClaim(id, []string{logKey}, tt.claim)
 		if err != nil || gotKey != key.VKey || gotOld != tt.old {
 			t.Errorf("%s: %q, %q, %v", tt.name, gotKey, gotOld, err)
 		}
@@ -88,11 +88,11 @@ func TestClaims(t *testing.T) {
 		"of nobody, who has no token":       signedBy(claimText(strings.Repeat("0", 64), bound(hash{}), key.VKey, ""), key),
 		"of what is not allowed in a token": signedBy(strings.Replace(text, "token ", "token  ", 1), key, old),
 	} {
-		if _, _, err := OpenClaim(id, logKey, claim); !errors.Is(err, ErrClaim) {
+		if _, _, err := OpenClaim(id, []string{logKey}, claim); !errors.Is(err, ErrClaim) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, _, err := OpenClaim(id, vkey("log.example/b"), alone); !errors.Is(err, ErrClaim) {
+	if _, _, err := OpenClaim(id, []string{vkey("log.example/b")}, alone); !errors.Is(err, ErrClaim) {
 		t.Errorf("at another log: %v", err)
 	}
 	if _, err := SignClaim("stet1_x", key, keyfile.Key{}); !errors.Is(err, wire.ErrToken) {
@@ -119,7 +119,7 @@ func FuzzOpenClaim(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, claim []byte) {
-		got, _, err := OpenClaim(id, vkey("log.example/a"), claim)
+		got, _, err := OpenClaim(id, []string{vkey("log.example/a")}, claim)
 		if err == nil && got != key.VKey {
 			t.Errorf("a claim of nobody's was believed")
 		}

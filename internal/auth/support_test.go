@@ -64,7 +64,7 @@ func newWorld(t testing.TB) *world {
 // reopen is another process on the same directory.
 func (w *world) reopen(o Options) {
 	w.t.Helper()
-	o.LogKey, o.Rand, o.Now = vkey("log.example/a"), w.rand, func() time.Time { return w.at }
+	o.LogKeys, o.Rand, o.Now = []string{vkey("log.example/a")}, w.rand, func() time.Time { return w.at }
 	a, err := Open(w.fsys, o)
 	if err != nil {
 		w.t.Fatal(err)

@@ -54,6 +54,21 @@ func Generate(name string, random io.Reader) (Key, error) {
 	return fromSeed(name, seed)
 }
 
+// GenerateFile is Generate, and returns also what is to stand in the key's file: for whoever writes it by other means than
+// [LoadOrCreate], with mode 0600.
+func GenerateFile(name string, random io.Reader) (Key, []byte, error) {
+	seed, err := newSeed(name, random)
+	if err != nil {
+		return Key{}, nil, err
+	}
+	text, err := encode(name, seed)
+	if err != nil {
+		return Key{}, nil, err
+	}
+	k, err := fromSeed(name, seed)
+	return k, text, err
+}
+
 // ID is the key's identity everywhere in stet: the SHA-256 of the verifier key's
 // text, 64 lower-case hex digits. The first 16 are its short form.
 func (k Key) ID() string {

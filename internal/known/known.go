@@ -42,8 +42,8 @@ var (
 // Checkpoint is one that was seen, with the key that signed it.
 type Checkpoint struct {
 	proof.Checkpoint
-	VKey string
 	Note []byte // the signed note
+	VKey string
 	// Chain is how the log's key came to be VKey, as the log says it. It is followed from the key that was seen last, and not
 	// remembered: only a key to which handovers lead from that one is the log's.
 	Chain proof.KeyChain

@@ -65,6 +65,39 @@ func Keys(ctx context.Context, src Source) (proof.KeyChain, error) {
 	return c, nil
 }
 
+// Signed is a log's present checkpoint, and the keys by which it is known to be that log's.
+type Signed struct {
+	proof.Checkpoint
+	Note  []byte         // the signed note
+	VKey  string         // the newest key that the trusted one leads to, which has signed it
+	Chain proof.KeyChain // of the log's keys
+}
+
+// Checkpoint reads a log's present checkpoint, which must be signed by the newest key to which handovers lead from the
+// trusted one. Errors that are about what it says wrap proof.ErrSignature or proof.ErrMalformed, or are a *DamageError.
+func Checkpoint(ctx context.Context, src Source, trusted string) (Signed, error) {
+	s, err := checkpoint(ctx, src, trusted)
+	if errors.Is(err, proof.ErrSignature) {
+		// The chain may have grown since it was read, and an older key sign no more.
+		if again, aerr := checkpoint(ctx, src, trusted); aerr == nil {
+			return again, nil
+		}
+	}
+	return s, err
+}
+
+// checkpoint reads the chain first: whoever changes a log's key has both keys sign before the chain says so.
+func checkpoint(ctx context.Context, src Source, trusted string) (s Signed, err error) {
+	if s.Chain, err = Keys(ctx, src); err != nil {
+		return s, err
+	}
+	if s.Note, err = src.Fetch(ctx, CheckpointPath); err != nil {
+		return s, err
+	}
+	s.Checkpoint, s.VKey, err = s.Chain.OpenCheckpoint(s.Note, trusted)
+	return s, err
+}
+
 // Bundle names the entry bundle that holds entry seq of a log of size entries, and the seq of its first entry.
 func Bundle(seq, size uint64) (t proof.Tile, first uint64) {
 	t = proof.Tile{Entries: true, Index: seq / proof.TileWidth, Width: proof.TileWidth}

@@ -37,7 +37,7 @@ func benchmarkBatches(b *testing.B, emitters, per int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	a, err := auth.Open(dir, auth.Options{LogKey: keys.Log.VKey, Rand: rand.Reader})
+	a, err := auth.Open(dir, auth.Options{LogKeys: []string{keys.Log.VKey}, Rand: rand.Reader})
 	if err != nil {
 		b.Fatal(err)
 	}

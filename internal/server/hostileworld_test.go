@@ -62,7 +62,7 @@ func newHostileWorldWith(t testing.TB, l Limits) *hostileWorld {
 	}
 	now := time.Now()
 	clock := func() time.Time { return now }
-	tokens, err := auth.Open(s.FS, auth.Options{LogKey: w.held.Marker().LogKey, Now: func() time.Time { return clock() }})
+	tokens, err := auth.Open(s.FS, auth.Options{LogKeys: []string{w.held.Marker().LogKey}, Now: func() time.Time { return clock() }})
 	if err != nil {
 		t.Fatal(err)
 	}

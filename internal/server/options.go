@@ -15,9 +15,11 @@ type Options struct {
 	Log       Log
 	Authority Authority
 	Limits    Limits
-	LogKey    string       // verifier key of the log, told to anybody who asks; "": nobody is told
-	Logger    *slog.Logger // nil: nothing is logged
-	Clock     *clock.Clock // nil: this machine's
+	// LogKey is the verifier key of the log, told to anybody who asks; nil: nobody is told. It is asked each time, because
+	// another key may take its place.
+	LogKey func() string
+	Logger *slog.Logger // nil: nothing is logged
+	Clock  *clock.Clock // nil: this machine's
 
 	// Open lets every caller of a TCP listener do everything, for trying out (serve --dev). Only requests whose Host is a
 	// loopback name are let in then, because a web page can have its own name point at this machine.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/stetlog/stet/internal/wire"
+	"github.com/stetlog/stet/proof"
 )
 
 // ownRoutes are the routes of this package.
@@ -18,6 +19,7 @@ func (s *Server) ownRoutes() []Route {
 		{Method: http.MethodGet, Pattern: "/v1/entries/{seq}", Handle: s.getEntry},
 		{Method: http.MethodGet, Pattern: "/v1/entries/{seq}/proof", Handle: s.getProof},
 		{Method: http.MethodGet, Pattern: "/checkpoint", Handle: s.getCheckpoint},
+		{Method: http.MethodGet, Pattern: "/" + proof.KeyChainPath, Handle: s.getKeys, Anyone: true},
 		{Method: http.MethodGet, Pattern: "/tile/", Handle: s.getTile},
 		{Method: http.MethodGet, Pattern: "/healthz", Handle: s.getHealth, Anyone: true, Free: true},
 		{Method: http.MethodGet, Pattern: "/readyz", Handle: s.getReady, Anyone: true, Free: true},

@@ -61,7 +61,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	if _, err := held.Drain(context.Background()); err != nil { // publishes the first entry
 		t.Fatal(err)
 	}
-	a, err := auth.Open(fsys, auth.Options{LogKey: keys.Log.VKey})
+	a, err := auth.Open(fsys, auth.Options{LogKeys: []string{keys.Log.VKey}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 			t.Fatal(err)
 		}
 	}
-	o := Options{Log: held, LogKey: keys.Log.VKey, Authority: a}
+	o := Options{Log: held, LogKey: func() string { return keys.Log.VKey }, Authority: a}
 	if change != nil {
 		change(&o)
 	}

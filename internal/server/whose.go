@@ -1,24 +1,45 @@
 package server
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
 
 	"github.com/stetlog/stet/internal/wire"
+	"github.com/stetlog/stet/proof"
 )
 
 // getLog says whose log it is, to anybody: by that a machine that was given a token makes sure that it is the right one.
 func (s *Server) getLog(w http.ResponseWriter, _ *http.Request, _ *Call) error {
-	if s.o.LogKey == "" {
+	if s.o.LogKey == nil {
 		return Refuse(wire.NotFound, "")
 	}
-	origin, _, _ := strings.Cut(s.o.LogKey, "+")
-	b, err := wire.Log{Origin: origin, LogKey: s.o.LogKey}.Append(nil)
+	key := s.o.LogKey()
+	origin, _, _ := strings.Cut(key, "+")
+	b, err := wire.Log{Origin: origin, LogKey: key}.Append(nil)
 	if err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", cacheNever)
+	_, err = w.Write(b)
+	return err
+}
+
+// getKeys says how the log's key has changed, to anybody: whoever trusts an older one follows from that to the present one.
+func (s *Server) getKeys(w http.ResponseWriter, r *http.Request, _ *Call) error {
+	b, err := s.source.Fetch(r.Context(), proof.KeyChainPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Refuse(wire.NotFound, "the log's key has never changed")
+	}
+	if err != nil {
+		return fmt.Errorf("read the log's keys: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", cacheNever)
 	_, err = w.Write(b)
 	return err

@@ -11,7 +11,7 @@ func TestWhoseLogItIsIsToldToAnybody(t *testing.T) {
 	var key string
 	w := newWorld(t, func(o *Options) {
 		key = newKey(t, "stet.local/test").VKey
-		o.LogKey = key
+		o.LogKey = func() string { return key }
 	})
 	got := w.do("", http.MethodGet, wire.LogPath, nil)
 	if l, err := wire.ParseLog([]byte(got.body)); err != nil || got.status != http.StatusOK || l.LogKey != key {

@@ -18,6 +18,8 @@ const (
 	actEnrol      = "enrol"      // subject: id of the key
 	actRevoke     = "revoke"     // subject: id of the key
 	actRotate     = "rotate"     // subject: ids of the old key and the new one
+	actHandOver   = "logkey"     // subject: ids of the log's old key and of its new one
+	actRetire     = "retire"     // subject: id of an old key of the log
 	actClose      = "close"      // subject: the dead stream
 	actRefuse     = "refuse"     // subject: stream and number of the refused event
 	actReject     = "reject"     // subject: the stream whose spool holds what cannot be taken

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/proof"
@@ -19,13 +20,20 @@ type desk struct {
 
 	acting acting // before mu
 
+	// log is replaced whole, by whoever holds turning.
+	log     atomic.Pointer[logKeys]
+	turning sync.Mutex // before acting
+	unsure  error      // set once: what of the log's keys is on disk is not known; under turning
+
 	mu      sync.RWMutex    // held for reading from the look at a key until its batch is in line
 	good    map[string]bool // verifier keys that are known to be enrolled and not revoked
 	revoked map[string]bool // ids of keys that are known to be revoked
 }
 
-func newDesk(s *Store, l *ledger.Ledger, keys Keys) *desk {
-	return &desk{s: s, l: l, keys: keys, good: map[string]bool{}, revoked: map[string]bool{}}
+func newDesk(s *Store, l *ledger.Ledger, keys Keys, log *logKeys) *desk {
+	r := &desk{s: s, l: l, keys: keys, good: map[string]bool{}, revoked: map[string]bool{}}
+	r.log.Store(log)
+	return r
 }
 
 // acting keeps two calls from doing the same act at once: each is held from the look at the act's stream to its last batch.

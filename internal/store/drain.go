@@ -124,18 +124,19 @@ func forOneRound() ledger.Options {
 }
 
 func (s *Store) drainLocked(ctx context.Context, d *Drained) error {
-	l, keys, err := s.open(ctx, forOneRound())
+	desk, err := s.open(ctx, forOneRound())
 	if err != nil {
 		return err
 	}
-	r := &drain{desk: newDesk(s, l, keys), d: d, rejected: map[string]bool{}}
+	l := desk.l
+	r := &drain{desk: desk, d: d, rejected: map[string]bool{}}
 	// Closing the ledger publishes what was appended and empties the journal, both under one head; so nothing is
 	// published before, unless the dead must be closed.
 	if err := errors.Join(r.append(ctx), l.Close()); err != nil {
 		return err
 	}
 	msg := l.Checkpoint()
-	cp, err := s.remember(ctx, keys, msg, len(r.dead)+len(r.alive) > 0)
+	cp, err := s.remember(ctx, r.log.Load(), msg, len(r.dead)+len(r.alive) > 0)
 	if err != nil {
 		return err
 	}

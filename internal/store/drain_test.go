@@ -67,7 +67,7 @@ func TestDamageOfTheStoreIsAnIntegrityFailure(t *testing.T) {
 	}{
 		{"another store key", other(logName, "stet-store/other"), markerFile},
 		{"another log key", other("stet.local/other", storeName), markerFile},
-		{"a missing log key", remove("keys/log.key"), "keys"},
+		{"a missing log key", remove("keys/log.key"), "keys/log.key"},
 		{"a missing store key", remove("keys/store.key"), "keys"},
 		{"a damaged marker", flip(markerFile, 3), markerFile},
 		{"a damaged key in the marker", flip(markerFile, 80), markerFile},

@@ -174,13 +174,13 @@ func TestOutcomeBetweenTwoRoundsOfAnAct(t *testing.T) {
 func half(t *testing.T, m *fsxtest.Mem, runs int) bool {
 	t.Helper()
 	s := storeOn(m)
-	l, keys, err := s.open(t.Context(), forOneRound())
+	desk, err := s.open(t.Context(), forOneRound())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &drain{desk: newDesk(s, l, keys)}
+	r := &drain{desk: desk}
 	_, act, there, err := r.actStream(actClose, streamID(1), time48(streamID(1)))
-	if err := errors.Join(err, l.Close()); err != nil {
+	if err := errors.Join(err, r.l.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return there && !act.Final && int(act.Next-1) < runs

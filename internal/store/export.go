@@ -6,16 +6,25 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/proof"
 )
 
 // ExportTlog writes the log into dir as C2SP tlog-tiles has it: bundles plain, each file readable by everybody, so that
-// any tool for such logs, and any web server, can take it from there. dir must not exist, or be empty. progress is told
-// of files written out of all.
-func (s *Store) ExportTlog(ctx context.Context, dir string, progress func(done, total int)) (proof.Checkpoint, error) {
-	cp, msg, err := s.Checkpoint()
+// any tool for such logs, and any web server, can take it from there. Beside them stands how the log's key changed, so that
+// whoever trusts an older one can follow without asking anybody. dir must not exist, or be empty. progress is told of files
+// written out of all.
+func (s *Store) ExportTlog(ctx context.Context, dir string, progress func(done, total int)) (cp logread.Signed, err error) {
+	if _, _, err := s.Checkpoint(); err != nil {
+		return cp, err
+	}
+	m, err := s.Marker()
 	if err != nil {
 		return cp, err
+	}
+	src := s.Source()
+	if cp, err = logread.Checkpoint(ctx, src, m.LogKey); err != nil {
+		return cp, asIntegrity(logread.StoreLog, err)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return cp, err
@@ -26,7 +35,6 @@ func (s *Store) ExportTlog(ctx context.Context, dir string, progress func(done, 
 		return cp, fmt.Errorf("export to %s: the directory is not empty; name a new one", dir)
 	}
 	tiles := tilesOf(cp.Size)
-	src := s.Source()
 	for i, t := range tiles {
 		if err := ctx.Err(); err != nil {
 			return cp, err
@@ -42,8 +50,13 @@ func (s *Store) ExportTlog(ctx context.Context, dir string, progress func(done, 
 			progress(i+1, len(tiles))
 		}
 	}
+	if cp.Chain.Len() > 0 {
+		if err := write(dir, proof.KeyChainPath, cp.Chain.Append(nil)); err != nil {
+			return cp, err
+		}
+	}
 	// The checkpoint comes last: a directory without it is an export that was cut short.
-	return cp, write(dir, "checkpoint", msg)
+	return cp, write(dir, "checkpoint", cp.Note)
 }
 
 // tilesOf lists the tiles and bundles of a log of size entries, partial ones of the right edge included.

@@ -75,16 +75,17 @@ func (s *Store) Hold(ctx context.Context, o HoldOptions) (*Held, error) {
 
 func (s *Store) hold(ctx context.Context, o HoldOptions) (*Held, error) {
 	lo, keep := bounds(s.FS, o)
-	l, keys, err := s.open(ctx, lo)
+	desk, err := s.open(ctx, lo)
 	if err != nil {
 		return nil, err
 	}
-	h := &Held{desk: newDesk(s, l, keys), line: newLine(), room: newRoom(s.FS, keep), look: o.LookEvery, closing: make(chan struct{})}
+	l := desk.l
+	h := &Held{desk: desk, line: newLine(), room: newRoom(s.FS, keep), look: o.LookEvery, closing: make(chan struct{})}
 	h.own.open, h.own.most = map[speaker]*voice{}, maxVoices
 	if h.look <= 0 {
 		h.look = time.Second
 	}
-	if err := h.enrol(ctx, keys.Store.VKey, ""); err != nil {
+	if err := h.enrol(ctx, h.keys.Store.VKey, ""); err != nil {
 		return nil, errors.Join(fmt.Errorf("first entry: %w", err), l.Close())
 	}
 	if _, err := l.Publish(ctx); err != nil {
@@ -140,9 +141,10 @@ func (h *Held) Source() *logread.Dir { return h.s.Source() }
 // Checkpoint is the newest signed checkpoint. It is never nil.
 func (h *Held) Checkpoint() []byte { return h.l.Checkpoint() }
 
-// Marker says which log this is, and which keys it has.
+// Marker says which log this is, and which keys it began with.
 func (h *Held) Marker() Marker {
-	return Marker{Origin: h.keys.Log.Name, LogKey: h.keys.Log.VKey, StoreKey: h.keys.Store.VKey}
+	log := h.log.Load()
+	return Marker{Origin: log.now.Name, LogKey: log.first, StoreKey: h.keys.Store.VKey}
 }
 
 // Close ends the server's own streams, publishes what is not yet published, remembers the checkpoint, and gives the store
@@ -162,7 +164,7 @@ func (h *Held) close(ctx context.Context) error {
 	if cerr := h.l.Close(); cerr != nil {
 		err = errors.Join(err, cerr)
 	} else {
-		_, rerr := h.s.remember(ctx, h.keys, h.l.Checkpoint(), false)
+		_, rerr := h.s.remember(ctx, h.log.Load(), h.l.Checkpoint(), false)
 		err = errors.Join(err, rerr)
 	}
 	if err := errors.Join(err, h.lock.Close()); err != nil {
@@ -194,7 +196,7 @@ func (h *Held) Drain(ctx context.Context) (d Drained, err error) {
 			return d, err
 		}
 	}
-	cp, err := h.s.remember(ctx, h.keys, msg, len(r.dead)+len(r.alive) > 0)
+	cp, err := h.s.remember(ctx, h.log.Load(), msg, len(r.dead)+len(r.alive) > 0)
 	if err != nil {
 		return d, err
 	}

@@ -12,19 +12,19 @@ import (
 	"github.com/stetlog/stet/internal/keyfile"
 )
 
-// Keys are the two keys of a store. They do one thing each: a checkpoint can never be taken for a seal.
+// Keys are the two keys that a store begins with. They do one thing each: a checkpoint can never be taken for a seal.
 type Keys struct {
-	Log   keyfile.Key // signs checkpoints; its name is the log's origin
+	Log   keyfile.Key // signs checkpoints, until it is retired; its name is the log's origin. Zero where its file is gone
 	Store keyfile.Key // seals the store's own events
 }
 
 // loadKeys reads the keys of the store at path. With create it makes those that are missing, durably, and may be
 // repeated after a crash at any moment: a key that is there stays, whoever made it. Without, a missing key is an error,
-// because a new one would begin another log under the same roof.
+// because a new one would begin another log under the same roof; only the log's may be gone, because another took its place.
 func loadKeys(path string, create bool) (k Keys, err error) {
 	logPath, storePath := filepath.Join(path, "keys", "log.key"), filepath.Join(path, "keys", "store.key")
 	if !create {
-		if k.Log, err = keyfile.Load(logPath); err != nil {
+		if k.Log, err = keyfile.Load(logPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return k, err
 		}
 		k.Store, err = keyfile.Load(storePath)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/known"
@@ -20,7 +18,7 @@ import (
 // Reading is a log to be read: a store's own, or a server's.
 type Reading struct {
 	Name   string // where it is, for people
-	LogKey string // verifier key of the log
+	LogKey string // verifier key of the log: the newest, once the checkpoint was read
 
 	src      logread.Source
 	codec    *event.Codec
@@ -36,8 +34,9 @@ func (s *Store) Reading() (*Reading, error) {
 		return nil, err
 	}
 	r := s.reading()
-	r.LogKey, r.storeKey = m.LogKey, m.StoreKey
-	return r, nil
+	r.storeKey = m.StoreKey
+	r.LogKey, _, err = NewestLogKey(context.Background(), s.FS, m)
+	return r, err
 }
 
 // reading is Reading where nobody asks for keys.
@@ -47,26 +46,23 @@ func (s *Store) reading() *Reading {
 }
 
 // ReadingOf is the log of a server that is not trusted: its checkpoint must be signed by logKey and agree with what this
-// computer has seen of the log, and who reads all entries learns at the end whether they are those under it.
+// computer has seen of the log, and who reads all entries learns at the end whether they are those under it. Where another
+// key took the place of logKey, the newest to which handovers lead from it must have signed.
 func ReadingOf(name string, src logread.Source, logKey string, mem known.Dir) (*Reading, error) {
-	v, err := note.NewVerifier(logKey)
-	if err != nil {
+	if err := proof.CheckVKey(logKey); err != nil {
 		return nil, err
 	}
 	r := &Reading{Name: name, LogKey: logKey, src: src, codec: &event.Codec{}, whole: true}
 	r.latest = func(ctx context.Context) (proof.Checkpoint, []byte, error) {
-		msg, err := src.Fetch(ctx, logread.CheckpointPath)
-		if err != nil {
-			return proof.Checkpoint{}, nil, fmt.Errorf("read the checkpoint of %s: %w", name, err)
-		}
-		cp, err := proof.OpenCheckpoint(msg, v.Name(), v)
+		now, err := logread.Checkpoint(ctx, src, logKey)
 		if err == nil {
-			err = mem.Agrees(known.Checkpoint{Checkpoint: cp, VKey: logKey, Note: msg}, logread.Hashes(ctx, src, cp.Size))
+			err = mem.Agrees(known.Checkpoint(now), logread.Hashes(ctx, src, now.Size))
 		}
 		if err != nil {
-			return cp, nil, asIntegrity(logread.CheckpointPath, err)
+			return now.Checkpoint, nil, asIntegrity(logread.CheckpointPath, fmt.Errorf("read the checkpoint of %s: %w", name, err))
 		}
-		return cp, msg, nil
+		r.LogKey = now.VKey
+		return now.Checkpoint, now.Note, nil
 	}
 	return r, nil
 }

@@ -4,7 +4,8 @@
 //	store         marker: format, origin, verifier keys
 //	lock          held by whoever writes the ledger
 //	head, journal/, streams/, log/   the ledger's (package ledger)
-//	keys/         log.key signs checkpoints, store.key seals the store's own events, door.key what comes unsealed to a server
+//	keys/         log.key signs checkpoints (log-1.key and so on, when it was rotated), store.key seals the store's own events,
+//	              door.key what comes unsealed to a server
 //	spool/        a directory a stream (package spool)
 //	quarantine/   what could not be taken in: never deleted
 //

@@ -69,6 +69,7 @@ var keyTexts = sync.OnceValue(func() map[string][]byte {
 // keysOn keeps the store's keys on a disk, as loadKeys does in a directory.
 func keysOn(fsys fsx.FS) func(bool) (Keys, error) {
 	return func(create bool) (Keys, error) {
+		k := Keys{Log: key(logName), Store: key(storeName)}
 		for _, name := range []string{"keys/log.key", "keys/store.key"} {
 			_, err := fsys.Stat(name)
 			switch {
@@ -79,6 +80,8 @@ func keysOn(fsys fsx.FS) func(bool) (Keys, error) {
 				if err := fsx.Replace(fsys, name, keyTexts()[name], 0o600); err != nil {
 					return Keys{}, err
 				}
+			case errors.Is(err, fs.ErrNotExist) && name == "keys/log.key": // retired
+				k.Log = keyfile.Key{}
 			case err != nil:
 				return Keys{}, err
 			case create: // whoever made it may have died before its sync
@@ -87,7 +90,7 @@ func keysOn(fsys fsx.FS) func(bool) (Keys, error) {
 				}
 			}
 		}
-		return Keys{Log: key(logName), Store: key(storeName)}, nil
+		return k, nil
 	}
 }
 

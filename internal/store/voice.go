@@ -158,7 +158,7 @@ func (h *Held) voiceOf(of speaker) (v, tired *voice, err error) {
 		return v, nil, nil
 	}
 	if h.own.door == nil {
-		k, err := h.s.Door(keyfile.CleanName("stet-door/" + h.keys.Log.Name))
+		k, err := h.s.Door(keyfile.CleanName("stet-door/" + h.log.Load().now.Name))
 		if err != nil {
 			return nil, nil, fmt.Errorf("the key for events that come unsealed: %w", err)
 		}

@@ -82,6 +82,10 @@ type act struct {
 	seq    uint64
 	enrol  string // id of the key to enrol
 	revoke string // or of the one to revoke
+
+	hands    bool   // it hands the log over to another key
+	handover string // the signed handover, in base64
+	retire   string // id of an old key of the log that signs no more
 }
 
 func newChain(rep *Report) *chain {

@@ -1,8 +1,11 @@
 package verify
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/stetlog/stet/internal/fsx"
@@ -35,8 +38,9 @@ func parseMarker(b []byte) (m marker, ok bool) {
 	return m, o && l && s && name == m.origin && proof.CheckVKey(m.logKey) == nil && proof.CheckVKey(m.storeKey) == nil
 }
 
-// identity reads who the store says it is: the marker, and the two keys, which must be those that the marker names.
-func (v *store) identity() {
+// identity reads who the store says it is: the marker, and the keys, which must be those that the marker names and those that
+// took the place of the log's since. pinned is the log's key that whoever asks vouches for, or "".
+func (v *store) identity(ctx context.Context, pinned string) {
 	rep := v.rep
 	b, err := v.readFile(logread.Marker, maxMarker)
 	var ok bool
@@ -58,29 +62,58 @@ func (v *store) identity() {
 			v.marker = marker{}
 		}
 	}
-	logKey, storeKey := v.key(logKeyFile, ok), v.key(storeKeyFile, ok)
-	if ok && logKey != "" && logKey != v.marker.logKey {
-		rep.fail(logKeyFile, "this key is %s, the marker names %s: one of the two was replaced.", logKey, v.marker.logKey)
-	}
+	storeKey := v.key(storeKeyFile, ok)
 	if ok && storeKey != "" && storeKey != v.marker.storeKey {
 		rep.fail(storeKeyFile, "this key is %s, the marker names %s: one of the two was replaced.", storeKey, v.marker.storeKey)
 	}
-	own := v.marker.logKey
-	if own == "" {
-		own = logKey
-	}
-	switch {
-	case rep.LogKey == "":
-		if own != "" {
-			rep.LogKey, rep.LogKeyFrom = own, KeyOwn
-		}
-	case own != "" && own != rep.LogKey:
-		rep.fail(logread.Marker, "the store's log key is %s, you pinned %s.", own, rep.LogKey)
-	}
+	v.logKeys(ctx, pinned, ok)
 	rep.Origin = v.marker.origin
 	v.storeKey = v.marker.storeKey
 	if v.storeKey == "" {
 		v.storeKey = storeKey
+	}
+}
+
+// logKeys reads which keys the log has, whose private halves are in the store, and who vouches for them. marked says that the
+// marker could be read.
+func (v *store) logKeys(ctx context.Context, pinned string, marked bool) {
+	rep, s := v.rep, v.scan
+	first, from := v.marker.logKey, KeyOwn
+	if pinned != "" {
+		from = KeyPinned
+	}
+	if !marked {
+		first = v.key(logKeyFile, false)
+	}
+	if pinned == "" {
+		pinned = first
+	}
+	if pinned == "" {
+		from = ""
+	}
+	s.followKeys(ctx, pinned, from)
+	if first == "" {
+		return
+	}
+	if s.keys.Len() > 0 {
+		if h, _ := s.keys.At(0); h.Old != first {
+			rep.fail(logDir+proof.KeyChainPath, "its first handover is from %s, and the log began with %s.", h.Old, first)
+			return
+		}
+	}
+	all := s.keys.Keys(first)
+	if !slices.Contains(all, pinned) {
+		rep.fail(logread.Marker, "the store's log key is %s, you pinned %s.", all[len(all)-1], pinned)
+	}
+	for n, want := range all {
+		name := logKeyFile
+		if n > 0 {
+			name = fmt.Sprintf("keys/log-%d.key", n)
+		}
+		// An older one may be gone, because it was retired.
+		if got := v.key(name, marked && n == len(all)-1); got != "" && got != want {
+			rep.fail(name, "this key is %s, the log's is %s at this place: one of the two was replaced.", got, want)
+		}
 	}
 }
 

@@ -17,12 +17,12 @@ const (
 func (c *chain) reserved(r *record) {
 	a := act{seq: r.seq}
 	switch string(r.ref.typ) {
-	case typeEnrolled, typeRevoked:
+	case typeEnrolled, typeRevoked, typeRotated:
 		e, err := event.Parse(r.event)
 		if err != nil { // Check has said so already
 			return
 		}
-		if e.Object == nil || e.Object.Type != objectKey {
+		if logKeyAct(&a, e) || e.Object == nil || e.Object.Type != objectKey || string(r.ref.typ) == typeRotated {
 			break // about something else than an emitter's key; nothing here depends on it
 		}
 		if string(r.ref.typ) == typeRevoked {
@@ -64,6 +64,12 @@ func (c *chain) checkKey(r *record, s *proof.Seal) {
 		}
 		if k := c.keys[a.revoke]; k != nil {
 			k.revoked, k.revokedAt = true, a.seq
+		}
+		if a.hands {
+			c.handover(a.seq, a.handover)
+		}
+		if a.retire != "" {
+			c.retired(a.seq, a.retire)
 		}
 	}
 }

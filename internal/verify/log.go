@@ -15,12 +15,14 @@ import (
 func Log(ctx context.Context, src logread.Source, o Options) (Report, error) {
 	rep := &Report{}
 	s := newScan(src, rep, o)
+	from := ""
 	if o.LogKey != "" {
-		if _, err := openLogKey(o.LogKey); err != nil {
+		if err := proof.CheckVKey(o.LogKey); err != nil {
 			return Report{}, fmt.Errorf("the pinned log key: %w", err)
 		}
-		rep.LogKey, rep.LogKeyFrom = o.LogKey, KeyPinned
+		from = KeyPinned
 	}
+	s.followKeys(ctx, o.LogKey, from)
 	if cp, ok := s.checkpoint(ctx); ok {
 		s.remember(cp, o.Known)
 		s.addKnown(knownRoot{Checkpoint: cp, file: logread.CheckpointPath})
@@ -48,6 +50,7 @@ func Log(ctx context.Context, src logread.Source, o Options) (Report, error) {
 		return Report{}, err
 	}
 	s.chain.end()
+	s.compareKeys()
 	return *rep, nil
 }
 
@@ -62,13 +65,13 @@ func (s *scan) checkpoint(ctx context.Context) (cp proof.Checkpoint, ok bool) {
 		f.HasSeq = false
 		s.rep.add(f)
 	default:
-		return s.opened(msg)
+		return s.opened(ctx, msg)
 	}
 	return cp, false
 }
 
 // opened checks a checkpoint and takes it as what is being verified.
-func (s *scan) opened(msg []byte) (cp proof.Checkpoint, ok bool) {
+func (s *scan) opened(ctx context.Context, msg []byte) (cp proof.Checkpoint, ok bool) {
 	rep := s.rep
 	rep.Checkpoint = msg
 	cp, err := proof.ParseCheckpointText(msg)
@@ -81,11 +84,7 @@ func (s *scan) opened(msg []byte) (cp proof.Checkpoint, ok bool) {
 		rep.add(Finding{State: NotChecked, File: s.checkpointFile(), What: "no key is known to check the checkpoint's signature with.", Next: "Give the log's verifier key."})
 		return cp, true
 	}
-	key, err := openLogKey(rep.LogKey)
-	if err == nil {
-		_, err = proof.OpenCheckpoint(msg, key.Name(), key)
-	}
-	if err != nil {
+	if err := s.openCheckpoint(ctx, msg); err != nil {
 		rep.fail(s.checkpointFile(), "it is not signed by %s (%s): %v.", rep.LogKey, rep.LogKeyFrom, err)
 	}
 	return cp, true
@@ -105,12 +104,9 @@ func (s *scan) remember(now proof.Checkpoint, known []Known) {
 			s.rep.add(Finding{State: NotChecked, What: "no key is known to check the signature of the checkpoint with that " + k.From + " kept.", Next: "Give the log's verifier key."})
 			continue
 		}
-		if key, err := openLogKey(s.rep.LogKey); err == nil {
-			_, err = proof.OpenCheckpoint(k.Checkpoint, now.Origin, key)
-			if err != nil {
-				s.rep.fail("", "%s saw %d entries of %s signed, and not by the key that this log has now (%s): the log was replaced, or its key was. %v.", k.From, old.Size, old.Origin, s.rep.LogKey, err)
-				continue
-			}
+		if _, _, err := s.keys.OpenOlder(k.Checkpoint, s.trusted); err != nil {
+			s.rep.fail("", "%s saw %d entries of %s signed, and not by the key that this log has now (%s), nor by one whose place that took: the log was replaced, or its key was. %v.", k.From, old.Size, old.Origin, s.rep.LogKey, err)
+			continue
 		}
 		if old.Size > now.Size {
 			s.rep.failSeq(now.Size, "", "%s saw %d entries of this log signed; it ends at %d: entries from %d on were cut off, or the log was restored from an older copy.", k.From, old.Size, now.Size, now.Size)

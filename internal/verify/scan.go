@@ -22,6 +22,9 @@ type scan struct {
 	report  func(done, total uint64)
 	total   uint64
 
+	trusted string         // the log's key that somebody vouches for; "" where nobody does
+	keys    proof.KeyChain // how others took its place
+
 	files []proof.Tile // stored, and nothing that the main pass reads
 
 	// Entries that were read from a journal before they were under a head: their hashes, from entry aheadFrom on.

@@ -27,12 +27,11 @@ func Store(ctx context.Context, fsys fsx.FS, o Options) (Report, error) {
 	v.scan = newScan(src, v.rep, o)
 	v.scan.check.dir = logDir
 	if o.LogKey != "" {
-		if _, err := openLogKey(o.LogKey); err != nil {
+		if err := proof.CheckVKey(o.LogKey); err != nil {
 			return Report{}, fmt.Errorf("the pinned log key: %w", err)
 		}
-		v.rep.LogKey, v.rep.LogKeyFrom = o.LogKey, KeyPinned
 	}
-	v.identity()
+	v.identity(ctx, o.LogKey)
 	if err := v.readSpools(ctx, o.Machine); err != nil {
 		return Report{}, err
 	}
@@ -42,6 +41,7 @@ func Store(ctx context.Context, fsys fsx.FS, o Options) (Report, error) {
 	v.firstKey()
 	v.judgeSpools()
 	v.scan.chain.end()
+	v.scan.compareKeys()
 	return *v.rep, nil
 }
 
@@ -93,10 +93,10 @@ func (v *store) ledger(ctx context.Context, o Options) error {
 		return ctx.Err()
 	}
 	if v.early { // a first drain has made the ledger since
-		v.identity()
+		v.identity(ctx, o.LogKey)
 	}
 	for round := 0; ; round++ {
-		size, ok := v.take(m, round == 0, o)
+		size, ok := v.take(ctx, m, round == 0, o)
 		if !ok {
 			return ctx.Err()
 		}
@@ -165,13 +165,13 @@ func (v *store) empty(dir string, depth int) bool {
 
 // take holds a head and a checkpoint against each other, and returns the size up to which the log can be read. ok is
 // false where neither says.
-func (v *store) take(m moment, first bool, o Options) (size uint64, ok bool) {
+func (v *store) take(ctx context.Context, m moment, first bool, o Options) (size uint64, ok bool) {
 	rep, s := v.rep, v.scan
 	var cp proof.Checkpoint
 	signed := false
 	switch {
 	case m.msgErr == nil:
-		if cp, signed = s.opened(m.msg); signed && first {
+		if cp, signed = s.opened(ctx, m.msg); signed && first {
 			s.remember(cp, o.Known)
 		}
 	case errors.Is(m.msgErr, fs.ErrNotExist) && m.headErr == nil && m.head.Size == 0:

@@ -23,8 +23,6 @@ package verify
 import (
 	"fmt"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/proof"
 )
@@ -84,8 +82,8 @@ type Report struct {
 	Size       uint64     // entries under the checkpoint
 	Root       proof.Hash // the checkpoint's root; recomputed when State is Verified
 	Checkpoint []byte     // the signed checkpoint as it was read; a caller that trusts the report remembers this
-	LogKey     string     // verifier key of the log, when known
-	LogKeyFrom string     // KeyPinned or KeyOwn: who vouches for LogKey; "" when there is no key
+	LogKey     string     // verifier key of the log, when known: the newest, to which handovers lead from the one that LogKeyFrom vouches for
+	LogKeyFrom string     // KeyPinned or KeyOwn: who vouches for it; "" when there is no key
 	StoreKey   string     // verifier key that sealed entry 0 and enrolled the others
 
 	Entries   uint64 // read, pending ones included
@@ -103,6 +101,8 @@ type Report struct {
 	Known     int    // checkpoints kept elsewhere that this log is consistent with
 	Spools    int    // of a store: spools read
 	Undrained uint64 // of a store: events in spools and not yet in the ledger
+
+	LogKeys []LogKeyChange // how the log's key changed, in order, as the log itself says it
 
 	Findings []Finding // the first MaxFindings, in the order they were found
 	More     int       // findings beyond these
@@ -140,8 +140,9 @@ type Known struct {
 
 // Options say how to verify. The zero value verifies everything that needs no knowledge from outside.
 type Options struct {
-	// LogKey is the log's verifier key (vkey), pinned by whoever asks. When it is empty Store takes the store's own,
-	// which proves only that the store agrees with itself, and Log cannot check the checkpoint's signature.
+	// LogKey is the log's verifier key (vkey), pinned by whoever asks: any that it has had, from which handovers lead to the
+	// newest. When it is empty Store takes the store's own, which proves only that the store agrees with itself, and Log
+	// cannot check the checkpoint's signature.
 	LogKey string
 	// Known are checkpoints of this log that were kept elsewhere; those of other logs are left out of account.
 	Known []Known
@@ -198,11 +199,3 @@ const (
 	nextFailed  = "Keep a copy of it as it is, and compare it with a backup or an export; stet repairs nothing."
 	nextSkipped = "Make it readable to this user and verify again."
 )
-
-// openLogKey makes a verifier of a vkey.
-func openLogKey(vkey string) (note.Verifier, error) {
-	if err := proof.CheckVKey(vkey); err != nil {
-		return nil, err
-	}
-	return note.NewVerifier(vkey)
-}
