@@ -93,7 +93,7 @@ func (d *doctor) met(c *connection) {
 		d.add(diagnosis{"server", sevProblem, err.Error(), "nothing is sent before that is clear", ""})
 		return
 	}
-	d.ok("server", "its log is pinned: %s", s.LogKey)
+	d.ok("server", "its log is pinned: %s", s.Key())
 	file := firstOf(c.TokenFile, s.TokenFile)
 	if file == "" {
 		return

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -61,10 +62,11 @@ func (c *enrolCmd) Run(e *env) error {
 	}
 	client := ship.NewClient(a)
 	defer client.Close()
-	logKey, err := pinned(e.ctx, a, client, token)
+	server, err := c.meet(e.ctx, state, a, client, token)
 	if err != nil {
 		return err
 	}
+	server.TokenFile, server.Token = file, ""
 	key, old, err := c.key(state)
 	if err != nil {
 		return err
@@ -77,10 +79,10 @@ func (c *enrolCmd) Run(e *env) error {
 		return err
 	}
 	// The server is written down last but for the key: whoever is interrupted before that begins again, and finds all as it was.
-	if err := remember(state, ship.Server{Address: a, LogKey: logKey, TokenFile: file}); err != nil {
+	if err := remember(state, server); err != nil {
 		return err
 	}
-	out := enrolled{Format: "stet.enrol/1", Server: a.String(), LogKey: logKey, Key: key.VKey, KeyID: key.ID()}
+	out := enrolled{Format: "stet.enrol/1", Server: a.String(), LogKey: server.Key(), Key: key.VKey, KeyID: key.ID()}
 	if c.Rotate {
 		if err := keyfile.TakeNextEmitter(state); err != nil {
 			return err
@@ -91,21 +93,36 @@ func (c *enrolCmd) Run(e *env) error {
 	if c.JSON {
 		return printJSON(e, out)
 	}
-	_, err = fmt.Fprintf(e.stdout, "enrolled at %s: key %s (%s); its log's key %s is pinned\n", a, key.ID()[:16], key.Name, proof.KeyID(logKey)[:16])
+	_, err = fmt.Fprintf(e.stdout, "enrolled at %s: key %s (%s); its log's key %s is pinned\n", a, key.ID()[:16], key.Name, proof.KeyID(server.Key())[:16])
 	return err
 }
 
-// pinned asks the server for its log's key, without showing it the token, and takes it where it is the one that the token
-// names.
-func pinned(ctx context.Context, a ship.Address, client *ship.Client, token string) (string, error) {
-	log, err := client.Log(ctx)
+// meet finds out, without showing the token, whether the server keeps the log that the token names and that is pinned here,
+// if any is.
+func (c *enrolCmd) meet(ctx context.Context, state string, a ship.Address, client *ship.Client, token string) (s ship.Server, err error) {
+	before := ship.Server{Address: a}
+	dir, err := fsx.OpenDir(state)
+	switch {
+	case err == nil:
+		known, rerr := ship.ReadServer(dir, a)
+		if rerr == nil {
+			before = known
+		}
+		if err = dir.Close(); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = rerr
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	}
 	if err != nil {
-		return "", err
+		return s, err
 	}
-	if !ship.Pins(token, log.LogKey) {
-		return "", exit{exitIntegrity, fmt.Errorf("%s keeps the log %s, and the token is for another: it is a token of another server, or this is not the server that you mean. The token was not sent", a, printableText(log.Origin))}
+	s, err = ship.Acquaint(ctx, client, before, token)
+	var lie *ship.IntegrityError
+	if errors.As(err, &lie) {
+		err = exit{exitIntegrity, fmt.Errorf("%w. The token was not sent; perhaps it is a token of another server, or this is not the server that you mean", err)}
 	}
-	return log.LogKey, nil
+	return s, err
 }
 
 // key is the key to enrol, and the one whose place it takes.

@@ -149,7 +149,7 @@ func (f storeFlag) reading(e *env) (r *store.Reading, done func() error, err err
 type remoteLog struct {
 	address ship.Address
 	client  *ship.Client
-	key     string   // verifier key of the log
+	key     string   // verifier key of the log: the newest that this computer has come to
 	claimed bool     // it is the server's own word, and pinned nowhere
 	state   *fsx.Dir // nil: there is no state directory yet
 }
@@ -191,7 +191,6 @@ func (f storeFlag) log(e *env) (*remoteLog, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, l.close())
 	}
-	l.key = server.LogKey
 	token := server.Token
 	if file := firstOf(f.TokenFile, server.TokenFile); file != "" {
 		if token, err = ship.ReadToken(file); err != nil {
@@ -199,18 +198,11 @@ func (f storeFlag) log(e *env) (*remoteLog, error) {
 		}
 	}
 	l.client = l.client.With(token)
-	if l.key == "" {
-		said, err := l.client.Log(e.ctx)
-		switch {
-		case err != nil:
-			return nil, errors.Join(err, l.close())
-		case token != "" && !ship.Pins(token, said.LogKey):
-			return nil, errors.Join(&ship.IntegrityError{Address: a, What: ship.WhatKey, Err: fmt.Errorf("it keeps the log of %s, and the token is for another log", said.LogKey)}, l.close())
-		case token == "" && !a.Local():
-			return nil, errors.Join(fmt.Errorf("nothing on this computer says which log %s keeps: say --token-file, or connect with stet enrol", a), l.close())
-		}
-		l.key, l.claimed = said.LogKey, token == ""
+	fresh := server.LogKey == ""
+	if server, err = ship.Acquaint(e.ctx, l.client, server, token); err != nil {
+		return nil, errors.Join(err, l.close())
 	}
+	l.key, l.claimed = server.Key(), fresh && token == ""
 	return l, nil
 }
 

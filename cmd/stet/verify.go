@@ -77,7 +77,7 @@ func (c *verifyCmd) verify(e *env, dir *fsx.Dir) (r verify.Report, remembered bo
 		return r, false, err
 	}
 	if remembered {
-		o.Known = []verify.Known{{Checkpoint: last.Note, From: "this computer"}}
+		o.Known = []verify.Known{{Checkpoint: last.Note, From: "this computer", LogKey: last.VKey}}
 		if o.LogKey == "" && !isStore {
 			o.LogKey = last.VKey // pinned when this computer first saw the log
 		}
@@ -120,7 +120,7 @@ func (c *verifyCmd) verifyServer(e *env) (err error) {
 		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", name, err)}
 	}
 	if remembered {
-		o.Known = []verify.Known{{Checkpoint: last.Note, From: "this computer"}}
+		o.Known = []verify.Known{{Checkpoint: last.Note, From: "this computer", LogKey: last.VKey}}
 	}
 	bar := newProgress(e.stderr, "entries")
 	defer bar.clear()

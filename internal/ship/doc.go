@@ -3,7 +3,8 @@
 // # What it promises
 //
 // A batch leaves a spool only when its inclusion is proven: the leaves are rebuilt from the bytes in the spool, the range
-// proof leads to a checkpoint, the checkpoint is signed by the log's pinned key and continues the last one that this
+// proof leads to a checkpoint, the checkpoint is signed by the log's pinned key, or by the newest one to which signed
+// handovers lead from it, and continues the last one that this
 // computer has seen, and that checkpoint is written down, durably. Whatever else the server answers, nothing is removed.
 //
 // A server that contradicts what it has proven before (a fork, a rollback, a wrong signature, a proof that does not hold) is
@@ -13,6 +14,7 @@
 // # Where things are
 //
 //	<state>/servers/<name>/server     which server it is: see Server
+//	<state>/servers/<name>/logkeys    how the log's key has changed since it was pinned, as far as this computer has followed
 //	<state>/servers/<name>/trouble    how the server contradicted itself: see Trouble
 //	<place>/spool, <place>/quarantine as in a store; <place> is $STET_SPOOL/<name>, else the above
 //	<place>/sent                      how far living streams are proven, so that nobody sends that again

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/proof"
@@ -18,6 +17,7 @@ import (
 const (
 	serversDir = "servers"
 	serverFile = "server"
+	keysFile   = proof.KeyChainPath
 )
 
 // Dir is where a server's own files are, below the state directory.
@@ -39,9 +39,25 @@ func (a Address) Place(state, spool string) (string, error) {
 // first contact or by stet enrol, and mode 0600, because a token may stand in it.
 type Server struct {
 	Address   Address
-	LogKey    string // verifier key of the log, pinned
+	LogKey    string // verifier key of the log, pinned; it never changes
 	Token     string // "": none, or in TokenFile
 	TokenFile string // absolute; "": none
+	// Chain is how other keys took the place of LogKey, as far as this computer has followed. It has a file of its own.
+	Chain proof.KeyChain
+}
+
+// Keys are the log's keys that are known: the pinned one, and those that took its place. The last one counts.
+func (s Server) Keys() []string { return s.Chain.Keys(s.LogKey) }
+
+// Key is the key that counts.
+func (s Server) Key() string {
+	all := s.Keys()
+	return all[len(all)-1]
+}
+
+// Pins says whether a token names one of the log's known keys.
+func (s Server) Pins(token string) bool {
+	return slices.ContainsFunc(s.Keys(), func(vkey string) bool { return Pins(token, vkey) })
 }
 
 const (
@@ -80,10 +96,30 @@ func parseServer(b []byte) (Server, error) {
 	if s.Address, err = ParseAddress(value(lines[1], "address")); err != nil {
 		return Server{}, fmt.Errorf("%w: %w", ErrServerFile, err)
 	}
-	if !bytes.Equal(s.append(nil), b) || s.check() != nil {
+	if !bytes.Equal(s.append(nil), b) || proof.CheckVKey(s.LogKey) != nil {
 		return Server{}, ErrServerFile
 	}
 	return s, nil
+}
+
+// readKeys reads how far the server's log was followed.
+func (s *Server) readKeys(state fsx.FS) error {
+	b, err := fsx.ReadFile(state, s.Address.Dir()+"/"+keysFile, int64(proof.MaxKeyChain))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		s.Chain, err = proof.ParseKeyChain(b)
+	}
+	if err == nil {
+		if h, _ := s.Chain.At(0); h.Old != s.LogKey {
+			err = errors.New("it begins with another key than the pinned one")
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrServerFile, keysFile, err)
+	}
+	return nil
 }
 
 func (s Server) check() error {
@@ -94,7 +130,7 @@ func (s Server) check() error {
 		if err := CheckToken(s.Token); err != nil {
 			return err
 		}
-		if !Pins(s.Token, s.LogKey) {
+		if !s.Pins(s.Token) {
 			return errors.New("the token is for another log than the pinned one")
 		}
 	}
@@ -103,9 +139,6 @@ func (s Server) check() error {
 	}
 	return nil
 }
-
-// Verifier checks the log's signatures.
-func (s Server) Verifier() (note.Verifier, error) { return note.NewVerifier(s.LogKey) }
 
 // Origin is the log's name.
 func (s Server) Origin() string {
@@ -127,6 +160,12 @@ func ReadServer(state fsx.FS, a Address) (Server, error) {
 	if err == nil && s.Address != a {
 		err = fmt.Errorf("%w: it is about %s", ErrServerFile, s.Address)
 	}
+	if err == nil {
+		err = s.readKeys(state)
+	}
+	if err == nil && s.check() != nil {
+		err = ErrServerFile
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s: %w; move it away and connect again: stet enrol %s", name, err, a)
 	}
@@ -136,7 +175,8 @@ func ReadServer(state fsx.FS, a Address) (Server, error) {
 // ErrPinned says that another key is pinned for the server.
 var ErrPinned = errors.New("another key of this server's log is pinned")
 
-// WriteServer pins a server's log, durably. A key that is pinned is never replaced: ErrPinned.
+// WriteServer pins a server's log, durably. A key that is pinned is never replaced: ErrPinned. How far the log's keys were
+// followed from it is written down when a checkpoint of the newest was seen, and not here.
 func WriteServer(state fsx.FS, s Server) error {
 	if err := s.check(); err != nil {
 		return err

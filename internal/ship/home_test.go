@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -133,7 +134,7 @@ func TestAServerIsPinnedOnce(t *testing.T) {
 	if err := ship.WriteServer(state, first); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ship.ReadServer(state, a); err != nil || got != first {
+	if got, err := ship.ReadServer(state, a); err != nil || !reflect.DeepEqual(got, first) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if err := ship.WriteServer(state, ship.Server{Address: a, LogKey: vkey2}); !errors.Is(err, ship.ErrPinned) {
@@ -143,7 +144,7 @@ func TestAServerIsPinnedOnce(t *testing.T) {
 	if err := ship.WriteServer(state, second); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ship.ReadServer(state, a); err != nil || got != second {
+	if got, err := ship.ReadServer(state, a); err != nil || !reflect.DeepEqual(got, second) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	for name, s := range map[string]ship.Server{

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/spool"
@@ -23,12 +21,15 @@ type pass struct {
 	rep     *Report
 	client  *Client
 	server  Server
-	key     note.Verifier
 	seals   proof.SealVerifier
 	streams []*stream
 	sent    sent
 	body    []byte // of the next request
 	items   []item // in it
+
+	written  int            // handovers that are written down
+	followed bool           // the server was asked how its log's key has changed
+	served   proof.KeyChain // what it said
 }
 
 // stream is one spool.
@@ -98,28 +99,17 @@ func (p *pass) meet(ctx context.Context) error {
 		return err
 	}
 	p.client = p.s.Client.With(token)
+	p.written = server.Chain.Len()
+	if server, err = Acquaint(ctx, p.s.Client, server, token); err != nil {
+		return err
+	}
 	if fresh {
-		l, err := p.client.Log(ctx)
-		switch {
-		case err != nil:
-			return err
-		case token != "" && !Pins(token, l.LogKey):
-			return &IntegrityError{a, WhatKey, fmt.Errorf("it keeps the log of %s, and the token is for another log", l.LogKey), nil}
-		case token == "" && !a.Local():
-			return fmt.Errorf("no token for %s: say --token-file or STET_TOKEN_FILE, or connect this machine with stet enrol", a)
-		}
-		server.LogKey, server.TokenFile = l.LogKey, p.s.TokenFile
+		server.TokenFile = p.s.TokenFile
 		if err := WriteServer(p.s.State, server); err != nil {
 			return err
 		}
 	}
-	if token != "" && !Pins(token, server.LogKey) {
-		return fmt.Errorf("the token for %s is for another log than the one that this computer knows there, %s: use a token of that log", a, server.LogKey)
-	}
 	p.server = server
-	if p.key, err = server.Verifier(); err != nil {
-		return err
-	}
 	p.sent, err = readSent(p.s.Place, server.LogKey)
 	return err
 }
@@ -256,6 +246,20 @@ func (p *pass) remember(ctx context.Context, signed []byte, cp proof.Checkpoint)
 	if err != nil {
 		return err
 	}
+	if ok && last.VKey != p.server.Key() {
+		// The log's key has changed since: how, the server must say, and what counts is signed by the newest.
+		if err := p.follow(ctx); err != nil {
+			return err
+		}
+		now, nowCP, err := p.checkpoint(ctx)
+		if err != nil {
+			return err
+		}
+		if err := p.continues(ctx, cp, nowCP); err != nil {
+			return p.integrity(WhatHistory, err, now)
+		}
+		signed, cp = now, nowCP
+	}
 	if ok && cp.Size < last.Size {
 		now, nowCP, err := p.checkpoint(ctx)
 		if err != nil {
@@ -275,7 +279,10 @@ func (p *pass) remember(ctx context.Context, signed []byte, cp proof.Checkpoint)
 const maxLocked = 16
 
 func (p *pass) advance(ctx context.Context, signed []byte, cp proof.Checkpoint) error {
-	now := known.Checkpoint{Checkpoint: cp, VKey: p.server.LogKey, Note: signed}
+	now := known.Checkpoint{Checkpoint: cp, VKey: p.server.Key(), Note: signed, Chain: p.server.Chain}
+	if p.followed {
+		now.Chain = p.served // all of it: what was seen may be older than what was pinned
+	}
 	var err error
 	for range maxLocked {
 		if err = p.s.Known.Advance(now, p.nodes(ctx, cp.Size)); !errors.Is(err, fsx.ErrLocked) {
@@ -285,10 +292,11 @@ func (p *pass) advance(ctx context.Context, signed []byte, cp proof.Checkpoint) 
 	if errors.Is(err, known.ErrContradiction) {
 		return p.integrity(WhatHistory, err, signed)
 	}
-	if err == nil {
-		p.rep.Size = cp.Size
+	if err != nil {
+		return err
 	}
-	return err
+	p.rep.Size = cp.Size
+	return p.writeKeys()
 }
 
 // continues proves that a later tree has an earlier one as its beginning.
@@ -321,13 +329,35 @@ func (p *pass) checkpoint(ctx context.Context) ([]byte, proof.Checkpoint, error)
 	if err != nil {
 		return nil, proof.Checkpoint{}, err
 	}
-	cp, err := p.open(signed)
+	cp, err := p.open(ctx, signed)
 	return signed, cp, err
 }
 
-// open checks a checkpoint's signature.
-func (p *pass) open(signed []byte) (proof.Checkpoint, error) {
-	cp, err := proof.OpenCheckpoint(signed, p.server.Origin(), p.key)
+// open checks a checkpoint's signature, by the newest of the log's keys. Where that is missing, or another key of the log has
+// signed, too, the server is asked how the log's key has changed.
+func (p *pass) open(ctx context.Context, signed []byte) (proof.Checkpoint, error) {
+	cp, _, err := p.server.Chain.OpenCheckpoint(signed, p.server.LogKey)
+	unheard := proof.SignedByOthers(signed, p.server.Origin(), p.server.Keys()...)
+	if err == nil && !unheard {
+		return cp, nil
+	}
+	if unheard || errors.Is(err, proof.ErrSignature) {
+		before := p.server.Chain.Len()
+		ferr := p.follow(ctx)
+		var bad *IntegrityError
+		switch {
+		case errors.As(ferr, &bad):
+			bad.Note = signed
+			return cp, ferr
+		case ferr != nil && err == nil: // it can be followed another time; this key is as good as before
+			return cp, nil
+		case ferr != nil:
+			return cp, ferr
+		}
+		if p.server.Chain.Len() > before {
+			cp, _, err = p.server.Chain.OpenCheckpoint(signed, p.server.LogKey)
+		}
+	}
 	if err != nil {
 		return cp, p.integrity(WhatSignature, err, signed)
 	}

@@ -96,7 +96,7 @@ func (p *pass) answered(ctx context.Context, items []item, elements []wire.Eleme
 	var cp proof.Checkpoint
 	var err error
 	if r.Checkpoint != "" {
-		if cp, err = p.open([]byte(r.Checkpoint)); err != nil {
+		if cp, err = p.open(ctx, []byte(r.Checkpoint)); err != nil {
 			return err
 		}
 	}

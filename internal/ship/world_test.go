@@ -87,8 +87,8 @@ func (m *memlog) leaves() []proof.Hash {
 
 func (m *memlog) size() uint64 { return uint64(len(m.entries)) }
 
-func (m *memlog) checkpoint(signer note.Signer) string {
-	b, err := proof.SignCheckpoint(proof.Checkpoint{Origin: logName, Size: m.size(), Root: proof.RootOf(m.leaves())}, signer)
+func (m *memlog) checkpoint(signers ...note.Signer) string {
+	b, err := proof.SignCheckpoint(proof.Checkpoint{Origin: logName, Size: m.size(), Root: proof.RootOf(m.leaves())}, signers...)
 	if err != nil {
 		panic(err)
 	}
@@ -120,6 +120,8 @@ type server struct {
 	mu       sync.Mutex
 	log      *memlog
 	signer   note.Signer
+	beside   []note.Signer // older keys that sign too
+	chain    []byte        // of the log's keys; nil: there is none
 	vkey     string
 	requests int // of batches
 	most     int // elements that it takes in one request; 0: as many as the form allows
@@ -147,6 +149,8 @@ func (s *server) honest() {
 	s.signer, s.vkey = key(logName, "log")
 }
 
+func (s *server) signers() []note.Signer { return append([]note.Signer{s.signer}, s.beside...) }
+
 type answered struct {
 	http.ResponseWriter
 	done bool
@@ -168,9 +172,15 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b, _ := wire.Log{Origin: logName, LogKey: s.vkey}.Append(nil)
 		_, _ = w.Write(b)
 	case "checkpoint":
-		_, _ = io.WriteString(w, s.log.checkpoint(s.signer))
+		_, _ = io.WriteString(w, s.log.checkpoint(s.signers()...))
 	case "v1/batches":
 		s.batches(w, r)
+	case "logkeys":
+		if s.chain == nil {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(s.chain)
 	default:
 		t, err := proof.ParseTilePath(path)
 		if err != nil {
@@ -228,7 +238,7 @@ func (s *server) batches(w http.ResponseWriter, r *http.Request) {
 		answer.Results = append(answer.Results, res)
 	}
 	if some {
-		answer.Checkpoint = s.log.checkpoint(s.signer)
+		answer.Checkpoint = s.log.checkpoint(s.signers()...)
 	}
 	for i := range answer.Results {
 		if res := &answer.Results[i]; res.Seq != nil && *res.Seq+uint64(res.Count) <= s.log.size() {

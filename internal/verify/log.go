@@ -108,6 +108,10 @@ func (s *scan) remember(now proof.Checkpoint, known []Known) {
 			s.rep.fail("", "%s saw %d entries of %s signed, and not by the key that this log has now (%s), nor by one whose place that took: the log was replaced, or its key was. %v.", k.From, old.Size, old.Origin, s.rep.LogKey, err)
 			continue
 		}
+		if newest, err := s.keys.Newest(k.LogKey); k.LogKey != "" && (err != nil || newest != s.rep.LogKey) {
+			s.rep.fail("", "%s counts on %s as the key of %s, from which no handover leads to the present one, %s: the log was replaced or restored from an older copy, or somebody has an older key of it.", k.From, k.LogKey, old.Origin, s.rep.LogKey)
+			continue
+		}
 		if old.Size > now.Size {
 			s.rep.failSeq(now.Size, "", "%s saw %d entries of this log signed; it ends at %d: entries from %d on were cut off, or the log was restored from an older copy.", k.From, old.Size, now.Size, now.Size)
 			continue

@@ -137,16 +137,20 @@ func TestKnownCheckpointsOfOlderKeys(t *testing.T) {
 	forged["logkeys"] = chainFile(handover(t, a, c, size, a, c))
 	for name, tt := range map[string]struct {
 		seen []byte
+		on   string // the key that they count on
 		want verify.State
 	}{
-		"by the old key":                        {checkpoint(t, early, a), verify.Verified},
-		"by the new key":                        {checkpoint(t, w.leaves(), b), verify.Verified},
-		"by the new key before it was there":    {checkpoint(t, early, b), verify.Failed},
-		"by a stranger":                         {checkpoint(t, early, c), verify.Failed},
-		"by the old key, of another history":    {checkpoint(t, early[1:], a), verify.Failed},
-		"by the old key, of more than there is": {checkpoint(t, append(w.leaves(), early[0]), a), verify.Failed},
+		"by the old key":                        {checkpoint(t, early, a), "", verify.Verified},
+		"by the old key, who counts on it":      {checkpoint(t, early, a), a.vkey, verify.Verified},
+		"by the old key, who counts on the new": {checkpoint(t, early, a), b.vkey, verify.Verified},
+		"by the old key, who counts on another": {checkpoint(t, early, a), c.vkey, verify.Failed},
+		"by the new key":                        {checkpoint(t, w.leaves(), b), b.vkey, verify.Verified},
+		"by the new key before it was there":    {checkpoint(t, early, b), "", verify.Failed},
+		"by a stranger":                         {checkpoint(t, early, c), "", verify.Failed},
+		"by the old key, of another history":    {checkpoint(t, early[1:], a), "", verify.Failed},
+		"by the old key, of more than there is": {checkpoint(t, append(w.leaves(), early[0]), a), "", verify.Failed},
 	} {
-		rep := checkLog(t, files, verify.Options{LogKey: a.vkey, Workers: 1, Known: []verify.Known{{Checkpoint: tt.seen, From: "somebody"}}})
+		rep := checkLog(t, files, verify.Options{LogKey: a.vkey, Workers: 1, Known: []verify.Known{{Checkpoint: tt.seen, From: "somebody", LogKey: tt.on}}})
 		mustBe(t, rep, tt.want, name)
 		if tt.want == verify.Verified && rep.Known != 1 {
 			t.Errorf("%s: consistent with %d, want 1", name, rep.Known)

@@ -136,6 +136,7 @@ func (r Report) First() (Finding, bool) {
 type Known struct {
 	Checkpoint []byte // the signed note
 	From       string // whose it is, for the report: "this computer"
+	LogKey     string // the log's key that they count on, from which handovers must lead to the present one; "": any that signed
 }
 
 // Options say how to verify. The zero value verifies everything that needs no knowledge from outside.
