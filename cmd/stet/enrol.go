@@ -119,7 +119,7 @@ func (c *enrolCmd) meet(ctx context.Context, state string, a ship.Address, clien
 	}
 	s, err = ship.Acquaint(ctx, client, before, token)
 	var lie *ship.IntegrityError
-	if errors.As(err, &lie) {
+	if errors.As(err, &lie) || errors.Is(err, ship.ErrOtherLog) {
 		err = exit{exitIntegrity, fmt.Errorf("%w. The token was not sent; perhaps it is a token of another server, or this is not the server that you mean", err)}
 	}
 	return s, err

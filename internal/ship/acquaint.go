@@ -9,6 +9,9 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
+// ErrOtherLog says that a token names no key that the log has ever had.
+var ErrOtherLog = errors.New("the token is for another log")
+
 // Acquaint finds out which log a server keeps, without showing it the token, and returns what is to be known of it; nothing
 // is written. before is what was known: where that has no key yet, the log's key is the one that the token names, or, without
 // a token, on this machine only, the one that the server says. A key that has taken its place since is followed to. The
@@ -47,7 +50,7 @@ func Acquaint(ctx context.Context, c *Client, before Server, token string) (Serv
 			return before, keysError(a, err)
 		}
 		if named == "" {
-			return before, fmt.Errorf("the token for %s is for another log than the one that this computer knows there, %s: use a token of that log", a, before.Key())
+			return before, fmt.Errorf("%s: %w than the one that this computer knows there, %s: use a token of that log", a, ErrOtherLog, before.Key())
 		}
 		return moved, nil
 	case token == "" && !a.Local():
@@ -56,7 +59,7 @@ func Acquaint(ctx context.Context, c *Client, before Server, token string) (Serv
 		before.LogKey = said.LogKey
 		return before, nil
 	case named == "":
-		return before, &IntegrityError{a, WhatKey, fmt.Errorf("it keeps the log of %s, and the token is for another log", said.LogKey), nil}
+		return before, &IntegrityError{a, WhatKey, fmt.Errorf("it keeps the log of %s, and %w", said.LogKey, ErrOtherLog), nil}
 	}
 	before.LogKey = named
 	before.Chain, _ = chain.From(named)
