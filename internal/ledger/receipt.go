@@ -104,20 +104,19 @@ func (l *Ledger) prove(ctx context.Context, placed []Placed, leaves []proof.Hash
 	size, root := l.published, l.root
 	checkpoint = append([]byte(nil), l.signed...)
 	if l.tiles == nil || l.tiles.size != size {
-		l.tiles = &treeTiles{l: l, size: size, read: map[proof.Tile][]byte{}}
+		l.tiles = &treeTiles{l: l, size: size, read: map[proof.Tile][]byte{}, nodes: map[proof.NodeID]proof.Hash{}}
 	}
 	tiles := l.tiles
 	l.mu.Unlock()
 	if end > size {
 		return nil, nil, fmt.Errorf("%w: the ledger has %d entries, entry %d was asked for", ErrUnknown, size, end-1)
 	}
-	hashes := proof.TileHashes{Size: size, Tiles: tiles}
 	stored := leaves == nil
 	for _, p := range placed {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
-		path, err := proof.ProveRange(p.First, uint64(p.Count), size, hashes)
+		path, err := proof.ProveRange(p.First, uint64(p.Count), size, tiles)
 		if err != nil {
 			return nil, nil, asIntegrity(logDir, err)
 		}
@@ -151,17 +150,49 @@ func leavesIn(dst []proof.Hash, tiles proof.TileReader, size uint64, p Placed) (
 	return dst, nil
 }
 
-// maxTreeTiles bounds how many tiles of a tree are kept in memory; they have 8 KiB at most.
-const maxTreeTiles = 256
+// The bounds of what treeTiles keeps: tiles of at most 8 KiB, and hashes of 32 bytes.
+const (
+	maxTreeTiles = 256
+	maxTreeNodes = 1 << 14
+)
 
-// treeTiles reads the tiles of one committed tree, each once for all proofs in it: those who wait for the same publish ask
-// for the same few. It is safe for concurrent use.
+// treeTiles reads one committed tree for all proofs in it, each tile once, and computes what it is asked for once: those who
+// wait for the same publish ask for the same few. It is safe for concurrent use.
 type treeTiles struct {
 	l    *Ledger
 	size uint64
 
-	mu   sync.Mutex // before Ledger.mu
-	read map[proof.Tile][]byte
+	mu    sync.Mutex // before Ledger.mu
+	read  map[proof.Tile][]byte
+	nodes map[proof.NodeID]proof.Hash
+}
+
+// ReadHashes implements proof.HashReader.
+func (t *treeTiles) ReadHashes(ids []proof.NodeID) ([]proof.Hash, error) {
+	out := make([]proof.Hash, len(ids))
+	var missing []proof.NodeID
+	var at []int
+	t.mu.Lock()
+	for i, id := range ids {
+		h, ok := t.nodes[id]
+		if out[i] = h; !ok {
+			missing, at = append(missing, id), append(at, i)
+		}
+	}
+	t.mu.Unlock()
+	found, err := proof.TileHashes{Size: t.size, Tiles: t}.ReadHashes(missing)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.nodes)+len(found) > maxTreeNodes {
+		clear(t.nodes)
+	}
+	for n, h := range found {
+		out[at[n]], t.nodes[missing[n]] = h, h
+	}
+	return out, nil
 }
 
 // ReadTile implements proof.TileReader.
