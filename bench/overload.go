@@ -17,6 +17,9 @@ const (
 	// crowded is how many senders stand ready in an overload, and must be more than the server answers at once (512). Half
 	// of them have one token, and are more than it answers of one (256).
 	crowded = 1024
+	// heavy is how much memory the server may have at most. Its bounds add up to less: 256 MiB of bodies, 64 of entries that
+	// wait and as much of buffers for the next, and what the collector lets a heap grow by.
+	heavy = 1 << 30
 	// grown and wobble are how much more memory the server may have at most in the last third of an overload than in the
 	// middle third: a factor, and bytes. Its collector lets a heap grow and shrink by about so much.
 	grown, wobble = 1.3, 32 << 20
@@ -196,6 +199,9 @@ func (l *serverLoad) memory(sizes []int64) error {
 	}
 	first, middle, last := slices.Max(sizes[:n]), slices.Max(sizes[n:2*n]), slices.Max(sizes[2*n:])
 	l.row("  resident memory, most", fmt.Sprintf("%d MiB", last>>20), "in the last third of the time; %d in the first, %d in the middle", first>>20, middle>>20)
+	if top := max(first, middle, last); top > heavy {
+		return fmt.Errorf("the server has %d MiB of memory, at most %d are allowed", top>>20, heavy>>20)
+	}
 	if float64(last) > grown*float64(middle)+wobble {
 		return fmt.Errorf("memory grows: at most %d MiB in the middle third, %d in the last", middle>>20, last>>20)
 	}
