@@ -73,6 +73,8 @@ func TestServedLog(t *testing.T) {
 	hammer(t, ctx, door.url, d.vkey, auditor, run)
 	door.judge(t, 2)
 	execute(t, home, stet, "verify", "--token-file", reader, "--key", d.vkey, live)
+	rotated(t, d, live, auditor, run, func(what string) { execute(t, home, stet, "admin", "log-key", what, "--store", store) })
+	execute(t, home, stet, "verify", "--token-file", reader, "--key", d.vkey, live) // which follows from the old key
 
 	nobody, err := client.NewHTTPFetcher(mustParse(t, live), nil)
 	if err != nil {
@@ -81,6 +83,50 @@ func TestServedLog(t *testing.T) {
 	if _, err := nobody.ReadEntryBundle(ctx, 0, 1); err == nil {
 		t.Error("entries are given to who does not say who they are")
 	}
+}
+
+// rotated has the log's key rotated and then retired while Tessera's client follows: with the old key as long as both sign,
+// with the new one from the handover on.
+func rotated(t *testing.T, old tlog, live, token string, run func(), admin func(what string)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	track := func(d tlog, f *client.HTTPFetcher) *client.LogStateTracker {
+		t.Helper()
+		v, err := note.NewVerifier(d.vkey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tracker, err := client.NewLogStateTracker(ctx, f.ReadTile, nil, v, d.origin, client.UnilateralConsensus(f.ReadCheckpoint))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tracker
+	}
+	_, fetcher := servedLog(t, live, token)
+	byOld := track(old, fetcher)
+	admin("rotate")
+	d, fetcher := servedLog(t, live, token)
+	if d.vkey == old.vkey || d.origin != old.origin {
+		t.Fatalf("the log %s with the key %s is now %s with %s", old.origin, old.vkey, d.origin, d.vkey)
+	}
+	byNew := track(d, fetcher)
+	run()
+	for name, tracker := range map[string]*client.LogStateTracker{"old": byOld, "new": byNew} {
+		if _, _, _, err := tracker.Update(ctx); err != nil {
+			t.Errorf("while both keys sign, tessera's client does not follow by the %s one: %v", name, err)
+		}
+	}
+	accept(t, d)
+	admin("retire")
+	run()
+	if _, _, _, err := byNew.Update(ctx); err != nil {
+		t.Errorf("tessera's client does not follow by the new key: %v", err)
+	}
+	if _, _, _, err := byOld.Update(ctx); err == nil {
+		t.Error("tessera's client follows by a key that is retired")
+	}
+	accept(t, d)
 }
 
 // serve starts a server, which ends with the test and in order, and returns its address.
