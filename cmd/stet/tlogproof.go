@@ -196,7 +196,13 @@ func (c *verifyCmd) judge(text []byte) (v proofVerdict, code int) {
 		v.Why = "the proof does not hold its entry, so nothing says what it proves"
 		return v, exitNotChecked
 	}
-	if _, err := verifyTlogProof(text, p.Extra, cp.Origin, v.Key); err != nil {
+	_, err = verifyTlogProof(text, p.Extra, cp.Origin, v.Key)
+	if c.Key == "" && errors.Is(err, proof.ErrSignature) && proof.SignedByOthers(p.Checkpoint, cp.Origin, v.Key) {
+		v.Why = "another key of that log's name has signed it than the one that this computer remembers, " + v.Key +
+			": perhaps one whose place that took (stet verify of the log lists them); give the one that you trust with --key"
+		return v, exitNotChecked
+	}
+	if err != nil {
 		v.State, v.Why = "failed", err.Error()
 		return v, exitIntegrity
 	}

@@ -105,7 +105,7 @@ func (s *scan) remember(now proof.Checkpoint, known []Known) {
 			continue
 		}
 		if _, _, err := s.keys.OpenOlder(k.Checkpoint, s.trusted); err != nil {
-			s.rep.fail("", "%s saw %d entries of %s signed, and not by the key that this log has now (%s), nor by one whose place that took: the log was replaced, or its key was. %v.", k.From, old.Size, old.Origin, s.rep.LogKey, err)
+			s.rep.fail("", "%s saw %d entries of %s signed, and not by the key that this log has now (%s), nor by one whose place that took: the log was replaced, its key was, or it was restored from an older copy. %v.", k.From, old.Size, old.Origin, s.rep.LogKey, err)
 			continue
 		}
 		if newest, err := s.keys.Newest(k.LogKey); k.LogKey != "" && (err != nil || newest != s.rep.LogKey) {
