@@ -396,8 +396,8 @@ func TestKeysAreChangedWholeOrNotAtAll(t *testing.T) {
 			}
 			return verified(m, c.seen)
 		},
-		MaxStates: 150,
+		MaxStates: 100,
 	}
 	fsxtest.Explore(t, p)
-	fsxtest.Faults(t, p, 6)
+	fsxtest.Faults(t, p, 3)
 }
