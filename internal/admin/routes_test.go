@@ -60,6 +60,7 @@ func newSite(t testing.TB) *site {
 	w := &site{t: t, disk: fsxtest.New(), tokens: map[string]string{}, document: readDocument(t), match: http.NewServeMux()}
 	keys := store.Keys{Log: key(t, "log.example/a"), Store: key(t, "stet-store/a")}
 	s := store.New(w.disk, known.Dir{FS: w.disk, Name: "state"}, func(bool) (store.Keys, error) { return keys, nil })
+	s.Door = func(name string) (keyfile.Key, error) { return key(t, name), nil }
 	var err error
 	if w.held, err = s.Hold(context.Background(), store.HoldOptions{Preallocate: -1, PublishBusy: time.Millisecond}); err != nil {
 		t.Fatal(err)
