@@ -306,6 +306,9 @@ func (r *Recorder) recordJob(started *Run, events ...*event.Event) error {
 
 func (r *Recorder) emitJob(ctx context.Context, started *Run, events ...*event.Event) error {
 	err := r.emit(ctx, started, events...)
+	if err == nil {
+		return nil
+	}
 	var refused *event.Error
 	if !errors.As(err, &refused) {
 		return err
@@ -335,9 +338,11 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (_ 
 	if t, ok := r.catalogue().Lookup(e.EventType); ok && t.Reserved {
 		return bad("only a store's or server's own key raises this type")
 	}
-	ownEvent(&e)
-	ev := r.based()
-	absent, derived, shared := ev.Absent, ev.Derived, *ev
+	if own(&e.Job); e.Job != nil {
+		e.Job.Params = recordable(e.Job.Params)
+	}
+	ev, shared := r.based(), &r.base
+	absent, derived := ev.Absent, ev.Derived
 	*ev = e
 	ev.Absent, ev.Derived = absent, derived
 	set(ev, "app_id", &ev.AppID, first(e.AppID, shared.AppID))
@@ -379,7 +384,7 @@ func (r *Recorder) fill(ctx context.Context, e event.Event, location string) (_ 
 		q = run.t.request
 	}
 	q.complete(&e, ev, r)
-	r.fillWho(ctx, run, &e, ev, &shared)
+	r.fillWho(ctx, run, &e, ev, shared)
 	fresh = r.fillInteraction(ctx, run, ev)
 	fillTrace(ctx, ev)
 	notFound(ev, &e)
@@ -533,11 +538,31 @@ func (r *Recorder) at(pc uintptr) string {
 	return place
 }
 
-// based returns a new event with what all events of this process share, its maps its own.
+// based returns an event with what all events of this process share, its maps its own.
 func (r *Recorder) based() *event.Event {
-	ev := r.base
-	ev.Absent, ev.Derived = maps.Clone(ev.Absent), maps.Clone(ev.Derived)
-	return &ev
+	ev, _ := r.used.Get().(*event.Event)
+	if ev == nil {
+		ev = &event.Event{Absent: map[string]string{}, Derived: map[string]string{}}
+	}
+	absent, derived := ev.Absent, ev.Derived
+	*ev = r.base
+	ev.Absent, ev.Derived = absent, derived
+	maps.Copy(ev.Absent, r.base.Absent)
+	maps.Copy(ev.Derived, r.base.Derived)
+	return ev
+}
+
+// done lets events of based be used again, where many are made: nothing of them is needed any more, and nobody has them.
+func (r *Recorder) done(events ...*event.Event) {
+	for _, ev := range events {
+		if ev.Absent == nil || ev.Derived == nil {
+			continue // fit has given it up
+		}
+		clear(ev.Absent)
+		clear(ev.Derived)
+		*ev = event.Event{Absent: ev.Absent, Derived: ev.Derived}
+		r.used.Put(ev)
+	}
 }
 
 // set gives a field a value that was given rather than found, where there is one.

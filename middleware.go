@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -177,7 +178,8 @@ func (q *request) complete(e, ev *event.Event, r *Recorder) {
 	if e.Host != nil {
 		ev.Host = e.Host
 	}
-	ev.References = append(ev.References, q.claims[:min(len(q.claims), max(0, maxReferences-len(ev.References)))]...)
+	more := q.claims[:min(len(q.claims), max(0, maxReferences-len(ev.References)))]
+	ev.References = append(slices.Clip(ev.References), more...) // the caller's array is his
 }
 
 // userOf is who ctx says is logged in, or why that is not known. Both are empty outside a request.

@@ -216,12 +216,15 @@ func TestMiddlewareTrust(t *testing.T) {
 // Claims that are not believed find room beside an event's own references, or none.
 func TestMiddlewareClaimsLeaveRoom(t *testing.T) {
 	w := open(t, stet.Options{})
-	own := slices.Repeat([]event.Reference{{Kind: "ticket", Value: "1"}}, 15)
+	own := append(make([]event.Reference, 0, 20), slices.Repeat([]event.Reference{{Kind: "ticket", Value: "1"}}, 15)...)
 	serve(stet.MiddlewareOptions{}, request(t, "/", stet.HeaderInteractionID, "theirs", "Traceparent", parent), func(_ http.ResponseWriter, r *http.Request) {
 		must(t, w.Record(r.Context(), event.Event{EventType: "sensitive_read", References: own}))
 	})
 	if refs := w.only("sensitive_read").References; len(refs) != 16 || refs[15].Value != "theirs" {
 		t.Errorf("%v", refs)
+	}
+	if behind := own[:cap(own)][len(own)]; behind != (event.Reference{}) {
+		t.Errorf("the caller's own array now holds %v", behind)
 	}
 }
 

@@ -146,6 +146,7 @@ func (r *Run) start(events ...*event.Event) (*Run, error) {
 	rec := r.t.rec
 	what := "the start of " + r.t.title()
 	err := rec.recordJob(r, events...)
+	rec.done(events...)
 	if err == nil {
 		rec.watch(r)
 		return r, nil
@@ -233,6 +234,7 @@ func (r *Run) end(o Outcome, more ...*event.Event) error {
 	if errors.Is(err, emitter.ErrFailed) {
 		err = rec.emitJob(ctx, nil, events...) // under the same event_ids, in case that both are durable
 	}
+	rec.done(events...)
 	rec.forget(ctx, r)
 	r.stop(ErrEnded)
 	return rec.lost("the outcome of "+r.t.title(), len(events), err)

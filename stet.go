@@ -97,7 +97,8 @@ type Recorder struct {
 
 	remote atomic.Pointer[remote] // the way to the server; nil: the store is a directory, or was not found yet
 
-	places sync.Map // uintptr → string: where in the program each call comes from
+	used   sync.Pool // of *event.Event, with empty maps: see based
+	places sync.Map  // uintptr → string: where in the program each call comes from
 
 	// starting is held for reading while anything but an outcome is being recorded, ending while an outcome is. Close
 	// takes them one after the other: after the first no run begins, after the second none is between its end and its
@@ -377,7 +378,9 @@ func (r *Recorder) recordAt(ctx context.Context, e event.Event, location string)
 	if err != nil {
 		return err
 	}
-	if err := r.recordOne(ev, fresh); err != nil {
+	err = r.recordOne(ev, fresh)
+	r.done(ev)
+	if err != nil {
 		return r.lost(nameOf(e), 1, err)
 	}
 	return nil

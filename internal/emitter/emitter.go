@@ -66,6 +66,7 @@ type Emitter struct {
 
 	closeErr error // set by the committer before done is closed
 
+	results  sync.Pool    // of chan error, empty, for another request
 	answered atomic.Int64 // callers who have their answer and have not run since: see gather
 
 	opened  time.Time    // with its monotonic reading
@@ -122,6 +123,7 @@ func Open(o Options) (*Emitter, error) {
 	}
 	e := &Emitter{o: o, stream: stream, opened: time.Now(), queue: make(chan *request, queueDepth),
 		closing: make(chan struct{}), done: make(chan struct{})}
+	e.results.New = func() any { return make(chan error, 1) }
 	go e.commitLoop(w)
 	return e, nil
 }
@@ -175,7 +177,7 @@ func (e *Emitter) emit(ctx context.Context, reserved bool, events []*event.Event
 		x.Timestamp = now
 		x.StreamID = e.stream
 	}
-	r := &request{events: events, reserved: reserved, result: make(chan error, 1)}
+	r := &request{events: events, reserved: reserved, result: e.results.Get().(chan error)}
 	select {
 	case <-e.closing: // even where there is a place in the queue
 		return ErrClosed
@@ -191,6 +193,7 @@ func (e *Emitter) emit(ctx context.Context, reserved bool, events []*event.Event
 	select {
 	case err := <-r.result:
 		e.answered.Add(-1)
+		e.results.Put(r.result)
 		return err
 	case <-e.done: // the committer may have ended without seeing r
 		if r.giveUp() {

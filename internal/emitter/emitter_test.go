@@ -420,6 +420,42 @@ func TestDeadlineWhileTheDiskHangs(t *testing.T) {
 	}
 }
 
+// TestNobodyGetsAnothersAnswer: whoever gave up leaves his answer to nobody: not to the next caller, whose own events fail.
+func TestNobodyGetsAnothersAnswer(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // what one caller leaves the next one finds
+	m := fsxtest.New()
+	g := &gate{FS: m, stuck: make(chan struct{})}
+	e := open(t, g)
+	release := g.close()
+	defer release()
+	ctx, cancel := context.WithCancel(t.Context())
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- e.Emit(ctx, checkout(0)) }()
+	<-g.stuck
+	cancel()
+	if err := <-first; !errors.Is(err, ErrUnknown) {
+		t.Errorf("the first: %v, want ErrUnknown", err)
+	}
+	go func() { second <- e.Emit(context.Background(), checkout(0)) }()
+	for len(e.queue) == 0 {
+		runtime.Gosched()
+	}
+	m.FailAt(len(m.Ops())+4, errors.New("i/o error"), false) // behind the sync of the first batch and two looks at its file: the write of the second
+	g.mu.Lock()
+	g.stuck = nil
+	g.mu.Unlock()
+	release()
+	if err := <-second; !errors.Is(err, ErrFailed) {
+		t.Errorf("the second: %v, want ErrFailed", err)
+	}
+	if err := e.Close(); !errors.Is(err, ErrFailed) {
+		t.Errorf("close: %v, want ErrFailed", err)
+	}
+	if got := spooled(t, m); len(got) != 1 {
+		t.Errorf("%d batches, want the first", len(got))
+	}
+}
+
 // TestQueueIsBounded: with the disk hanging and the queue full, the next caller waits for a place no longer than its
 // context.
 func TestQueueIsBounded(t *testing.T) {
