@@ -224,37 +224,7 @@ func (w *encoder) given(f *field, parent any) bool {
 		n, _ := f.list(parent, -1)
 		return n > 0
 	}
-	switch p := f.at(parent).(type) {
-	case *string:
-		return *p != ""
-	case *UUID:
-		return !p.IsZero()
-	case *time.Time:
-		return !p.IsZero()
-	case *int64:
-		return *p != 0
-	case **int64:
-		return *p != nil
-	case *uint64:
-		return *p != 0 || f.min == 0 && f.need == core
-	case **uint64:
-		return *p != nil
-	case *bool:
-		return true
-	case **bool:
-		return *p != nil
-	case **Severity:
-		return *p != nil
-	case *[]string:
-		return len(*p) > 0
-	case *map[string]string:
-		return len(*p) > 0
-	case *map[string]int64:
-		return len(*p) > 0
-	case *map[string]any:
-		return *p != nil
-	}
-	return false
+	return f.given(parent)
 }
 
 // excuse says what absent will say: what is required and was not given is named

@@ -1,6 +1,9 @@
 package event
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // kind is the JSON shape of a field and how its value is treated.
 type kind uint8
@@ -56,6 +59,9 @@ type field struct {
 
 	// at returns a pointer to the Go field, given a pointer to its struct.
 	at func(parent any) any
+	// given tells a Go field that is given from a zero one; not for objects and
+	// lists of them.
+	given func(parent any) bool
 	// open returns a pointer to the struct behind an object's Go field, or nil
 	// where there is none and create is false.
 	open func(parent any, create bool) any
@@ -128,7 +134,43 @@ const (
 
 // row starts a row; the methods below fill it in.
 func row[T, F any](name string, k kind, maximum int64, f func(*T) *F) *field {
-	return &field{name: name, kind: k, max: maximum, at: func(p any) any { return f(p.(*T)) }}
+	return &field{name: name, kind: k, max: maximum, at: func(p any) any { return f(p.(*T)) }, given: given(f)}
+}
+
+// given makes a row's function of that name. It is chosen here, once, because the
+// encoder asks all rows for every event.
+func given[T, F any](f func(*T) *F) func(any) bool {
+	switch f := any(f).(type) {
+	case func(*T) *string:
+		return func(p any) bool { return *f(p.(*T)) != "" }
+	case func(*T) *UUID:
+		return func(p any) bool { return !f(p.(*T)).IsZero() }
+	case func(*T) *time.Time:
+		return func(p any) bool { return !f(p.(*T)).IsZero() }
+	case func(*T) *int64:
+		return func(p any) bool { return *f(p.(*T)) != 0 }
+	case func(*T) **int64:
+		return func(p any) bool { return *f(p.(*T)) != nil }
+	case func(*T) *uint64:
+		return func(p any) bool { return *f(p.(*T)) != 0 }
+	case func(*T) **uint64:
+		return func(p any) bool { return *f(p.(*T)) != nil }
+	case func(*T) *bool:
+		return func(any) bool { return true }
+	case func(*T) **bool:
+		return func(p any) bool { return *f(p.(*T)) != nil }
+	case func(*T) **Severity:
+		return func(p any) bool { return *f(p.(*T)) != nil }
+	case func(*T) *[]string:
+		return func(p any) bool { return len(*f(p.(*T))) > 0 }
+	case func(*T) *map[string]string:
+		return func(p any) bool { return len(*f(p.(*T))) > 0 }
+	case func(*T) *map[string]int64:
+		return func(p any) bool { return len(*f(p.(*T))) > 0 }
+	case func(*T) *map[string]any:
+		return func(p any) bool { return *f(p.(*T)) != nil }
+	}
+	return nil
 }
 
 // sub is a row that holds one object.
@@ -171,6 +213,7 @@ func (f *field) always(from string) *field    { f.need, f.from = always, from; r
 func (f *field) core(from string) *field      { f.need, f.from = core, from; return f }
 func (f *field) must() *field                 { f.need = core; return f }
 func (f *field) whenever(w, fr string) *field { f.when, f.from = w, fr; return f }
+func (f *field) evenZero() *field             { f.given = func(any) bool { return true }; return f } // 0 says something
 func (f *field) bytes(n int) *field           { f.size = n; return f }
 func (f *field) atLeast(n int64) *field       { f.min = n; return f }
 func (f *field) says(doc string) *field       { f.doc = doc; return f }

@@ -183,7 +183,7 @@ var root = &object{fields: []*field{
 	).whenever("something was masked", "policy: prohibited").says("64, then a count"),
 	list("sanitized", MaxMarks+1, func(e *Event) *[]Sanitized { return &e.Sanitized },
 		row("path", kindText, 256, func(s *Sanitized) *string { return &s.Path }).must(),
-		row("original_len", kindInt, MaxInt, func(s *Sanitized) *uint64 { return &s.OriginalLen }).must(),
+		row("original_len", kindInt, MaxInt, func(s *Sanitized) *uint64 { return &s.OriginalLen }).must().evenZero(),
 		row("count", kindInt, MaxInt, func(s *Sanitized) *uint64 { return &s.Count }).atLeast(1),
 	).whenever("a text was escaped or cut", "policy: log injection").says("64, then a count"),
 }}
