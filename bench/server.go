@@ -299,7 +299,7 @@ func (l *serverLoad) show(what string, s, limit spent) {
 	}
 	server := micros(s.server)
 	if s.server == 0 {
-		server = "unknown: there is no /proc"
+		server = "unknown (no /proc, or too short)"
 	}
 	l.row(what, rate(s.rate()), "p50 %s, p99 %s; CPU an event: server %s, load %s%s", micros(s.p(.5)), micros(s.p(.99)), server, micros(s.load), compared)
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/foreign"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/verify"
@@ -96,13 +98,13 @@ func (c *ledgerCheck) look(seq uint64, raw []byte) error {
 			return fmt.Errorf("entry %d seals what was acknowledged at %d", seq, a.first)
 		}
 		delete(c.batches, name)
-	case entry.Event != nil && len(c.events) > 0:
+	case bytes.Contains(entry.Event, []byte(`"`+foreign.Kind+`"`)): // it came unsealed
 		return c.single(seq, entry.Event)
 	}
 	return nil
 }
 
-// single strikes off an event if it is one that was posted; events of batches have ids of their own.
+// single strikes off an event that was posted.
 func (c *ledgerCheck) single(seq uint64, raw []byte) error {
 	e, err := event.Parse(raw)
 	if err != nil {
@@ -110,7 +112,7 @@ func (c *ledgerCheck) single(seq uint64, raw []byte) error {
 	}
 	at, ok := c.events[e.EventID]
 	if !ok {
-		return nil
+		return fmt.Errorf("entry %d is event %s, which was not acknowledged, or is here twice", seq, e.EventID)
 	}
 	if at != seq {
 		return fmt.Errorf("event %s was acknowledged at %d and stands at %d", e.EventID, at, seq)
