@@ -79,6 +79,7 @@ func (l *serverLoad) overload(ctx context.Context, s *service) (err error) {
 	took := time.Since(start)
 	close(due)
 	all.Wait()
+	answered := time.Since(start) // the last one
 	server, load := s.used()-before, used()-own
 	sizes := memory()
 	if err := first(errs); err != nil {
@@ -86,10 +87,10 @@ func (l *serverLoad) overload(ctx context.Context, s *service) (err error) {
 	}
 	slices.Sort(f.taken)
 	slices.Sort(f.refused)
-	taken := spent{events: len(f.taken) * perBatch, took: took, waits: f.taken}
+	taken := spent{events: len(f.taken) * perBatch, took: answered, waits: f.taken}
 	l.row(fmt.Sprintf("offered %.1f times as much", float64(offered*perBatch)/took.Seconds()/l.capacity), rate(taken.rate()),
 		"taken: %s of what it took before; p50 %s, p99 %s; CPU server %s, load %s of one processor", percent(taken.rate()/l.capacity), micros(taken.p(.5)), micros(taken.p(.99)),
-		percent(server.Seconds()/took.Seconds()), percent(load.Seconds()/took.Seconds()))
+		percent(server.Seconds()/answered.Seconds()), percent(load.Seconds()/answered.Seconds()))
 	no := spent{waits: f.refused}
 	l.row("  requests", fmt.Sprint(offered), "%s; p50 %s, p99 %s of a refusal; %d more were due while all senders waited", f.counted(), micros(no.p(.5)), micros(no.p(.99)), idle)
 	if err := l.memory(sizes); err != nil {
@@ -122,6 +123,7 @@ func (f *flood) send(ctx context.Context, c *client, from *sender, s *service) (
 	case a.status == http.StatusOK:
 		return true, from.take(a.body, s.log)
 	case (a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable) && a.later:
+		from.refused = true
 		return true, nil
 	}
 	return false, fmt.Errorf("status %d, Retry-After %t: %.300s", a.status, a.later, a.body)

@@ -42,6 +42,7 @@ type sender struct {
 	stream    string
 	seals     [][]byte
 	acked     []acked // the first of them, as far as the server has said so
+	refused   bool    // the next one was; where the server had no time left, it may be there all the same
 
 	arena  []byte
 	events [][]byte
@@ -127,7 +128,8 @@ func (e *sender) take(answer []byte, log note.Verifier) error {
 	if err != nil {
 		return err
 	}
-	if len(r.Results) != 1 || r.Results[0].Status != wire.Placed || r.Results[0].Seq == nil {
+	again := e.refused && len(r.Results) == 1 && r.Results[0].Status == wire.Again
+	if len(r.Results) != 1 || r.Results[0].Status != wire.Placed && !again || r.Results[0].Seq == nil {
 		return fmt.Errorf("batch %d of stream %s: %.300s", len(e.acked), e.stream, answer)
 	}
 	got, k := r.Results[0], len(e.acked)
@@ -136,7 +138,7 @@ func (e *sender) take(answer []byte, log note.Verifier) error {
 			return fmt.Errorf("receipt of batch %d of stream %s: %w", k, e.stream, err)
 		}
 	}
-	e.acked = append(e.acked, acked{*got.Seq, uint64(got.Count)})
+	e.acked, e.refused = append(e.acked, acked{*got.Seq, uint64(got.Count)}), false
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // settled verifies the store that the server has left, and counts: every batch and every event that was acknowledged must
-// stand where the answer said, once, and nothing that was refused.
+// stand where the answer said, once, and nothing else but what was refused when the server had no time left for it.
 func (l *serverLoad) settled(ctx context.Context, s *service) (err error) {
 	fsys, err := fsx.OpenDir(s.path)
 	if err != nil {
@@ -47,6 +47,7 @@ func (l *serverLoad) settled(ctx context.Context, s *service) (err error) {
 
 // ledgerCheck holds what was acknowledged against a log's entries.
 type ledgerCheck struct {
+	unknown map[batchName]bool    // refused last, perhaps too late
 	streams map[string]bool       // of the load's own batches
 	batches map[batchName]acked   // acknowledged, and not yet seen
 	events  map[event.UUID]uint64 // the same of single events: where they stand
@@ -60,12 +61,13 @@ type batchName struct {
 
 // expect is what was acknowledged.
 func (l *serverLoad) expect() *ledgerCheck {
-	c := &ledgerCheck{streams: map[string]bool{}, batches: map[batchName]acked{}, events: map[event.UUID]uint64{}}
+	c := &ledgerCheck{unknown: map[batchName]bool{}, streams: map[string]bool{}, batches: map[batchName]acked{}, events: map[event.UUID]uint64{}}
 	for _, e := range l.sent {
 		c.streams[e.stream] = true
 		for k, a := range e.acked {
 			c.batches[batchName{e.stream, uint64(k*e.size + 1)}] = a
 		}
+		c.unknown[batchName{e.stream, uint64(len(e.acked)*e.size + 1)}] = e.refused
 	}
 	for _, p := range l.posted {
 		for _, a := range p.acked {
@@ -91,6 +93,10 @@ func (c *ledgerCheck) look(seq uint64, raw []byte) error {
 		}
 		name := batchName{seal.Stream, seal.First}
 		a, ok := c.batches[name]
+		if c.unknown[name] {
+			delete(c.unknown, name)
+			return nil
+		}
 		if !ok {
 			return fmt.Errorf("entry %d seals number %d of stream %s, which was not acknowledged, or is here twice", seq, seal.First, seal.Stream)
 		}
