@@ -118,6 +118,31 @@ func (f storeFlag) send(ctx context.Context) (inLog bool, err error) {
 	return err == nil && !r.Busy, errors.Join(err, c.close())
 }
 
+// sendFirst sends what is spooled here before somebody reads. The command's own token is a reader's, and no word on who
+// records here: what this computer knows of the server says which token is for sending. Where it knows none, what is
+// spooled waits for who records next.
+func (f storeFlag) sendFirst(ctx context.Context) error {
+	if f.TokenFile != "" {
+		c, err := f.connect()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		server, err := ship.ReadServer(c.state, c.Address)
+		if err := errors.Join(err, c.close()); err != nil || server.Token == "" && server.TokenFile == "" {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		}
+		f.TokenFile = ""
+	}
+	_, err := f.send(ctx)
+	return err
+}
+
 // reading opens the log for reading: a directory's, of which what is spooled is brought in first, or a server's, to which
 // what is spooled here is sent first. done must be called.
 func (f storeFlag) reading(e *env) (r *store.Reading, done func() error, err error) {
@@ -131,7 +156,7 @@ func (f storeFlag) reading(e *env) (r *store.Reading, done func() error, err err
 		}
 		return r, s.Close, nil
 	}
-	if _, err := f.send(e.ctx); err != nil {
+	if err := f.sendFirst(e.ctx); err != nil {
 		_, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err)
 	}
 	l, err := f.log(e)
