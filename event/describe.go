@@ -114,7 +114,11 @@ func schemaField(b *bytes.Buffer, f *field, indent string) {
 		}
 		text(fmt.Sprintf(`, "maxLength": %d, "pattern": %q`, f.max, pattern))
 	default:
-		text(fmt.Sprintf(`, "maxLength": %d`, f.max))
+		least := ""
+		if f.need == core {
+			least = `, "minLength": 1`
+		}
+		text(fmt.Sprintf(`%s, "maxLength": %d`, least, f.max))
 	}
 }
 

@@ -343,12 +343,21 @@ func setInt(p any, n int64) {
 	}
 }
 
+// What a core member must not be: the values that are Go's for a text or a time that was not given.
+const (
+	saysNothing = "is empty"
+	zeroTime    = "0001-01-01T00:00:00.000000000Z"
+)
+
 // form checks a string against its row; raw is decoded but for free text.
 func (s *scanner) form(f *field, raw []byte, n int) *Error {
 	switch f.kind {
 	case kindText, kindID, kindIdentity:
 		if int64(n) > f.max {
 			return s.tooLong(n, f.max)
+		}
+		if n == 0 && f.need == core {
+			return s.fail(ErrMissing, saysNothing, "") // as it is for the encoder, which cannot tell it from none
 		}
 		return nil
 	case kindName:
@@ -368,6 +377,9 @@ func (s *scanner) form(f *field, raw []byte, n int) *Error {
 		}
 		return nil
 	case kindTime:
+		if f.need == core && string(raw) == zeroTime {
+			return s.fail(ErrMissing, saysNothing, "")
+		}
 		if validTime(raw) {
 			return nil
 		}
