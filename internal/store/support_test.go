@@ -252,6 +252,7 @@ func read(s *Store) (told, error) {
 		case "job_lost":
 			t.lost[ev.Job.RunID]++
 			t.ended[ev.Job.RunID]++
+			t.reasons = append(t.reasons, ev.StatusReason)
 		case "job_succeeded":
 			t.ended[ev.Job.RunID]++
 		case "emitter_enrolled":
