@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -30,7 +31,8 @@ var (
 	errGarbled    = errors.New("the body cannot be unpacked")
 	errOverloaded = errors.New("all memory for requests is in use")
 	errSlow       = errors.New("the body did not arrive in time")
-	errCut        = errors.New("the body ended early")
+	errCut        = errors.New("the body ended before all of it had arrived")
+	errFraming    = errors.New("the body's chunks are not of HTTP's form")
 )
 
 // memory counts the bytes of request bodies that are held at once, over all requests.
@@ -127,8 +129,8 @@ func (b *body) fill(r io.Reader, limit int64) error {
 }
 
 // read reads the whole body: at most packed bytes as they come, and at most inflated bytes once unpacked. received is how
-// many came, also with an error. Errors wrap errTooLarge, errEncoding, errGarbled, errOverloaded, errSlow or errCut; then
-// nothing is left to free.
+// many came, also with an error. Errors wrap errTooLarge, errEncoding, errGarbled, errOverloaded, errSlow,
+// errCut or errFraming; then nothing is left to free.
 func (s *bodies) read(w http.ResponseWriter, r *http.Request, packed, inflated int64) (b *body, received int64, err error) {
 	encoding, err := contentEncoding(r.Header)
 	if err != nil {
@@ -226,6 +228,8 @@ func receiveError(err error) error {
 		return errSlow
 	case errors.Is(err, errTooLarge), errors.Is(err, errOverloaded):
 		return err
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, new(net.Error)): // something on the way may have cut it: the sender knows nothing of that
+		return errCut
 	}
-	return fmt.Errorf("%w: %w", errCut, err)
+	return errFraming // net/http's text may repeat what came
 }

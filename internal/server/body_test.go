@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/stetlog/stet/internal/wire"
 )
 
 func gzipped(t *testing.T, b []byte) []byte {
@@ -155,15 +158,33 @@ func TestBodiesShareMemory(t *testing.T) {
 	}
 }
 
-// A body that ends early, or whose connection breaks, is not taken for a whole one.
+// A body that ends early, or whose connection breaks, is not taken for a whole one, and may be sent again; one whose chunks
+// are none will never be better.
 func TestBodyCutShort(t *testing.T) {
-	s := newBodies(1<<20, 1)
-	r := httptest.NewRequest(http.MethodPost, "/", io.NopCloser(io.MultiReader(strings.NewReader("half"), broken{})))
-	if _, received, err := s.read(httptest.NewRecorder(), r, 1<<10, 1<<10); !errors.Is(err, errCut) || received != 4 {
-		t.Errorf("%d bytes, %v", received, err)
+	for name, c := range map[string]struct {
+		request string
+		is      error
+		code    wire.Code
+	}{
+		"less than was promised": {"Content-Length: 10\r\n\r\nhalf", errCut, wire.Incomplete},
+		"without the last chunk": {"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", errCut, wire.Incomplete},
+		"within a chunk":         {"Transfer-Encoding: chunked\r\n\r\nff\r\nhalf", errCut, wire.Incomplete},
+		"a chunk of no size":     {"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nsecret\r\n", errFraming, wire.Malformed},
+	} {
+		s := newBodies(1<<20, 1)
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("POST / HTTP/1.1\r\nHost: x\r\n" + c.request)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, received, err := s.read(httptest.NewRecorder(), r, 1<<10, 1<<10)
+		if !errors.Is(err, c.is) || received != 4 {
+			t.Errorf("%s: %d bytes, %v", name, received, err)
+		}
+		if no := asRefusal(t.Context(), err); no.problem.Code != c.code || !no.close || strings.Contains(no.problem.Detail, "secret") {
+			t.Errorf("%s: %+v", name, no)
+		}
+		if used := s.mem.used.Load(); used != 0 {
+			t.Errorf("%s: %d bytes are still held", name, used)
+		}
 	}
 }
-
-type broken struct{}
-
-func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -242,6 +242,7 @@ func TestContractIsKept(t *testing.T) {
 			c.hold(t, w, o.may, o, func(r *http.Request) { r.Header.Set("Content-Encoding", "br") })
 			c.hold(t, w, o.may, o, func(r *http.Request) { r.ContentLength = 1 << 40 })
 			c.hold(t, w, o.may, o, func(r *http.Request) { r.Body = io.NopCloser(brokenBody{os.ErrDeadlineExceeded}) })
+			c.hold(t, w, o.may, o, func(r *http.Request) { r.Body = io.NopCloser(brokenBody{io.ErrUnexpectedEOF}) })
 		}
 		if id == "getProof" {
 			c.hold(t, w, o.may, o, func(r *http.Request) { r.Header.Set("Accept", "application/json") })

@@ -175,7 +175,7 @@ func (g *generator) framing() attack {
 	post := func(name, body string, want []string, headers ...string) attack {
 		return hit(name, g.w.post("/v1/events", token, typeJSON, []byte(body), headers...), want)
 	}
-	plain, cut := []string{"400 plain"}, []string{"400 malformed", "closed"}
+	plain, cut, lie := []string{"400 plain"}, []string{"408 incomplete", "closed"}, []string{"400 malformed", "408 incomplete", "closed"}
 	switch g.r.IntN(13) {
 	case 0:
 		return post("more promised", good, cut, "Content-Length: 1000")
@@ -192,7 +192,7 @@ func (g *generator) framing() attack {
 	case 6:
 		return post("an unknown transfer encoding", good, []string{"501 plain", "400 plain"}, "Transfer-Encoding: "+pick(g.r, "gzip", "gzip, chunked", "chunked, chunked", "identity", "x"))
 	case 7:
-		return post("chunks that lie", pick(g.r, "ffffffffffffffff\r\n", "-1\r\n", "g\r\n", "5\r\n{\r\n", "5;"+strings.Repeat("x", 20000)+"\r\n", "\r\n")+good, cut, "Transfer-Encoding: chunked")
+		return post("chunks that lie", pick(g.r, "ffffffffffffffff\r\n", "-1\r\n", "g\r\n", "5\r\n{\r\n", "5;"+strings.Repeat("x", 20000)+"\r\n", "\r\n")+good, lie, "Transfer-Encoding: chunked")
 	case 8:
 		return post("chunks without an end", "1d\r\n"+good+"\r\n", cut, "Transfer-Encoding: chunked")
 	case 9:

@@ -62,7 +62,10 @@ func asRefusal(ctx context.Context, err error) *refusal {
 		r = refuse(wire.RequestTimeout, err.Error())
 		r.close = true
 	case errors.Is(err, errCut):
-		r = refuse(wire.Malformed, "the body ended early")
+		r = refuse(wire.Incomplete, err.Error())
+		r.close = true
+	case errors.Is(err, errFraming):
+		r = refuse(wire.Malformed, err.Error())
 		r.close = true
 	case ctx.Err() != nil:
 		r = refuse(wire.Overloaded, "the request was not done in time; what became of it is not known: send it again")

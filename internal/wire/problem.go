@@ -37,6 +37,7 @@ const (
 	DiskFull             Code = "disk_full"
 	NotReady             Code = "not_ready"
 	RequestTimeout       Code = "request_timeout"
+	Incomplete           Code = "incomplete"
 	Internal             Code = "internal"
 )
 
@@ -78,6 +79,7 @@ func Codes() []Meaning {
 		{DiskFull, http.StatusInsufficientStorage, "The server's disk is nearly full", "whoever runs the server must free some space", true},
 		{NotReady, http.StatusServiceUnavailable, "The server is not ready", "see /readyz for the reasons", true},
 		{RequestTimeout, http.StatusRequestTimeout, "The request took too long to arrive", "send it again, or less at once", true},
+		{Incomplete, http.StatusRequestTimeout, "The request ended before all of it had arrived", "send it again; something on the way may have cut it", true},
 		{Internal, http.StatusInternalServerError, "Something went wrong in the server", "its log says what; the same request can be sent again", true},
 	}
 }
