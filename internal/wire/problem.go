@@ -97,8 +97,8 @@ func Lookup(c Code) (Meaning, bool) {
 // ProblemType is the media type of a Problem.
 const ProblemType = "application/problem+json"
 
-// problems is where people find what a code means; the code stands behind it.
-const problems = "https://stetlog.github.io/stet/problems/"
+// problems is where people find what a code means: the page in this repository, with a heading for each.
+const problems = "https://github.com/stetlog/stet/blob/main/docs/spec/problems.md#"
 
 // MaxProblem bounds a Problem in bytes.
 const MaxProblem = 16 << 10

@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -258,27 +258,44 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// What people read of the codes is the table in the code.
-func TestTheDocumentedCodesAreTheTable(t *testing.T) {
-	page := string(mustRead("../../docs/spec/wire.md"))
-	got := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\d+) \\| (yes|no) \\|").FindAllStringSubmatch(page, -1) {
-		got[m[1]] = m[2] + " " + m[3]
-	}
-	want := map[string]string{}
+// problemsPage is what people read of the codes: a heading for each, which its type leads to.
+func problemsPage() string {
+	var b strings.Builder
+	b.WriteString("# Why a server refuses\n\nWritten by `go test ./internal/wire -update` from the table in `internal/wire/problem.go`. [wire.md](wire.md) says how a refusal looks.\n")
 	for _, m := range wire.Codes() {
-		later := "no"
+		later := "The same request will be refused again."
 		if m.Later {
-			later = "yes"
+			later = "The same request may succeed later, no sooner than Retry-After says."
 		}
-		want[string(m.Code)] = strconv.Itoa(m.Status) + " " + later
+		fmt.Fprintf(&b, "\n## %s\n\n%d. %s. %s What to do: %s.\n", m.Code, m.Status, m.Title, later, m.Hint)
 	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+	return b.String()
+}
+
+func TestTheDocumentedCodesAreTheTable(t *testing.T) {
+	const page = "../../docs/spec/problems.md"
+	if *update {
+		if err := os.WriteFile(page, []byte(problemsPage()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(problemsPage(), string(got)); d != "" {
+		t.Errorf("run go test ./internal/wire -update: %s", d)
+	}
+	for _, m := range wire.Codes() {
+		// GitHub makes the anchor of a heading of its text, and leaves lower-case letters and underscores alone.
+		file, anchor, _ := strings.Cut(wire.NewProblem(m.Code, "").Type, "#")
+		if !strings.HasSuffix(file, "/docs/spec/problems.md") || anchor != string(m.Code) || strings.Trim(anchor, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			t.Errorf("the type of %s leads to %s#%s", m.Code, file, anchor)
+		}
 	}
 }
 
-var update = flag.Bool("update", false, "write the fuzz targets' corpora again")
+var update = flag.Bool("update", false, "write the fuzz targets' corpora and docs/spec/problems.md again")
 
 func TestCorpus(t *testing.T) {
 	body, err := wire.Append(nil, []wire.Element{batch(), loss(), gone()})
