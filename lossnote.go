@@ -222,7 +222,8 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
-// inherit declares what recorders lost that are gone, as far as it comes within a deadline.
+// inherit declares what recorders lost that are gone, and records again what was refused of them, as far as it comes within
+// a deadline.
 func (r *Recorder) inherit() {
 	defer close(r.inherited)
 	ctx, cancel := r.deadline(context.Background())
@@ -231,6 +232,9 @@ func (r *Recorder) inherit() {
 		if err := r.inheritFrom(ctx, open); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			r.o.OnLoss(fmt.Errorf("what earlier processes lost could not be declared: %w", err))
 		}
+	}
+	if err := r.recordAgain(ctx); err != nil && !errors.Is(err, ErrClosed) {
+		r.o.OnLoss(err)
 	}
 }
 
@@ -250,13 +254,18 @@ func (r *Recorder) inheritFrom(ctx context.Context, open notePlace) error {
 	return errors.Join(err, done())
 }
 
-// declareFor declares another recorder's loss.
-func (r *Recorder) declareFor(ctx context.Context, n lost.Note) error {
+// emitInherited records what is left of earlier processes, also while Close waits for that.
+func (r *Recorder) emitInherited(ctx context.Context, ev *event.Event) error {
 	r.ending.RLock()
 	defer r.ending.RUnlock()
 	if r.closed {
 		return ErrClosed
 	}
+	return r.emit(ctx, nil, ev)
+}
+
+// declareFor declares another recorder's loss.
+func (r *Recorder) declareFor(ctx context.Context, n lost.Note) error {
 	id, err := event.ParseUUID(n.ID)
 	if err != nil {
 		return err
@@ -275,7 +284,7 @@ func (r *Recorder) declareFor(ctx context.Context, n lost.Note) error {
 	if n.BootID != "" {
 		ev.Labels["lost_by_boot"] = n.BootID
 	}
-	return r.emit(ctx, nil, ev)
+	return r.emitInherited(ctx, ev)
 }
 
 const (

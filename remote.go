@@ -20,7 +20,7 @@ import (
 const DefaultSendWait = 2 * time.Second
 
 // ErrServer says that a server contradicts what it has proven, cannot prove what it says, or refuses for good. Nothing is
-// lost: what it has not proven to hold stays in the spool.
+// lost: what it has not proven to hold stays in the spool, and an event that its log can never store, in quarantine.
 var ErrServer = errors.New("the server")
 
 // remote sends what is spooled for a server, in the background. It never keeps a record waiting.
@@ -132,10 +132,19 @@ func (m *remote) end(r *Recorder) {
 }
 
 // contradicted says what is wrong with the server, and records it where it is a lie: the spool takes that, and the next server
-// that is honest.
+// that is honest. What the server's log has refused is recorded again.
 func (r *Recorder) contradicted(m *remote, err error) {
 	r.o.OnLoss(serverError{err})
-	r.recordTrouble(m)
+	var stubbed *ship.StubbedError
+	if !errors.As(err, &stubbed) {
+		r.recordTrouble(m)
+		return
+	}
+	ctx, cancel := r.deadline(context.Background())
+	defer cancel()
+	if err := r.recordAgain(ctx); err != nil && !errors.Is(err, ErrClosed) {
+		r.o.OnLoss(err)
+	}
 }
 
 // recordTrouble records how the server contradicted itself, as far as nobody has: also what earlier processes met.

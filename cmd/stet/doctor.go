@@ -110,6 +110,9 @@ func (c *doctorCmd) Run(e *env) error {
 	d.place()
 	if d.store != nil && c.Flush {
 		d.flush()
+		if c.recordAgain(d) {
+			d.flush()
+		}
 	}
 	if d.store != nil {
 		d.log()

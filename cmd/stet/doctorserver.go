@@ -46,6 +46,9 @@ func (c *doctorCmd) server(e *env) error {
 		defer func() { err = errors.Join(err, conn.close()) }()
 		if c.Flush {
 			d.send(conn)
+			if c.recordAgain(d) {
+				d.send(conn)
+			}
 		}
 		d.met(conn)
 		d.unsent(conn)

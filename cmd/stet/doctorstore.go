@@ -257,19 +257,6 @@ func (d *doctor) spooledFrom(stream string, from uint64) (w waiting, report spoo
 	return w, report, err
 }
 
-// quarantine looks at what could not be taken in.
-func (d *doctor) quarantine() {
-	files, err := d.store.ReadDir(spool.QuarantineDir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && len(files) == 0:
-	case err != nil:
-		d.unchecked("quarantine", spool.QuarantineDir, err)
-	default:
-		d.add(diagnosis{"quarantine", sevWarn, fmt.Sprintf("%d files could not be taken in, the first is %s", len(files), files[0].Name()),
-			"they are evidence: the log says of each why", "stet export --json | grep -e event_refused -e spool_quarantined"})
-	}
-}
-
 // keys looks at private keys: who could read them can sign in their owner's name.
 func (d *doctor) keys() {
 	type keyOf struct{ path, signs string }

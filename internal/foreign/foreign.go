@@ -79,16 +79,26 @@ func (o Original) Adopt(location string) {
 	default:
 		original = append(original, "timestamp", event.FormatTime(e.Timestamp))
 	}
-	if ref := (event.Reference{Kind: Kind, Value: strings.Join(original, " ")}); len(e.References) < maxReferences {
-		e.References = append(e.References, ref)
-	} else {
-		e.Labels = with(e.Labels, ref.Kind, ref.Value)
-	}
-	e.StreamID, e.StreamSeq, e.Timestamp, e.Clock = event.UUID{}, 0, time.Time{}, nil
+	place(e, event.Reference{Kind: Kind, Value: strings.Join(original, " ")})
 	if location != "" && e.CodeLocation == "" && e.Absent["code_location"] == "" {
 		e.CodeLocation = location
 		e.Derived = with(e.Derived, "code_location", "the line that was imported")
 	}
+	unknown(e)
+}
+
+// place takes an event out of the stream that it was in, and has it name where it came from.
+func place(e *event.Event, from event.Reference) {
+	if len(e.References) < maxReferences {
+		e.References = append(e.References, from)
+	} else {
+		e.Labels = with(e.Labels, from.Kind, from.Value)
+	}
+	e.StreamID, e.StreamSeq, e.Timestamp, e.Clock = event.UUID{}, 0, time.Time{}, nil
+}
+
+// unknown says of what an event does not say that it is not known: this process is not the one that it happened in.
+func unknown(e *event.Event) {
 	for path, given := range map[string]bool{
 		"user_id": e.UserID != "", "source_ip": e.SourceIP != "", "host": e.Host != nil, "principal": e.Principal != nil,
 		"entry_point": e.EntryPoint != nil, "app_version": e.AppVersion != "",

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,13 +210,58 @@ func TestAStubIsKeptInQuarantine(t *testing.T) {
 		}
 		return b
 	}
-	s.answer = func(r *wire.Receipts) { r.Results[0].Stubs = []wire.Stub{{Seq: 2, Code: "bad", Reason: "no \"good\""}} }
+	s.answer = func(r *wire.Receipts) { r.Results[0].Stubs = []wire.Stub{{Seq: 2, Code: "bad", Path: "labels.x", Reason: "no \"good\""}} }
 	if got := flush(t, shipper(t, disk, s)); got.Refused != 1 || got.Events != 3 {
 		t.Errorf("%+v", got)
 	}
 	want := map[string]string{spool.QuarantineDir + "/" + e.id + "-2.json": string(event)}
 	if got := contents(t, disk, spool.QuarantineDir); !cmp.Equal(want, got) {
 		t.Error(cmp.Diff(want, got))
+	}
+	waiting, err := spool.ListRefused(disk, spool.Dir)
+	if err != nil || len(waiting) != 1 || waiting[0].Seq != 2 || waiting[0].Code != "bad" || waiting[0].Path != "labels.x" || waiting[0].Key == "" {
+		t.Errorf("%+v, %v: nobody knows that it must be recorded again", waiting, err)
+	}
+}
+
+// What cannot be kept is not let go: the spool stays, and it is said why; others go on.
+func TestAFullQuarantineLetsNothingGo(t *testing.T) {
+	s, disk := newServer(t), fsxtest.New()
+	e := newEmitter(t, disk, 1)
+	if err := errors.Join(e.w.Add(e.batch(3, true)), e.w.Commit(), e.w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	newEmitter(t, disk, 2).say(1).end()
+	event := e.event(2)
+	s.entry = func(n int, b []byte) []byte {
+		if n == 2 {
+			b = stubEntry(2, e, event)
+		}
+		return b
+	}
+	s.answer = func(r *wire.Receipts) { r.Results[0].Stubs = []wire.Stub{{Seq: 2, Code: "bad", Reason: "no \"good\""}} }
+	if err := disk.Mkdir(spool.QuarantineDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for n := range spool.MaxQuarantined {
+		f, err := disk.Create(fmt.Sprintf("%s/%d", spool.QuarantineDir, n), 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+	}
+	got, err := shipper(t, disk, s).Flush(t.Context())
+	if err != nil || got.Refused != 0 || len(got.Left) != 1 || got.Left[0].Stream != e.id || !strings.Contains(got.Left[0].Why, "the quarantine is full") {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if there, err := spool.List(disk, spool.Dir); err != nil || !slices.Equal(there, []string{e.id}) {
+		t.Errorf("left are the spools %v, %v", there, err)
+	}
+	if err := disk.Remove(spool.QuarantineDir + "/0"); err != nil {
+		t.Fatal(err)
+	}
+	if got := flush(t, shipper(t, disk, s)); got.Refused != 1 || len(got.Left) != 0 || len(contents(t, disk, spool.Dir)) > 0 {
+		t.Errorf("with room: %+v", got)
 	}
 }
 

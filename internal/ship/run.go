@@ -3,6 +3,7 @@ package ship
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -17,12 +18,16 @@ const (
 
 // Run ships until ctx ends: at once, and whenever wake says that there is more. After a failure it pauses, the longer the
 // more there were in a row, by chance up to twice as long, and at least as long as the server asks for. tell gets what a
-// person should know, once: a server that contradicts itself or refuses for good. It is called by Run's goroutine.
+// person should know, once: a server that contradicts itself or refuses for good; and a *StubbedError each time that events
+// were put in quarantine. It is called by Run's goroutine.
 func (s *Shipper) Run(ctx context.Context, wake <-chan struct{}, tell func(error)) {
 	var failures int
 	var told string
 	for ctx.Err() == nil {
 		r, err := s.Flush(ctx)
+		if r.Refused > 0 {
+			tell(&StubbedError{r.Refused})
+		}
 		var pause time.Duration
 		switch {
 		case ctx.Err() != nil:
@@ -49,6 +54,14 @@ func (s *Shipper) Run(ctx context.Context, wake <-chan struct{}, tell func(error
 			return
 		}
 	}
+}
+
+// StubbedError says that a log could not store so many events, and has stubs in their place. Their bytes are in quarantine,
+// and noted there: see spool.ListRefused.
+type StubbedError struct{ Events int }
+
+func (e *StubbedError) Error() string {
+	return fmt.Sprintf("%d events were refused, and stubs stand in their place; their bytes are in quarantine", e.Events)
 }
 
 // backoff is how long to pause after so many failures before this one.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 
-	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
@@ -133,7 +132,7 @@ func (p *pass) answered(ctx context.Context, items []item, elements []wire.Eleme
 		}
 	}
 	for i := range items {
-		if good[i] {
+		if good[i] && items[i].st.stuck == "" { // else what is proven stays, too, and is sent again
 			if err := p.proven(&items[i], elements[i], &r.Results[i], stubs[i]); err != nil {
 				return errors.Join(no, err)
 			}
@@ -145,11 +144,15 @@ func (p *pass) answered(ctx context.Context, items []item, elements []wire.Eleme
 // proven takes note of what is in the log for good.
 func (p *pass) proven(it *item, e wire.Element, r *wire.Result, stubs []stubbed) error {
 	for _, s := range stubs {
-		if err := p.keep(it.st, s); err != nil {
+		switch err := p.keep(it, s); {
+		case errors.Is(err, spool.ErrQuarantineFull):
+			it.st.stuck = fmt.Sprintf("the log refused event %d of it, whose bytes must be kept: %v", s.seq, err)
+			return nil
+		case err != nil:
 			return err
 		}
+		p.rep.Refused++
 	}
-	p.rep.Refused += len(stubs)
 	switch {
 	case e.Gone != nil:
 		it.st.asked = true
@@ -166,12 +169,11 @@ func (p *pass) proven(it *item, e wire.Element, r *wire.Result, stubs []stubbed)
 	return nil
 }
 
-// keep puts the bytes of an event that stands as a stub in the log into quarantine, durably: the spool goes.
-func (p *pass) keep(st *stream, s stubbed) error {
-	if err := fsx.MkdirAll(p.s.Place, spool.QuarantineDir, 0o700); err != nil {
-		return err
-	}
-	return fsx.Replace(p.s.Place, fmt.Sprintf("%s/%s-%d.json", spool.QuarantineDir, st.id, s.seq), s.event, 0o600)
+// keep puts the bytes of an event that stands as a stub in the log into quarantine, durably, for the spool goes; and notes
+// that the emitter has yet to record it again.
+func (p *pass) keep(it *item, s stubbed) error {
+	return spool.KeepRefused(p.s.Place, spool.Dir, spool.Refused{Stream: it.st.id, Seq: s.seq, Key: it.seal.Key,
+		App: it.seal.App, Environment: it.seal.Environment, Code: shown(s.why.Code), Path: shown(s.why.Path)}, s.event, true)
 }
 
 // refused decides about an element that the server did not take. An error ends the pass; otherwise the stream alone is

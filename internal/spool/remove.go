@@ -140,7 +140,7 @@ func remove(fsys fsx.FS, dir, spool string) error {
 const QuarantineDir = "quarantine"
 
 // Quarantine moves a damaged segment out of a spool, to quarantine/<stream_id>-<segment> beside dir, durably; nothing is
-// ever deleted there. Call it when the loss is declared durably, not before: afterwards the spool shows a missing segment
+// ever deleted there, and where it is full the segment stays (ErrQuarantineFull). Call it when the loss is declared durably, not before: afterwards the spool shows a missing segment
 // only where another one follows. The last segment of a spool may be moved only by the holder of its lock. Doing it again
 // after a crash is no error.
 func Quarantine(fsys fsx.FS, dir, stream, segment string) error {
@@ -163,7 +163,7 @@ func quarantine(fsys fsx.FS, dir, spool, as, segment string) error {
 	}
 	from, as := path.Join(spool, segment), path.Join(to, as)
 	_, there := fsys.Stat(as)
-	switch _, err := fsys.Stat(from); {
+	switch fi, err := fsys.Stat(from); {
 	case err != nil && (!errors.Is(err, fs.ErrNotExist) || there != nil):
 		return err
 	case err == nil && there == nil:
@@ -171,6 +171,9 @@ func quarantine(fsys fsx.FS, dir, spool, as, segment string) error {
 	case err == nil:
 		if !errors.Is(there, fs.ErrNotExist) {
 			return there
+		}
+		if err := quarantineTakes(fsys, dir, fi.Size()); err != nil {
+			return err
 		}
 		if err := fsys.Rename(from, as); err != nil {
 			return err

@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/proof"
@@ -18,29 +18,29 @@ func stubOf(raw []byte, why error) *ledger.Stub {
 }
 
 // refuse records that an event can never be accepted, and keeps its bytes in quarantine, before its stub takes its number,
-// so that a crash in between repeats both.
-func (r *desk) refuse(ctx context.Context, stream string, seq uint64, raw []byte, stub *ledger.Stub) error {
-	subject := fmt.Sprintf("%s-%d", stream, seq)
-	if err := r.s.quarantine(subject+".json", raw); err != nil {
+// so that a crash in between repeats both. again says that its emitter is this user, and has yet to record it again. Where
+// the quarantine is full the bytes are not kept, and the record says so: a refusal must not block the stream.
+func (r *desk) refuse(ctx context.Context, seal proof.Seal, seq uint64, raw []byte, stub *ledger.Stub, why error, again bool) error {
+	subject, reason := fmt.Sprintf("%s-%d", seal.Stream, seq), stub.Reason
+	objection := reasonOf(why)
+	err := spool.KeepRefused(r.s.FS, spool.Dir, spool.Refused{Stream: seal.Stream, Seq: seq, Key: seal.Key,
+		App: seal.App, Environment: seal.Environment, Code: objection.Code, Path: objection.Path}, raw, again)
+	if errors.Is(err, spool.ErrQuarantineFull) {
+		reason, err = plain(notKept+reason), nil
+	}
+	if err != nil {
 		return err
 	}
 	e := r.s.own("event_refused")
-	e.InteractionID = stream
+	e.InteractionID = seal.Stream
 	e.Object = &event.Object{Type: "event", ID: subject}
 	e.Action = "refuse"
-	e.Status, e.StatusReason = event.StatusDenied, stub.Reason
-	_, err := r.act(ctx, actRefuse, subject, time48(stream), []*event.Event{e})
+	e.Status, e.StatusReason = event.StatusDenied, reason
+	_, err = r.act(ctx, actRefuse, subject, time48(seal.Stream), []*event.Event{e})
 	return err
 }
 
-// quarantine keeps bytes, durably. A name that is taken holds the same bytes, from a round that was cut short; they are
-// written again, because nobody knows whether they had become durable.
-func (s *Store) quarantine(name string, b []byte) error {
-	if err := fsx.MkdirAll(s.FS, spool.QuarantineDir, 0o700); err != nil {
-		return err
-	}
-	return fsx.Replace(s.FS, spool.QuarantineDir+"/"+name, b, 0o600)
-}
+const notKept = "its bytes were not kept, because the quarantine is full: "
 
 // reject records, once a stream, that its spool holds what the log does not take: a broken seal, another's stream, other
 // content under numbers that are taken. It comes before anything is declared lost because of it, and makes the spool

@@ -178,7 +178,7 @@ func (in *intake) prepare(ctx context.Context, p *pending, refused map[int]error
 		}
 		item := &p.batch.Items[i]
 		stub := stubOf(item.Event, why)
-		if err := r.refuse(ctx, in.stream, p.seal.First+uint64(i), item.Event, stub); err != nil {
+		if err := r.refuse(ctx, p.seal, p.seal.First+uint64(i), item.Event, stub, why, true); err != nil {
 			return err
 		}
 		in.r.d.Refused++

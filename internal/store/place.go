@@ -214,7 +214,7 @@ func (h *Held) introduce(ctx context.Context, via proof.Via, w *work) (*ledger.W
 	each(len(errs), maxRefusing, func(i int) {
 		x := w.out.Stubs[i]
 		at := x.Seq - seal.First
-		errs[i] = h.refuse(ctx, seal.Stream, x.Seq, w.events[at], w.batch.Items[at].Stub)
+		errs[i] = h.refuse(ctx, seal, x.Seq, w.events[at], w.batch.Items[at].Stub, &x.Why, false)
 	})
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

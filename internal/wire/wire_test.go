@@ -37,14 +37,6 @@ func gone() wire.Element {
 		StartedAt: "2026-11-22T03:04:05.000000006Z", Why: "its lock could be taken"}}}
 }
 
-func mustRead(name string) []byte {
-	b, err := os.ReadFile(name)
-	if err != nil {
-		panic(err)
-	}
-	return bytes.TrimSpace(b)
-}
-
 func TestABodyIsReadAsItWasWritten(t *testing.T) {
 	want := []wire.Element{batch(), loss(), gone()}
 	body, err := wire.Append([]byte("in front"), want)
