@@ -24,6 +24,7 @@ const (
 	actRefuse     = "refuse"     // subject: stream and number of the refused event
 	actReject     = "reject"     // subject: the stream whose spool holds what cannot be taken
 	actQuarantine = "quarantine" // subject: stream and segment
+	actLeft       = "left"       // subject: digest of what a server left open
 )
 
 const (

@@ -56,7 +56,8 @@ type Held struct {
 }
 
 // Hold takes the store's lock and opens its ledger until Close. ErrBusy: another process holds it. A new store gets its
-// keys and its first entry. Everything durable is published when it returns; spools that wait are for Drain.
+// keys and its first entry. Streams of its own that a process before this one left open are closed, and that is recorded.
+// Everything durable is published when it returns; spools that wait are for Drain.
 func (s *Store) Hold(ctx context.Context, o HoldOptions) (*Held, error) {
 	lock, err := s.FS.TryLock(lockFile)
 	if errors.Is(err, fsx.ErrLocked) {
@@ -87,6 +88,9 @@ func (s *Store) hold(ctx context.Context, o HoldOptions) (*Held, error) {
 	}
 	if err := h.enrol(ctx, h.keys.Store.VKey, ""); err != nil {
 		return nil, errors.Join(fmt.Errorf("first entry: %w", err), l.Close())
+	}
+	if err := h.closeLeft(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	if _, err := l.Publish(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -165,7 +169,9 @@ func (h *Held) close(ctx context.Context) error {
 		err = errors.Join(err, cerr)
 	} else {
 		_, rerr := h.s.remember(ctx, h.log.Load(), h.l.Checkpoint(), false)
-		err = errors.Join(err, rerr)
+		if err = errors.Join(err, rerr); err == nil {
+			err = h.s.removeVoices()
+		}
 	}
 	if err := errors.Join(err, h.lock.Close()); err != nil {
 		return err

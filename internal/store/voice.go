@@ -39,6 +39,8 @@ type voices struct {
 
 	door    note.Signer // of open; nil before the first
 	doorKey string
+
+	noted voiceNote
 }
 
 // voice is one stream that the server seals. Whoever has something to say gets in line; while one batch is on its way to
@@ -61,6 +63,7 @@ type voice struct {
 	next    uint64 // stream_seq of the next event
 	prev    proof.Hash
 	hasPrev bool
+	noted   bool // in the voice file
 	scratch event.Scratch
 }
 
@@ -157,18 +160,11 @@ func (h *Held) voiceOf(of speaker) (v, tired *voice, err error) {
 		v.used = h.own.turn
 		return v, nil, nil
 	}
-	if h.own.door == nil {
-		k, err := h.s.Door(keyfile.CleanName("stet-door/" + h.log.Load().now.Name))
-		if err != nil {
-			return nil, nil, fmt.Errorf("the key for events that come unsealed: %w", err)
-		}
-		signer, err := k.NoteSigner()
-		if err != nil {
-			return nil, nil, err
-		}
-		h.own.door, h.own.doorKey = signer, k.VKey
+	signer, vkey, err := h.voiceKey(false)
+	if err != nil {
+		return nil, nil, err
 	}
-	if v, err = h.voice(h.own.door, h.own.doorKey, of); err != nil {
+	if v, err = h.voice(signer, vkey, of); err != nil {
 		return nil, nil, err
 	}
 	if len(h.own.open) >= h.own.most {
@@ -193,15 +189,36 @@ func (h *Held) self() (*voice, error) {
 		return nil, ErrClosed
 	}
 	if h.own.self == nil {
-		signer, err := h.keys.Store.NoteSigner()
+		signer, vkey, err := h.voiceKey(true)
 		if err != nil {
 			return nil, err
 		}
-		if h.own.self, err = h.voice(signer, h.keys.Store.VKey, speaker{app: storeApp}); err != nil {
+		if h.own.self, err = h.voice(signer, vkey, speaker{app: storeApp}); err != nil {
 			return nil, err
 		}
 	}
 	return h.own.self, nil
+}
+
+// voiceKey is what the streams of the store's own word are sealed with, or those of others'. The caller holds own.mu, or is
+// alone.
+func (h *Held) voiceKey(self bool) (note.Signer, string, error) {
+	if self {
+		signer, err := h.keys.Store.NoteSigner()
+		return signer, h.keys.Store.VKey, err
+	}
+	if h.own.door == nil {
+		k, err := h.s.Door(keyfile.CleanName("stet-door/" + h.log.Load().now.Name))
+		if err != nil {
+			return nil, "", fmt.Errorf("the key for events that come unsealed: %w", err)
+		}
+		signer, err := k.NoteSigner()
+		if err != nil {
+			return nil, "", err
+		}
+		h.own.door, h.own.doorKey = signer, k.VKey
+	}
+	return h.own.door, h.own.doorKey, nil
 }
 
 func (h *Held) voice(signer note.Signer, vkey string, of speaker) (*voice, error) {
@@ -423,6 +440,12 @@ func (v *voice) enqueue(ctx context.Context, p *part, final bool) (*ledger.Waiti
 	if err := v.h.enrol(ctx, v.vkey, "the server itself"); err != nil {
 		return nil, err
 	}
+	if !v.noted {
+		if err := v.h.own.noted.add(v.h.s, v.sealed()); err != nil {
+			return nil, fmt.Errorf("note that stream %s is open: %w", v.stream, err)
+		}
+		v.noted = true
+	}
 	c, err := v.h.l.Check(ledger.Batch{Via: p.via, Items: items, Seal: msg})
 	if err != nil {
 		return nil, err
@@ -448,7 +471,9 @@ func (v *voice) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Wait(ctx)
+	if _, err = w.Wait(ctx); err == nil {
+		v.h.own.noted.drop(v.stream.String())
+	}
 	return err
 }
 

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 	"github.com/stetlog/stet/proof"
 )
@@ -33,6 +35,27 @@ func sealsIn(t *testing.T, s *Store) (seals map[string]int, finals map[string]in
 		t.Fatal(err)
 	}
 	return seals, finals
+}
+
+// openStreams are those that no final seal closes.
+func openStreams(t *testing.T, s *Store) map[string]string {
+	t.Helper()
+	open := map[string]string{}
+	err := s.Entries(context.Background(), func(_ uint64, raw []byte) error {
+		e, err := proof.ParseEntry(raw)
+		if err != nil || e.Seal == nil {
+			return err
+		}
+		seal, err := proof.ParseSeal(e.Seal.Note)
+		if open[seal.Stream] = seal.App; seal.Final {
+			delete(open, seal.Stream)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open
 }
 
 // Who speaks while others wait for the disk shares the next batch with all who do: one signature and one flush.
@@ -116,8 +139,17 @@ func TestStreamsOfAServer(t *testing.T) {
 		t.Errorf("%d keys were enrolled", got.types["emitter_enrolled"])
 	}
 	_, finals := sealsIn(t, storeOn(m))
-	if finals["shop"] != 2*(lives-1) {
+	if finals["shop"] != 2*lives {
 		t.Errorf("%d streams were closed", finals["shop"])
+	}
+	if got.types["sys_crash"] != 1 {
+		t.Errorf("that one was killed is recorded %d times", got.types["sys_crash"])
+	}
+	if open := openStreams(t, storeOn(m)); len(open) > 0 {
+		t.Errorf("still open: %v", open)
+	}
+	if _, err := m.Stat(voiceFile); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the note of open streams: %v", err)
 	}
 	mustVerify(t, m)
 }
@@ -234,4 +266,23 @@ func TestALongLine(t *testing.T) {
 	if err := l.take(context.Background(), 2); err != nil {
 		t.Error(err)
 	}
+}
+
+func FuzzVoiceFile(f *testing.F) {
+	f.Add([]byte(`{"v":1,"pid":7,"boot_id":"b","started_at":"2026-01-02T15:04:05.000000000Z","streams":[{"stream_id":"01980000-0000-7000-8000-000000000001","app_id":"shop","environment":"","self":false}]}` + "\n"))
+	f.Add([]byte(`{"v":2}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := parseVoices(b)
+		if err != nil {
+			return
+		}
+		m := fsxtest.New()
+		s := storeOn(m)
+		if err := fsx.Replace(m, voiceFile, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if again, digest, err := s.readVoices(); err != nil || digest == "" || len(again.Streams) != len(v.Streams) {
+			t.Errorf("%q is read as %+v, %v", b, again, err)
+		}
+	})
 }
