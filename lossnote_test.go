@@ -125,6 +125,7 @@ func TestALossDeclaredAtHome(t *testing.T) {
 		if w.Recorder, err = stet.OpenBeside(w.disk, notes.Process(), "", o, w.disk.find); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // it has looked at what others left
 		w.mem().FailAt(len(w.mem().Ops())+1, errDisk, false)
 		for range 2 {
 			if err := w.Record(t.Context(), event.Event{EventType: "sys_startup"}); err != nil {

@@ -33,7 +33,10 @@ type correctCmd struct {
 func (correctCmd) Help() string {
 	return `The event stays as it is, and so does its proof. The correction is an event of its own that names it by id, number and hash;
 stet story shows both. It counts as the word of whoever made the event where it is made under the same key, which is where
-the same user corrects on the same host; from others it is kept and shown as a claim.`
+the same user corrects on the same host; from others it is kept and shown as a claim.
+
+At a server, --token-file is the token to read with, an auditor's; the correction is sent with the token that this computer records
+with, which must be for the event's application.`
 }
 
 // corrected is what correct prints: stet.correct/1.
@@ -50,15 +53,11 @@ type corrected struct {
 }
 
 func (c *correctCmd) Run(e *env) (err error) {
-	s, err := c.open(e)
+	log, done, err := c.reading(e)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	log, err := s.Reading()
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, done()) }()
 	f, err := find(e, log, c.Which)
 	if err != nil {
 		return err
@@ -75,16 +74,20 @@ func (c *correctCmd) Run(e *env) (err error) {
 		return err
 	}
 	out := corrected{Format: "stet.correct/1", Kind: correction.Kind, Of: f.seq, OfEvent: wrong.EventID.String(), EntryHash: correction.EntryHash}
-	if out.Foreign, err = c.foreign(e, s, f); err != nil {
+	if out.Foreign, err = c.foreign(e, log, f); err != nil {
 		return err
 	}
-	if err := c.record(e, wrong, correction); err != nil {
+	own, err := c.writing()
+	if err != nil {
 		return err
 	}
-	if err := drain(e, s); err != nil {
-		_, _ = fmt.Fprintf(e.stderr, "stet: the log could not be written; what was recorded stays in the spool: %v\n", err)
-	} else if err := out.look(e, s, f.cp.Size); err != nil {
+	if err := own.record(e, c.User, wrong, correction); err != nil {
 		return err
+	}
+	if own.tryBringIn(e) {
+		if err := out.look(e, log, f.cp.Size); err != nil {
+			return err
+		}
 	}
 	return out.print(e, c.JSON)
 }
@@ -122,7 +125,7 @@ func (c *correctCmd) correction(f found, wrong *event.Event) (stet.Correction, e
 }
 
 // foreign says whether this user's key on this host is another than that which sealed the event.
-func (c *correctCmd) foreign(e *env, s *store.Store, f found) (bool, error) {
+func (c *correctCmd) foreign(e *env, s *store.Reading, f found) (bool, error) {
 	state, err := keyfile.StateDir(os.LookupEnv)
 	if err != nil {
 		return false, err
@@ -139,7 +142,7 @@ func (c *correctCmd) foreign(e *env, s *store.Store, f found) (bool, error) {
 }
 
 // sealOf returns the seal of the batch that an entry belongs to: the next one.
-func sealOf(e *env, s *store.Store, f found) (seal proof.Seal, err error) {
+func sealOf(e *env, s *store.Reading, f found) (seal proof.Seal, err error) {
 	end := min(f.cp.Size, f.seq+proof.MaxBatch+1)
 	err = logread.Entries(e.ctx, s.Source(), f.seq, end, func(seq uint64, raw []byte) error {
 		entry, err := proof.ParseEntry(raw)
@@ -157,27 +160,38 @@ func sealOf(e *env, s *store.Store, f found) (seal proof.Seal, err error) {
 	return seal, errors.Join(err, exit{exitIntegrity, fmt.Errorf("entry %d has no seal behind it", f.seq)})
 }
 
+// writing is the store as the correction is recorded for it: at a server with the token that this computer records with,
+// where the one that the command was given is for reading.
+func (c *correctCmd) writing() (storeFlag, error) {
+	own := c.storeFlag
+	if !own.remote() || own.TokenFile == "" {
+		return own, nil
+	}
+	own.TokenFile = ""
+	return own, os.Unsetenv("STET_TOKEN_FILE") // where it may stand, too
+}
+
 // record records the correction in the name of the application that made the event.
-func (c *correctCmd) record(e *env, wrong *event.Event, n stet.Correction) error {
+func (f storeFlag) record(e *env, user string, wrong *event.Event, n stet.Correction) error {
 	// What this process was given for its own events says nothing about those of the application.
 	if err := os.Unsetenv("STET_ENV"); err != nil {
 		return err
 	}
-	rec, err := stet.Open(e.ctx, c.Store, stet.Options{App: wrong.AppID, Environment: wrong.Environment, AppVersion: wrong.AppVersion,
-		EntryPoint: &event.EntryPoint{Kind: "cli", Name: "stet correct"}, Derived: map[string]string{"app_id": "the event that is corrected"}})
+	rec, err := stet.Open(e.ctx, f.Store, f.recording(e, stet.Options{App: wrong.AppID, Environment: wrong.Environment, AppVersion: wrong.AppVersion,
+		EntryPoint: &event.EntryPoint{Kind: "cli", Name: "stet correct"}, Derived: map[string]string{"app_id": "the event that is corrected"}}))
 	if err != nil {
 		return err
 	}
 	ctx := e.ctx
-	if c.User != "" {
-		ctx = stet.WithUser(ctx, c.User)
+	if user != "" {
+		ctx = stet.WithUser(ctx, user)
 	}
 	return errors.Join(rec.Correct(ctx, n), rec.Close())
 }
 
 // look finds the correction in the log, behind the entries that were there before it.
-func (x *corrected) look(e *env, s *store.Store, from uint64) error {
-	cp, _, err := s.Checkpoint()
+func (x *corrected) look(e *env, s *store.Reading, from uint64) error {
+	cp, _, err := s.Checkpoint(e.ctx)
 	if err != nil {
 		return err
 	}

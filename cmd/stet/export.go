@@ -18,11 +18,11 @@ func (c *exportCmd) Run(e *env) (err error) {
 	if c.Tlog == "" && !c.JSON {
 		return usage("export: say what to write: --tlog DIR or --json")
 	}
-	s, err := c.open(e)
+	s, done, err := c.reading(e)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	if c.Tlog != "" {
 		bar := newProgress(e.stderr, "files")
 		cp, err := s.ExportTlog(e.ctx, c.Tlog, func(done, total int) { bar.set(uint64(done), uint64(total)) })

@@ -13,6 +13,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/ship"
 	"github.com/stetlog/stet/internal/store"
 )
 
@@ -25,6 +26,8 @@ type importCmd struct {
 	Errors  int      `help:"Name at most this many refused lines; 0 names all." placeholder:"N"`
 	Refused string   `help:"Write refused lines, as they are, to this file; it must not exist." placeholder:"FILE"`
 	JSON    bool     `help:"Print the summary as JSON."`
+
+	ReadTokenFile string `help:"File with an auditor's token: with it a server's log is searched for what is there already." placeholder:"FILE"`
 }
 
 // Help explains how lines become events.
@@ -35,7 +38,9 @@ digest of the line and the stream, number and timestamp that the original had.
 
 Nothing is imported twice: an event whose event_id is in the log is skipped and counted, and refused where its content
 is another. A line without event_id gets one that is derived from its bytes and from how many same lines stood before it
-in its file. Log and input together may have 8,000,000 events; one import runs at a time.
+in its file. Log and input together may have 8,000,000 events; one import of a user runs at a time. A server's log is searched only
+where it can be read, with --read-token-file, and what other machines send meanwhile is not seen: then an event may be there twice,
+under one event_id.
 
 Every refused line is named on standard error as FILE:LINE with the reason, and the rest goes on. Exit code 1 says that
 there were some. The file stays as it is; of standard input nothing stays, unless --refused keeps it.`
@@ -94,8 +99,7 @@ func (c *importCmd) prepare(in *importer) error {
 	}
 	in.recorders.storeFlag = c.storeFlag
 	if c.remote() {
-		_, _ = fmt.Fprintln(in.stderr, "stet: a server's log is not looked into first: what was imported before is imported again")
-		return nil
+		return c.prepareServer(in)
 	}
 	path, err := stet.StorePath(c.Store)
 	if err != nil {
@@ -118,7 +122,49 @@ func (c *importCmd) prepare(in *importer) error {
 	if err := settle(in.env, s); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	return errors.Join(in.seen.load(in.env, s), s.Close())
+	log, err := s.Reading()
+	if err == nil {
+		err = in.seen.load(in.env, log)
+	}
+	return errors.Join(err, s.Close())
+}
+
+// prepareServer reads which events are in a server's log, as far as there is a token to read it with. It does not see what other
+// machines have not sent yet, nor what comes while the import runs. Where nothing can be read the import goes on, and says so.
+func (c *importCmd) prepareServer(in *importer) error {
+	state, err := keyfile.StateDir(os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if err := in.lock(state); err != nil {
+		return err
+	}
+	inLog, err := c.send(in.ctx) // what an earlier import has spooled
+	if err == nil && !inLog {
+		err = errors.New("another process is sending what is spooled here")
+	}
+	if err == nil {
+		err = c.seenAt(in)
+	}
+	var refused *ship.RefusedError
+	switch {
+	case errors.As(err, &refused), errors.Is(err, ship.ErrUnreachable), errors.Is(err, errUnsent):
+		_, _ = fmt.Fprintf(in.stderr, "stet: the server's log could not be looked into, so what was imported before is imported again; --read-token-file names an auditor's token: %v\n", err)
+		in.seen = newSeen()
+		return nil
+	}
+	return err
+}
+
+// seenAt reads the server's log, with the token that is for reading.
+func (c *importCmd) seenAt(in *importer) error {
+	f := c.storeFlag
+	f.TokenFile = firstOf(c.ReadTokenFile, f.TokenFile)
+	log, done, err := f.readingServer(in.env)
+	if err != nil {
+		return err
+	}
+	return errors.Join(in.seen.load(in.env, log), done())
 }
 
 // prepareDry makes a place that is thrown away, so that what is checked is checked by the code that would record it. The
@@ -144,7 +190,10 @@ func (c *importCmd) prepareDry(in *importer) error {
 	if err != nil {
 		return err
 	}
-	err = in.seen.load(in.env, readOnly(fsys, path))
+	log, err := readOnly(fsys, path)
+	if err == nil {
+		err = in.seen.load(in.env, log)
+	}
 	if errors.Is(err, store.ErrNoStore) {
 		err = nil
 	}

@@ -40,16 +40,16 @@ type seenEvent struct {
 
 func newSeen() *seen { return &seen{now: map[event.UUID]uint64{}, max: maxSeen} }
 
-// readOnly is a store to be read, whatever it holds.
-func readOnly(fsys *fsx.Dir, path string) *store.Store {
+// readOnly is a store's log to be read, whatever it holds.
+func readOnly(fsys *fsx.Dir, path string) (*store.Reading, error) {
 	s := store.New(fsys, known.Dir{}, nil)
 	s.Path = path
-	return s
+	return s.Reading()
 }
 
 // load reads the ids in the log.
-func (n *seen) load(e *env, s *store.Store) error {
-	cp, _, err := s.Checkpoint()
+func (n *seen) load(e *env, s *store.Reading) error {
+	cp, _, err := s.Checkpoint(e.ctx)
 	if err != nil {
 		return err
 	}

@@ -159,6 +159,11 @@ func (f storeFlag) reading(e *env) (r *store.Reading, done func() error, err err
 	if err := f.sendFirst(e.ctx); err != nil {
 		_, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err)
 	}
+	return f.readingServer(e)
+}
+
+// readingServer is reading of a server's log, where nothing is sent first.
+func (f storeFlag) readingServer(e *env) (r *store.Reading, done func() error, err error) {
 	l, err := f.log(e)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the log of %s: %w", f.name(), err)

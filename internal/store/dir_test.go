@@ -67,10 +67,14 @@ func TestADirectory(t *testing.T) {
 		t.Errorf("known: %d, %v, %v, want %d", last.Size, ok, err, d.Size)
 	}
 	out := filepath.Join(path, "..", "out")
-	if cp, err := s.ExportTlog(t.Context(), out, nil); err != nil || cp.Size != d.Size {
+	log, err := s.Reading()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cp, err := log.ExportTlog(t.Context(), out, nil); err != nil || cp.Size != d.Size {
 		t.Errorf("export: %d, %v, want %d entries", cp.Size, err, d.Size)
 	}
-	if _, err := s.ExportTlog(t.Context(), out, nil); err == nil {
+	if _, err := log.ExportTlog(t.Context(), out, nil); err == nil {
 		t.Error("an export into a directory that is not empty succeeded")
 	}
 	if err := s.Close(); err != nil {

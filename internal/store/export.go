@@ -14,17 +14,12 @@ import (
 // any tool for such logs, and any web server, can take it from there. Beside them stands how the log's key changed, so that
 // whoever trusts an older one can follow without asking anybody. dir must not exist, or be empty. progress is told of files
 // written out of all.
-func (s *Store) ExportTlog(ctx context.Context, dir string, progress func(done, total int)) (cp logread.Signed, err error) {
-	if _, _, err := s.Checkpoint(); err != nil {
+//
+// Of a server's log the entries are held against the checkpoint, which is written only where they are those under it. Tiles
+// of hashes are written as the server has them: who verifies dir learns whether they fit.
+func (r *Reading) ExportTlog(ctx context.Context, dir string, progress func(done, total int)) (cp logread.Signed, err error) {
+	if cp, err = r.signed(ctx); err != nil {
 		return cp, err
-	}
-	m, err := s.Marker()
-	if err != nil {
-		return cp, err
-	}
-	src := s.Source()
-	if cp, err = logread.Checkpoint(ctx, src, m.LogKey); err != nil {
-		return cp, asIntegrity(logread.StoreLog, err)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return cp, err
@@ -35,11 +30,15 @@ func (s *Store) ExportTlog(ctx context.Context, dir string, progress func(done, 
 		return cp, fmt.Errorf("export to %s: the directory is not empty; name a new one", dir)
 	}
 	tiles := tilesOf(cp.Size)
+	var tree proof.Tree
 	for i, t := range tiles {
 		if err := ctx.Err(); err != nil {
 			return cp, err
 		}
-		data, err := src.Fetch(ctx, t.Path())
+		data, err := r.src.Fetch(ctx, t.Path())
+		if err == nil && t.Entries && r.whole {
+			err = grow(&tree, data)
+		}
 		if err != nil {
 			return cp, fmt.Errorf("export: %w", err)
 		}
@@ -50,6 +49,9 @@ func (s *Store) ExportTlog(ctx context.Context, dir string, progress func(done, 
 			progress(i+1, len(tiles))
 		}
 	}
+	if r.whole && (tree.Size() != cp.Size || tree.Root() != cp.Root) {
+		return cp, r.others(cp.Checkpoint)
+	}
 	if cp.Chain.Len() > 0 {
 		if err := write(dir, proof.KeyChainPath, cp.Chain.Append(nil)); err != nil {
 			return cp, err
@@ -57,6 +59,19 @@ func (s *Store) ExportTlog(ctx context.Context, dir string, progress func(done, 
 	}
 	// The checkpoint comes last: a directory without it is an export that was cut short.
 	return cp, write(dir, "checkpoint", cp.Note)
+}
+
+// grow adds the entries of a bundle to a tree.
+func grow(tree *proof.Tree, bundle []byte) error {
+	for len(bundle) > 0 {
+		entry, rest, err := proof.NextBundleEntry(bundle)
+		if err != nil {
+			return asIntegrity(logread.StoreLog, err)
+		}
+		tree.Append(proof.LeafHash(entry))
+		bundle = rest
+	}
+	return nil
 }
 
 // tilesOf lists the tiles and bundles of a log of size entries, partial ones of the right edge included.

@@ -25,6 +25,7 @@ type Reading struct {
 	storeKey string // "": that of the log's first seal, which is its store's own
 	whole    bool   // what is read is held against the checkpoint
 	latest   func(context.Context) (proof.Checkpoint, []byte, error)
+	signed   func(context.Context) (logread.Signed, error) // latest, and how the log's key came to be; nil of Store.reading
 }
 
 // Reading is the store's log, which is trusted as it is: to prove it, verify.
@@ -35,6 +36,13 @@ func (s *Store) Reading() (*Reading, error) {
 	}
 	r := s.reading()
 	r.storeKey = m.StoreKey
+	r.signed = func(ctx context.Context) (logread.Signed, error) {
+		if _, _, err := s.Checkpoint(); err != nil {
+			return logread.Signed{}, err
+		}
+		now, err := logread.Checkpoint(ctx, r.src, m.LogKey)
+		return now, asIntegrity(logread.StoreLog, err)
+	}
 	r.LogKey, _, err = NewestLogKey(context.Background(), s.FS, m)
 	return r, err
 }
@@ -53,15 +61,22 @@ func ReadingOf(name string, src logread.Source, logKey string, mem known.Dir) (*
 		return nil, err
 	}
 	r := &Reading{Name: name, LogKey: logKey, src: src, codec: &event.Codec{}, whole: true}
-	r.latest = func(ctx context.Context) (proof.Checkpoint, []byte, error) {
+	r.signed = func(ctx context.Context) (logread.Signed, error) {
 		now, err := logread.Checkpoint(ctx, src, logKey)
 		if err == nil {
 			err = mem.Agrees(known.Checkpoint(now), logread.Hashes(ctx, src, now.Size))
 		}
 		if err != nil {
-			return now.Checkpoint, nil, asIntegrity(logread.CheckpointPath, fmt.Errorf("read the checkpoint of %s: %w", name, err))
+			return now, asIntegrity(logread.CheckpointPath, fmt.Errorf("read the checkpoint of %s: %w", name, err))
 		}
 		r.LogKey = now.VKey
+		return now, nil
+	}
+	r.latest = func(ctx context.Context) (proof.Checkpoint, []byte, error) {
+		now, err := r.signed(ctx)
+		if err != nil {
+			return now.Checkpoint, nil, err
+		}
 		return now.Checkpoint, now.Note, nil
 	}
 	return r, nil
@@ -104,9 +119,14 @@ func (r *Reading) Entries(ctx context.Context, fn func(seq uint64, entry []byte)
 		return err
 	}
 	if tree.Root() != cp.Root {
-		return &ledger.IntegrityError{File: r.Name, Reason: fmt.Sprintf("its entries are not those under its checkpoint of size %d", cp.Size)}
+		return r.others(cp)
 	}
 	return nil
+}
+
+// others says that entries are not those of the log.
+func (r *Reading) others(cp proof.Checkpoint) error {
+	return &ledger.IntegrityError{File: r.Name, Reason: fmt.Sprintf("its entries are not those under its checkpoint of size %d", cp.Size)}
 }
 
 // Checkpoint returns the log's current checkpoint and the signed note. A store that has no log yet is ErrNoStore.
