@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
@@ -49,6 +51,18 @@ func TestAServersLogIsNotTrusted(t *testing.T) {
 	var bad *ledger.IntegrityError
 	if _, err := read(altered, key(logName).VKey); !errors.As(err, &bad) {
 		t.Errorf("altered entries: %v", err)
+	}
+	for name, src := range map[string]logread.Source{"as it is": s.Source(), "altered": altered} {
+		r, err := ReadingOf("https://log.example", src, key(logName).VKey, mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		_, err = r.ExportTlog(t.Context(), dir, nil)
+		_, there := os.Stat(filepath.Join(dir, logread.CheckpointPath))
+		if good := name == "as it is"; good != (err == nil) || good != (there == nil) || !good && !errors.As(err, &bad) {
+			t.Errorf("exported %s: %v; the checkpoint: %v", name, err, there)
+		}
 	}
 	if _, err := read(s.Source(), key("another").VKey); !errors.As(err, &bad) {
 		t.Errorf("another key: %v", err)
