@@ -210,7 +210,9 @@ func TestAStubIsKeptInQuarantine(t *testing.T) {
 		}
 		return b
 	}
-	s.answer = func(r *wire.Receipts) { r.Results[0].Stubs = []wire.Stub{{Seq: 2, Code: "bad", Path: "labels.x", Reason: "no \"good\""}} }
+	s.answer = func(r *wire.Receipts) {
+		r.Results[0].Stubs = []wire.Stub{{Seq: 2, Code: "bad", Path: "labels.x", Reason: "no \"good\""}}
+	}
 	if got := flush(t, shipper(t, disk, s)); got.Refused != 1 || got.Events != 3 {
 		t.Errorf("%+v", got)
 	}
