@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stetlog/stet/internal/clock"
 )
@@ -58,6 +59,26 @@ func TestDoctorClock(t *testing.T) {
 		d.clockSays(c.ev)
 		if len(d.found) != 1 || d.found[0].Severity != c.severity || d.found[0].What != c.what || (d.found[0].Do == "") != (c.severity == sevOK) {
 			t.Errorf("%s: %+v", name, d.found)
+		}
+	}
+}
+
+// A token that runs out soon is told in time to ask for another one.
+func TestDoctorToken(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		left     time.Duration
+		severity string
+		what     string
+	}{
+		{expiresSoon + time.Minute, sevOK, "the token is good until 2026-03-15T12:01:00Z"},
+		{expiresSoon, sevWarn, "the token runs out at 2026-03-15T12:00:00Z, in 336h0m0s"},
+		{90 * time.Second, sevWarn, "the token runs out at 2026-03-01T12:01:30Z, in 1m0s"},
+	} {
+		d := &doctor{}
+		d.expires(now.Add(c.left), now)
+		if len(d.found) != 1 || d.found[0].Severity != c.severity || d.found[0].What != c.what {
+			t.Errorf("%v: %+v", c.left, d.found)
 		}
 	}
 }

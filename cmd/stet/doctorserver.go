@@ -37,7 +37,7 @@ func (c *doctorCmd) server(e *env) error {
 	case errors.Is(err, ship.ErrAddress):
 		return usage("doctor: %v", err)
 	case errors.Is(err, fs.ErrNotExist):
-		d.path = c.name()
+		d.path, err = c.name(), nil
 		d.ok("spool", "nothing was ever recorded for this server here")
 	case err != nil:
 		return err
@@ -166,6 +166,7 @@ func (d *doctor) answers(f storeFlag) {
 		return
 	}
 	defer func() { _ = l.close() }() // read only
+	d.expiry(ctx, l)
 	v, err := note.NewVerifier(l.key)
 	if err != nil {
 		d.unchecked("server", "its key", err)
@@ -189,6 +190,33 @@ func (d *doctor) answers(f storeFlag) {
 	default:
 		d.ok("memory", "the server answers: %s under a signed checkpoint, in agreement with what this computer has seen", plural(cp.Size, "entry"))
 	}
+}
+
+// expiresSoon is how long before a token's end doctor begins to warn: time for somebody to ask for another one.
+const expiresSoon = 14 * 24 * time.Hour
+
+// expiry asks the server when the token runs out that this computer comes with. Nothing is said where it does not, or where the
+// server does not say: what else is asked tells whether it answers.
+func (d *doctor) expiry(ctx context.Context, l *remoteLog) {
+	said, err := l.client.Log(ctx)
+	if err != nil || said.TokenExpires == "" {
+		return
+	}
+	end, err := time.Parse(time.RFC3339, said.TokenExpires)
+	if err != nil {
+		return // ParseLog has seen it
+	}
+	d.expires(end, time.Now())
+}
+
+func (d *doctor) expires(end, now time.Time) {
+	left := end.Sub(now).Truncate(time.Minute)
+	if left > expiresSoon {
+		d.ok("server", "the token is good until %s", end.UTC().Format(time.RFC3339))
+		return
+	}
+	d.add(diagnosis{"server", sevWarn, fmt.Sprintf("the token runs out at %s, in %v", end.UTC().Format(time.RFC3339), max(0, left)),
+		"then nothing is sent any more; it stays here", "ask for a new one, stet admin token create, and put it into the token's file, or connect with stet enrol"})
 }
 
 // silent says that a server could not be asked.

@@ -199,7 +199,7 @@ func (a *Authority) Authenticate(token string) (Identity, error) {
 	case !k.expires.IsZero() && !a.o.Now().Before(k.expires):
 		return Identity{}, fmt.Errorf("%w: %s, at %s; ask its administrator for a new one", ErrExpired, r.Name, r.Expires)
 	}
-	return Identity{Token: r.Name, Role: r.Role, App: r.App, Environment: r.Environment, keys: k.keys, hash: h}, nil
+	return Identity{Token: r.Name, Role: r.Role, App: r.App, Environment: r.Environment, Expires: k.expires, keys: k.keys, hash: h}, nil
 }
 
 // Spec is what a new token is to be.

@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Role is what a token is for.
@@ -58,6 +59,8 @@ type Identity struct {
 	// the server's own or root's, or the server is one for trying out. Such a caller may do everything.
 	Own bool
 	UID *uint32 // of a peer on the Unix socket
+
+	Expires time.Time // of the token; zero: never
 
 	keys map[string]bool // verifier keys that the token has brought; not written to once made
 	hash hash            // of the token's secret

@@ -6,19 +6,24 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
 
 // getLog says whose log it is, to anybody: by that a machine that was given a token makes sure that it is the right one.
-func (s *Server) getLog(w http.ResponseWriter, _ *http.Request, _ *Call) error {
+func (s *Server) getLog(w http.ResponseWriter, _ *http.Request, c *Call) error {
 	if s.o.LogKey == nil {
 		return Refuse(wire.NotFound, "")
 	}
 	key := s.o.LogKey()
 	origin, _, _ := strings.Cut(key, "+")
-	b, err := wire.Log{Origin: origin, LogKey: key}.Append(nil)
+	l := wire.Log{Origin: origin, LogKey: key}
+	if !c.Expires.IsZero() {
+		l.TokenExpires = c.Expires.UTC().Format(time.RFC3339)
+	}
+	b, err := l.Append(nil)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/stetlog/stet/proof"
 )
@@ -20,6 +21,9 @@ type Log struct {
 	Format string `json:"format"`
 	Origin string `json:"origin"`
 	LogKey string `json:"log_key"` // verifier key; its name is the origin
+	// TokenExpires is when the token that the request came with runs out, as time.RFC3339; "" where it does not, or where there
+	// was none.
+	TokenExpires string `json:"token_expires,omitempty"`
 }
 
 // Append appends the answer as JSON.
@@ -40,6 +44,9 @@ func ParseLog(b []byte) (Log, error) {
 	}
 	if name, _, _ := strings.Cut(l.LogKey, "+"); name != l.Origin {
 		return Log{}, fmt.Errorf("%w: the origin is not the name of its key", ErrMalformed)
+	}
+	if _, err := time.Parse(time.RFC3339, l.TokenExpires); err != nil && l.TokenExpires != "" {
+		return Log{}, fmt.Errorf("%w: token_expires is no time", ErrMalformed)
 	}
 	return l, nil
 }
