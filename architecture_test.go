@@ -94,6 +94,8 @@ var neverImports = []struct {
 		why: "the ledger keeps bytes in order; who may send them and what they say is decided before"},
 	{from: []string{"internal/story"}, never: []string{"os", "net", module + "/internal/fsx", module + "/internal/ledger", module + "/internal/store"},
 		why: "one fold of events for CLI, watch, policy and UI: it must not care where events come from"},
+	{from: []string{"internal/search"}, never: []string{"os", "net", module + "/internal/fsx", module + "/internal/ledger", module + "/internal/store", module + "/internal/index", module + "/internal/server"},
+		why: "one language for CLI, API and UI, and the judge of the index: it must not know who asks nor how rows are found"},
 	{from: []string{"internal/verify"}, never: []string{module + "/internal/store", module + "/internal/emitter", "net/http"},
 		why: "the verifier must not share code with what it checks more than formats"},
 	{from: []string{"internal/wire", "internal/ship"}, never: []string{module + "/internal/ledger", module + "/internal/store", module + "/internal/server", module + "/internal/auth", module + "/internal/logread", "github.com/klauspost"},
@@ -143,7 +145,7 @@ func TestNoTestingInProduction(t *testing.T) {
 func TestNoClockInPurePackages(t *testing.T) {
 	fset, all := sources(t)
 	for _, s := range all {
-		if !within(s.dir, "event", "proof", "evidence", "internal/redact", "internal/story", "internal/segment", "internal/spool", "snapshot") {
+		if !within(s.dir, "event", "proof", "evidence", "internal/redact", "internal/search", "internal/story", "internal/segment", "internal/spool", "snapshot") {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {
