@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/stetlog/stet/bench/generate"
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/clock"
 	"github.com/stetlog/stet/internal/emitter"
@@ -16,20 +17,6 @@ import (
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 )
-
-// unsynced is a file system for making ready what will be measured: it does not wait for the disk.
-type unsynced struct{ fsx.FS }
-
-func (u unsynced) Create(name string, perm fs.FileMode) (fsx.File, error) {
-	f, err := u.FS.Create(name, perm)
-	return unsyncedFile{f}, err
-}
-
-func (u unsynced) SyncDir(string) error { return nil }
-
-type unsyncedFile struct{ fsx.File }
-
-func (unsyncedFile) Sync() error { return nil }
 
 // stored is a store directory with one emitter's closed spool in it.
 type stored struct {
@@ -56,7 +43,7 @@ func spooled(ctx context.Context, c config, name string, n, size int) (s stored,
 	if err != nil {
 		return s, err
 	}
-	em, err := emitter.Open(emitter.Options{FS: unsynced{fsys}, Dir: spool.Dir, Signer: signer, Codec: &event.Codec{}, Clock: clock.New(), Rand: rand.Reader,
+	em, err := emitter.Open(emitter.Options{FS: generate.Unsynced{FS: fsys}, Dir: spool.Dir, Signer: signer, Codec: &event.Codec{}, Clock: clock.New(), Rand: rand.Reader,
 		Meta: spool.Meta{V: 1, StreamID: streamID(0).String(), Key: vkey, AppID: "billing", Environment: "production", Host: "bench", PID: 1, StartedAt: "2026-01-02T03:04:05.000000000Z"}})
 	if err != nil {
 		return s, err
