@@ -237,7 +237,7 @@ func (w *world) submit(at time.Time) *event.Event {
 	case lot < 95:
 		plan("job_authorized", time.Second)
 		attempt("job_failed")
-	case lot < 105:
+	case lot < 115:
 		plan("job_authorized", time.Second)
 		attempt("job_aborted")
 	default:
