@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/stetlog/stet/internal/policy"
 )
 
 // Every command that prints something prints it as JSON too: one document that names its format, and nothing beside it.
@@ -36,6 +38,8 @@ func TestJSON(t *testing.T) {
 		{"stet.correct/1", &corrected{}, []string{"correct", "--json", "--reason", "x", "4"}},
 		{"stet.proof/1", &proofReport{}, []string{"show", "--proof", "--json", "4"}},
 		{"stet.verify/1", &verifyReport{}, []string{"verify", "--json"}},
+		{"stet.lint/1", &policy.Document{}, []string{"lint", "--json"}},
+		{"stet.lint/1", &policy.Document{}, []string{"lint", "--json", lines}},
 		{"stet.doctor/1", &health{}, []string{"doctor", "--json"}},
 		{"stet.version/1", nil, []string{"version", "--json"}},
 		{"", nil, []string{"story", "--json", "one"}},

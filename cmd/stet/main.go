@@ -48,6 +48,7 @@ type cli struct {
 	Story   storyCmd   `cmd:"" group:"Read" help:"One job, from request to outcome."`
 	Show    showCmd    `cmd:"" group:"Read" help:"One entry of the log."`
 	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store, an exported log or a proof."`
+	Lint    lintCmd    `cmd:"" group:"Prove" help:"Check events, or any JSON log, against the policy."`
 	Export  exportCmd  `cmd:"" group:"Prove" help:"Write the log in other tools' formats."`
 	Serve   serveCmd   `cmd:"" group:"Operate" help:"Collect from many machines: the log as an HTTP service."`
 	Enrol   enrolCmd   `cmd:"" group:"Operate" help:"Connect this machine to a server."`
