@@ -1,0 +1,127 @@
+package index
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// memory is the index of the entries of one chunk that is not yet written: as much as is indexed again after a crash. One
+// goroutine adds to it, any may look into it meanwhile.
+type memory struct {
+	mu     sync.RWMutex
+	from   uint64                 // the begin of a chunk
+	to     uint64                 // behind the last entry
+	terms  [256]map[string]uint32 // by first byte: the rest of a term, and where its entries are
+	docs   [][]uint16
+	room   []uint16 // for the first entry of each term
+	stamps []stamp
+}
+
+func newMemory(from uint64) *memory { return &memory{from: from, to: from} }
+
+// add indexes the next entry. terms may hold one twice.
+func (m *memory) add(nanos int64, terms *termList) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	doc := uint16(m.to % chunkSize)
+	if n := len(m.stamps); n == 0 || m.stamps[n-1].nanos != nanos {
+		m.stamps = append(m.stamps, stamp{m.to, nanos})
+	}
+	m.to++
+	start := 0
+	for _, end := range terms.ends {
+		term := terms.b[start:end]
+		start = end
+		kind := m.terms[term[0]]
+		if kind == nil {
+			kind = map[string]uint32{}
+			m.terms[term[0]] = kind
+		}
+		i, there := kind[string(term[1:])]
+		if !there {
+			if len(m.room) == 0 {
+				m.room = make([]uint16, 4096)
+			}
+			m.room[0] = doc
+			kind[string(term[1:])] = uint32(len(m.docs))
+			m.docs = append(m.docs, m.room[:1:1])
+			m.room = m.room[1:]
+			continue
+		}
+		if docs := m.docs[i]; docs[len(docs)-1] != doc {
+			m.docs[i] = append(docs, doc)
+		}
+	}
+}
+
+// found is the run of a term. Entries that come later do not change it.
+func (m *memory) found(i uint32) run {
+	return run{chunk: m.from / chunkSize, n: len(m.docs[i]), docs: m.docs[i]}
+}
+
+func (m *memory) span() (from, to uint64) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.from, m.to
+}
+
+func (*memory) acquire() {}
+func (*memory) release() {}
+
+func (m *memory) find(term string) ([]run, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if i, ok := m.terms[term[0]][term[1:]]; ok {
+		return []run{m.found(i)}, nil
+	}
+	return nil, nil
+}
+
+func (m *memory) scan(prefix string, fn func(term []byte, runs func() ([]run, error)) error) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	kind := m.terms[prefix[0]]
+	var keys []string
+	for k := range kind {
+		if strings.HasPrefix(k, prefix[1:]) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	var term []byte
+	for _, k := range keys {
+		term = append(append(term[:0], prefix[0]), k...)
+		if err := fn(term, func() ([]run, error) { return []run{m.found(kind[k])}, nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) since(nanos int64) (uint64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return sinceIn(m.stamps, nanos, m.to), nil
+}
+
+// write writes the chunk, which nobody adds to any more.
+func (m *memory) write(w *writer) {
+	var term, runs []byte
+	for first, kind := range m.terms {
+		for _, k := range slices.Sorted(maps.Keys(kind)) {
+			term = append(append(term[:0], byte(first)), k...)
+			r := m.found(kind[k])
+			w.begin(term, r.n)
+			if r.n == 1 {
+				w.one(m.from + uint64(r.docs[0]))
+				continue
+			}
+			runs = appendRuns(runs[:0], m.from, []run{r})
+			w.many(runs)
+		}
+	}
+	first, last := m.stamps[0].nanos, m.stamps[len(m.stamps)-1].nanos
+	w.times(appendStamps(nil, m.from, first, m.stamps), first, last)
+}

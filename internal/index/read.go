@@ -1,0 +1,159 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/search"
+	"github.com/stetlog/stet/proof"
+)
+
+// A reader reads entries for one query, in the order of their numbers or against it, and holds each against the log's hashes.
+type reader struct {
+	src     logread.Source
+	cp      proof.Checkpoint
+	withKey bool
+
+	bundles []bundle // the last ones
+	tiles   map[proof.Tile][]byte
+}
+
+type bundle struct {
+	index   uint64
+	entries [][]byte
+}
+
+func newReader(src logread.Source, cp proof.Checkpoint, withKey bool) *reader {
+	return &reader{src: src, cp: cp, withKey: withKey, tiles: map[proof.Tile][]byte{}}
+}
+
+// row reads an entry. Record is nil where the bytes cannot be what a query finds; then Doubt says so.
+func (r *reader) row(ctx context.Context, seq uint64) (Row, error) {
+	raw, err := r.entry(ctx, seq)
+	if err != nil {
+		return Row{}, err
+	}
+	row := Row{Entry: raw}
+	path, err := proof.ProveInclusion(seq, r.cp.Size, r.hashes(ctx))
+	if err != nil {
+		return row, err
+	}
+	if err := proof.VerifyInclusion(seq, r.cp.Size, proof.LeafHash(raw), r.cp.Root, path); err != nil {
+		row.Doubt = fmt.Sprintf("the entry is not what the log's hash says: %v", err)
+	}
+	e, err := proof.ParseEntry(raw)
+	if err != nil {
+		row.Doubt = fmt.Sprintf("the entry cannot be read: %v", err)
+		return row, nil
+	}
+	key := ""
+	if r.withKey && e.Seal == nil {
+		if key, err = r.key(ctx, e); err != nil {
+			return row, err
+		}
+	}
+	rec, ok, err := search.NewRecord(e, key)
+	switch {
+	case err != nil:
+		row.Doubt = fmt.Sprintf("the entry cannot be read: %v", err)
+	case e.Seq != seq:
+		row.Doubt = fmt.Sprintf("the entry says that it is entry %d", e.Seq)
+	case !ok:
+		row.Doubt = "the index says that the query finds this entry, and it is a seal"
+	}
+	if ok && err == nil {
+		row.Record = rec
+	}
+	return row, nil
+}
+
+// key is that of the seal over an entry: the next seal.
+func (r *reader) key(ctx context.Context, e proof.Entry) (string, error) {
+	if e.Stub != nil && e.Stub.Code == proof.StubLost {
+		return "", nil
+	}
+	for seq := e.Seq + 1; seq < min(e.Seq+maxBatch, r.cp.Size); seq++ {
+		raw, err := r.entry(ctx, seq)
+		if err != nil {
+			return "", err
+		}
+		next, err := proof.ParseEntry(raw)
+		if err == nil && next.Seal != nil {
+			s, err := proof.ParseSeal(next.Seal.Note)
+			if err != nil {
+				return "", fmt.Errorf("entry %d: %w", seq, err)
+			}
+			return s.Key, nil
+		}
+	}
+	return "", fmt.Errorf("entry %d: no seal follows", e.Seq)
+}
+
+// maxBundles bounds the bundles that a reader keeps: entries come in order, and a batch may begin in one and end in the next.
+const maxBundles = 4
+
+func (r *reader) entry(ctx context.Context, seq uint64) ([]byte, error) {
+	t, first := logread.Bundle(seq, r.cp.Size)
+	i := slices.IndexFunc(r.bundles, func(b bundle) bool { return b.index == t.Index })
+	if i < 0 {
+		b, err := r.src.Fetch(ctx, t.Path())
+		if err != nil {
+			return nil, fmt.Errorf("read entry %d: %w", seq, err)
+		}
+		all := bundle{index: t.Index}
+		for len(b) > 0 {
+			var e []byte
+			if e, b, err = proof.NextBundleEntry(b); err != nil {
+				return nil, fmt.Errorf("read entry %d: %w", seq, err)
+			}
+			all.entries = append(all.entries, e)
+		}
+		if len(r.bundles) == maxBundles {
+			r.bundles = slices.Delete(r.bundles, 0, 1)
+		}
+		r.bundles = append(r.bundles, all)
+		i = len(r.bundles) - 1
+	}
+	b := r.bundles[i]
+	if seq-first >= uint64(len(b.entries)) {
+		return nil, fmt.Errorf("read entry %d: its bundle ends before it", seq)
+	}
+	return b.entries[seq-first], nil
+}
+
+// maxTiles bounds the hashes that a reader keeps: 8 KiB each.
+const maxTiles = 256
+
+func (r *reader) hashes(ctx context.Context) proof.HashReader {
+	return proof.TileHashes{Size: r.cp.Size, Tiles: proof.TileReaderFunc(func(t proof.Tile) ([]byte, error) {
+		if b, ok := r.tiles[t]; ok {
+			return b, nil
+		}
+		b, err := r.src.Fetch(ctx, t.Path())
+		if err != nil {
+			return nil, err
+		}
+		if len(r.tiles) == maxTiles {
+			clear(r.tiles)
+		}
+		r.tiles[t] = b
+		return b, nil
+	})}
+}
+
+// asksForKey says whether what a query finds depends on who sealed an entry.
+func asksForKey(n search.Node) bool {
+	switch n := n.(type) {
+	case search.And:
+		return slices.ContainsFunc(n, asksForKey)
+	case search.Or:
+		return slices.ContainsFunc(n, asksForKey)
+	case search.Not:
+		return asksForKey(n.Of)
+	case search.Term:
+		return n.Field == search.FieldEmitter || n.Field == search.FieldIs
+	}
+	return false
+}
