@@ -47,6 +47,7 @@ type config struct {
 	dir      string         // a directory of the run's own, on the disk to be measured
 	memory   string         // the same in memory, or "" where there is none
 	root     string         // of the module stet, to build the command
+	log      string         // a generated log to index, made where it is missing and kept; "" for one that is not kept
 }
 
 // A section measures some rows, and may use what an earlier one found.
@@ -66,6 +67,7 @@ func sections() []section {
 		{"drain", drain},
 		{"command", command},
 		{"server", servers},
+		{"index", indexing},
 	}
 }
 
@@ -74,9 +76,10 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.SetOutput(out)
 	var c config
 	flags.DurationVar(&c.duration, "duration", 3*time.Second, "of each timed measurement")
-	flags.IntVar(&c.events, "events", 100_000, "in the log that is verified")
+	flags.IntVar(&c.events, "events", 100_000, "in the log that is verified, and in the one that is indexed")
 	flags.IntVar(&c.batches, "batches", 10_000, "of one event each, in the spool that is drained")
 	flags.StringVar(&c.root, "root", "..", "where the module stet is")
+	flags.StringVar(&c.log, "log", "", "a `directory` for the log that is indexed, made where it is missing, and kept")
 	only := flags.String("only", "", "run the sections whose name matches this `pattern`")
 	shapes := flags.String("shapes", "", "of the ledger's and the server's rows measure those that match this `pattern`, such as '1024.*100' or 'batches|singles'")
 	dir := flags.String("dir", "", "a directory on the disk to be measured; the current one where empty")

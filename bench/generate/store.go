@@ -42,7 +42,7 @@ func Store(ctx context.Context, fsys fsx.FS, c Config) (err error) {
 	}
 	var now atomic.Int64
 	l, err := ledger.Open(ctx, ledger.Options{FS: Unsynced{FS: fsys}, Origin: log.Name(), Signer: log, Verifier: verifier,
-		Now: func() time.Time { return time.Unix(0, now.Load()) }, PublishIdle: time.Minute, PublishBusy: time.Minute})
+		Now: func() time.Time { return time.Unix(0, now.Load()) }, PublishBusy: time.Second})
 	if err != nil {
 		return err
 	}
