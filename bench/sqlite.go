@@ -30,7 +30,7 @@ CREATE INDEX app ON entry (app, seq);
 CREATE INDEX interaction ON entry (interaction, seq);
 CREATE INDEX job ON entry (job, seq);
 CREATE INDEX object ON entry (object, seq);
-CREATE VIRTUAL TABLE words USING fts5 (words, content='', detail=none);`
+CREATE VIRTUAL TABLE words USING fts5 (prose, content='', detail=none);`
 
 var columns = []search.Field{search.FieldActor, search.FieldEvent, search.FieldApp, search.FieldEnv, search.FieldHost, search.FieldInteraction,
 	search.FieldJob, search.FieldRun, search.FieldStatus}
@@ -92,7 +92,7 @@ func fillSome(ctx context.Context, tx *sql.Tx, ids map[string]int64, log logAt, 
 	if err != nil {
 		return err
 	}
-	words, err := tx.PrepareContext(ctx, "INSERT INTO words (rowid, words) VALUES (?,?)")
+	words, err := tx.PrepareContext(ctx, "INSERT INTO words (rowid, prose) VALUES (?,?)")
 	if err != nil {
 		return err
 	}

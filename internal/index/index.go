@@ -154,11 +154,15 @@ func (x *Index) Indexed() uint64 {
 	return x.indexed()
 }
 
-// agrees says whether the log still is the one that was indexed: ErrOther where not.
-func (x *Index) agrees(ctx context.Context, log Log, cp proof.Checkpoint) error {
+// Check says whether the log still is the one that was indexed: ErrOther where not. It is for whoever asks without Catch.
+func (x *Index) Check(ctx context.Context, log Log) error {
 	size := x.tree.Size()
 	if size == 0 {
 		return nil
+	}
+	cp, err := log.Head(ctx)
+	if err != nil {
+		return err
 	}
 	if size > cp.Size {
 		return fmt.Errorf("%w: %d entries are indexed and the log has %d", ErrOther, size, cp.Size)
@@ -219,9 +223,6 @@ func (x *Index) catch(ctx context.Context, log Log, progress func(done, size uin
 		return err
 	}
 	if x.open == nil {
-		if err := x.agrees(ctx, log, cp); err != nil {
-			return err
-		}
 		if err := x.begin(); err != nil {
 			return err
 		}

@@ -123,7 +123,13 @@ func TestOtherLog(t *testing.T) {
 		if x.Indexed() == 0 {
 			t.Fatal("there is no index")
 		}
+		if err := x.Check(t.Context(), l); !errors.Is(err, ErrOther) {
+			t.Errorf("%s: checked: %v", name, err)
+		}
 		catchUp(t, x, l)
+		if err := x.Check(t.Context(), l); err != nil {
+			t.Errorf("%s: made anew: %v", name, err)
+		}
 		if got := find(t, x, l, parse(t, "actor:alice"), true, 10); len(got) != 0 {
 			t.Errorf("%s: the index of another log finds %v", name, got)
 		}
@@ -201,7 +207,7 @@ func TestDoubt(t *testing.T) {
 	if err := os.WriteFile(file, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l.entries[4] = []byte(strings.Replace(string(l.entries[4]), "alice", "mlice", 1))
+	l.entries[4] = []byte(strings.Replace(string(l.entries[4]), "by door", "in haste", 1))
 	p, err = x.Find(t.Context(), l, parse(t, "actor:alice"), epoch, Everything(), 10)
 	if err != nil || len(p.Rows) != 6 {
 		t.Fatalf("%d rows, %v", len(p.Rows), err)
@@ -275,6 +281,14 @@ func TestChunks(t *testing.T) {
 		if err := errors.Join(aerr, berr); err != nil || string(a) != string(b) {
 			t.Errorf("%s: %d and %d bytes, %v", name, len(a), len(b), err)
 		}
+	}
+	if err := os.RemoveAll(filepath.Join(dirs[1], Dir)); err != nil {
+		t.Fatal(err)
+	}
+	catchUp(t, steps, l)
+	steps.written.Wait()
+	if got := files(t, dirs[1]); !cmp.Equal(got, want[:1]) {
+		t.Errorf("deleted while it is in use, it is made anew with files %v, want %v", got, want[:1])
 	}
 	all := l.records(t)
 	for _, text := range []string{"actor:bob", "-actor:bob has:gap 7", "loss 65535", `"loss 77777 of"`, "seq:65530..65545", "seq:131070..131080 -seq:131072",
