@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/stetlog/stet/bench/generate"
@@ -73,7 +72,7 @@ func indexing(ctx context.Context, c config, t *table) (err error) {
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
 	t.row("open it, every byte checked", micros(time.Since(start)), "%d entries", x.Indexed())
-	if err := ask(ctx, x, log, t); err != nil {
+	if err := ask(ctx, x, log, t, b.slower()); err != nil {
 		return err
 	}
 	return inSQLite(ctx, c, t, log, cp.Size, b)
@@ -118,7 +117,7 @@ func perEntry(n uint64, fn func() error) (time.Duration, error) {
 // questions is how often each question is asked, of something else each time.
 const questions = 200
 
-func ask(ctx context.Context, x *index.Index, log logAt, t *table) error {
+func ask(ctx context.Context, x *index.Index, log logAt, t *table, slower float64) error {
 	rng := rand.New(rand.NewPCG(7, 8))
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	now := begin.Add(31 * 24 * time.Hour)
@@ -169,7 +168,7 @@ func ask(ctx context.Context, x *index.Index, log logAt, t *table) error {
 		{"a rare word", func() (int, error) { return find(generate.Rare, 100) }},
 	} {
 		var times []time.Duration
-		rows := 0
+		rows, before := 0, used()
 		for range questions {
 			start := time.Now()
 			n, err := q.ask()
@@ -179,8 +178,10 @@ func ask(ctx context.Context, x *index.Index, log logAt, t *table) error {
 			times = append(times, time.Since(start))
 			rows += n
 		}
+		cpu := (used() - before) / questions
 		half := median(times)
-		t.row(q.what+", p99", micros(times[len(times)*99/100]), "p50 %s, slowest %s; %.1f rows", micros(half), micros(slices.Max(times)), float64(rows)/questions)
+		t.row(q.what+", p99", micros(times[len(times)*99/100]), "p50 %s; CPU %s, %s at DESIGN's speed; %.1f rows", micros(half), micros(cpu),
+			micros(time.Duration(float64(cpu)/slower)), float64(rows)/questions)
 	}
 	return nil
 }

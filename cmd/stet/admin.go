@@ -24,6 +24,7 @@ import (
 type adminCmd struct {
 	Token adminTokenCmd `cmd:"" help:"Tokens: who may send and who may read."`
 	Key   adminKeyCmd   `cmd:"" help:"Keys that emitters seal with."`
+	Index adminIndexCmd `cmd:"" help:"The index, by which a store is searched."`
 
 	LogKey adminLogKeyCmd `cmd:"" help:"The key that the log's checkpoints are signed with."`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -30,8 +31,14 @@ var ErrOther = errors.New("the index is of another log")
 // ErrDamaged says that the index's files are not what was written. Catch makes them anew.
 var ErrDamaged = errors.New("the index is damaged; it is made anew from the log")
 
-// Dir is where a store keeps its index.
-const Dir = "index"
+// ErrBusy says that another process writes the index.
+var ErrBusy = errors.New("another process writes the index")
+
+// Dir is where a store keeps its index. Who writes it holds the lock in it.
+const (
+	Dir      = "index"
+	lockFile = "lock"
+)
 
 // fanIn is how many chunks' segments become one. A hundred million entries are a hundred such segments.
 const fanIn = 16
@@ -48,7 +55,8 @@ type Index struct {
 	parts  []part   // from entry 0 on, without holes
 	Faults []string // why files were not used, when it was opened
 
-	open    *memory // the last part, or nil
+	lock    io.Closer // while something is written
+	open    *memory   // the last part, or nil
 	tree    *proof.Tree
 	written sync.WaitGroup
 	failed  atomic.Pointer[error] // of what is written behind
@@ -154,6 +162,18 @@ func (x *Index) Indexed() uint64 {
 	return x.indexed()
 }
 
+// Bytes is the size of its files.
+func (x *Index) Bytes() (n int64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, p := range x.parts {
+		if s, ok := p.(*segment); ok {
+			n += s.bytes
+		}
+	}
+	return n
+}
+
 // Check says whether the log still is the one that was indexed: ErrOther where not. It is for whoever asks without Catch.
 func (x *Index) Check(ctx context.Context, log Log) error {
 	size := x.tree.Size()
@@ -251,6 +271,19 @@ func (x *Index) catch(ctx context.Context, log Log, progress func(done, size uin
 
 // begin makes ready for adding: a part that ends within a chunk is indexed again, so that files stay whole chunks.
 func (x *Index) begin() error {
+	if err := fsx.MkdirAll(x.fsys, Dir, 0o700); err != nil {
+		return err
+	}
+	if x.lock == nil {
+		lock, err := x.fsys.TryLock(inDir(lockFile))
+		if errors.Is(err, fsx.ErrLocked) {
+			return ErrBusy
+		}
+		if err != nil {
+			return err
+		}
+		x.lock = lock
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if n := len(x.parts); n > 0 && x.indexed()%chunkSize != 0 {
@@ -268,12 +301,9 @@ func (x *Index) begin() error {
 			x.tree = tree
 		}
 	}
-	keep := map[string]bool{}
+	keep := map[string]bool{inDir(lockFile): true}
 	for _, p := range x.parts {
 		keep[p.(*segment).name] = true
-	}
-	if err := fsx.MkdirAll(x.fsys, Dir, 0o700); err != nil {
-		return err
 	}
 	names, err := x.fsys.ReadDir(Dir)
 	for _, e := range names {
@@ -402,6 +432,18 @@ func (x *Index) Save() error {
 	return nil
 }
 
+// Rebuild throws away what there is, indexes the whole log, and saves it.
+func (x *Index) Rebuild(ctx context.Context, log Log, progress func(done, size uint64)) error {
+	err := x.clear()
+	if err == nil {
+		err = x.Catch(ctx, log, progress)
+	}
+	if err == nil {
+		err = x.Save()
+	}
+	return err
+}
+
 // Close gives the files up. What was not saved is indexed again by the next one.
 func (x *Index) Close() error {
 	x.written.Wait()
@@ -411,7 +453,12 @@ func (x *Index) Close() error {
 		p.release()
 	}
 	x.parts, x.open = nil, nil
-	return nil
+	if x.lock == nil {
+		return nil
+	}
+	lock := x.lock
+	x.lock = nil
+	return lock.Close()
 }
 
 // clear throws everything away.

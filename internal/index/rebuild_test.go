@@ -59,7 +59,9 @@ func files(t *testing.T, dir string) (names []string) {
 		t.Fatal(err)
 	}
 	for _, e := range all {
-		names = append(names, e.Name())
+		if e.Name() != lockFile {
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }
@@ -217,6 +219,26 @@ func TestDoubt(t *testing.T) {
 			t.Errorf("entry %d: %q", r.Record.Seq, r.Doubt)
 		}
 	}
+}
+
+// TestOneWriter: who finds the index being written goes away; asking needs no lock.
+func TestOneWriter(t *testing.T) {
+	l := small(t)
+	dir := t.TempDir()
+	a, b := openIndex(t, openDir(t, dir)), openIndex(t, openDir(t, dir))
+	if err := a.Rebuild(t.Context(), l, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Catch(t.Context(), l, nil); !errors.Is(err, ErrBusy) {
+		t.Errorf("two write one index: %v", err)
+	}
+	if got := find(t, openIndex(t, openDir(t, dir)), l, parse(t, "actor:bob"), true, 10); len(got) != 6 {
+		t.Errorf("beside a writer, somebody finds %v", got)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	catchUp(t, b, l)
 }
 
 // TestBehind: an answer says how far the index is.

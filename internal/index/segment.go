@@ -28,6 +28,7 @@ type segment struct {
 	f      fsx.File
 	blocks []block
 	ends   int64 // of the blocks
+	bytes  int64 // of the file
 	users  atomic.Int64
 }
 
@@ -60,6 +61,7 @@ func (s *segment) load() error {
 	if err != nil {
 		return err
 	}
+	s.bytes = size
 	end := size - int64(tailBytes)
 	if end < int64(len(magic)) {
 		return damaged(s.name, "%d bytes", size)
