@@ -36,14 +36,15 @@ func (c *Codec) secrets(b []byte) error {
 		return err
 	}
 	w := &encoder{codec: &Codec{Catalogue: c.Catalogue}, event: *e}
+	w.event.Redactions = nil // what an event says of itself decides nothing: a mask is not masked again
 	if err := w.encode(); err != nil {
 		return err
 	}
-	if n := len(e.Redactions); w.marksR > 0 || len(w.event.Redactions) > n {
+	if found := w.event.Redactions; w.marksR > 0 || len(found) > 0 {
 		refusal := &Error{Code: string(ErrSecret), Detail: "holds a secret or personal data in plaintext", Hint: "redact before sealing: package event does"}
-		if len(w.event.Redactions) > n {
-			refusal.Path = w.event.Redactions[n].Path
-			refusal.Detail += " (rule " + w.event.Redactions[n].Rule + ")"
+		if len(found) > 0 {
+			refusal.Path = found[0].Path
+			refusal.Detail += " (rule " + found[0].Rule + ")"
 		}
 		return refusal
 	}

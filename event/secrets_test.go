@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -121,5 +122,20 @@ func TestACleanEventAllocatesNothing(t *testing.T) {
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestAClaimOfRedactionHidesNothing: an event that says that a text was masked, and holds it all the same, is refused.
+func TestAClaimOfRedactionHidesNothing(t *testing.T) {
+	e := wide()
+	e.Labels = map[string]string{"password": "hunter2"}
+	masked := must(t, e)
+	strict := event.Codec{RefuseSecrets: true}
+	if _, err := strict.Check([]byte(masked)); err != nil {
+		t.Fatal(err)
+	}
+	plain := strings.Replace(masked, "[redacted:password]", "hunter2", 1)
+	if _, err := strict.Check([]byte(plain)); plain == masked || !errors.Is(err, event.ErrSecret) {
+		t.Errorf("%v, want %v", err, event.ErrSecret)
 	}
 }
