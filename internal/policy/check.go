@@ -41,9 +41,10 @@ func notChecked(what string) verdict { return verdict{NotChecked, what} }
 
 // present demands a field, or one of those that will do in its place.
 func present(field, words string, others ...string) func(*Linter, *Record) verdict {
+	fields := append([]string{field}, others...)
 	return func(_ *Linter, r *Record) verdict {
 		mapped := false
-		for _, f := range append([]string{field}, others...) {
+		for _, f := range fields {
 			if r.has(f) {
 				return pass
 			}

@@ -167,7 +167,9 @@ func (l *Linter) note(r *Record) {
 		s.flagged++
 		return
 	}
-	s.unflagged.add(l.o.Places, r.place)
+	if s.unflagged.Count++; len(s.unflagged.Places) < l.o.Places {
+		s.unflagged.Places = append(s.unflagged.Places, r.place)
+	}
 }
 
 // finish judges the log as a whole.
@@ -194,6 +196,6 @@ func (l *Linter) finish() {
 		case s.security && s.ordinary:
 			what, state = "no flag, in a log with types of security and others", Fail
 		}
-		r.addTally(state, what, s.unflagged)
+		r.addTally(state, what, l.o.Places, s.unflagged)
 	}
 }

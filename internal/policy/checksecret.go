@@ -35,14 +35,14 @@ func (l *Linter) leaks(r *Record) []leak {
 			return nil
 		}
 		v, _ := r.Leaf(refused.Path)
-		if k, ok := leakIn(v, false); ok {
+		if k, ok := l.leakIn(v, false); ok {
 			return []leak{k}
 		}
 		return []leak{{refused.Path, "secret", "holds"}}
 	}
 	var all []leak
 	for _, v := range r.Leaves {
-		if k, ok := leakIn(v, slices.Contains(identity, r.field(v.Key))); ok {
+		if k, ok := l.leakIn(v, slices.Contains(identity, r.field(v.Key))); ok {
 			all = append(all, k)
 		}
 	}
@@ -55,7 +55,7 @@ var identity = []string{"user_id", "principal.id", "source_ip", "source.device_i
 	"trace_id", "span_id", "stream_id", "stream_seq", "job.id", "job.run_id", "job.parent_id", "job.root_id", "before.digest", "after.digest",
 	"job.code_digest", "job.env_digest", "session_hash", "host.ip"}
 
-func leakIn(v foreign.Leaf, identity bool) (leak, bool) {
+func (l *Linter) leakIn(v foreign.Leaf, identity bool) (leak, bool) {
 	if v.Void() || v.Kind == foreign.Bool {
 		return leak{}, false
 	}
@@ -65,7 +65,7 @@ func leakIn(v foreign.Leaf, identity bool) (leak, bool) {
 	if v.Kind == foreign.Number {
 		return leak{}, false
 	}
-	find := redact.Text
+	find := l.memo.Text
 	if identity {
 		find = redact.Secrets
 	}

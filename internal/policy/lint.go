@@ -8,6 +8,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/redact"
 	"github.com/stetlog/stet/internal/story"
 	"github.com/stetlog/stet/proof"
 )
@@ -32,6 +33,8 @@ type Linter struct {
 	codec     event.Codec
 	results   []Result
 	index     map[string]int
+	names     map[string]string // key of the log → field
+	memo      redact.Memo
 	seen      seen
 	found     []leak // in the event that is being judged
 	lines     int
@@ -42,7 +45,14 @@ type Linter struct {
 
 // New makes a Linter.
 func New(o Options) *Linter {
-	l := &Linter{o: o, catalogue: o.Catalogue, index: map[string]int{}, seen: newSeen()}
+	l := &Linter{o: o, catalogue: o.Catalogue, index: map[string]int{}, names: map[string]string{}, seen: newSeen()}
+	for _, field := range foreign.Fields() {
+		for _, key := range o.Map[field] {
+			if l.names[key] == "" {
+				l.names[key] = field
+			}
+		}
+	}
 	if l.catalogue == nil {
 		l.catalogue = event.Builtin()
 	}
@@ -64,20 +74,7 @@ func (l *Linter) count(id string, at Place, v verdict) {
 	case Pass:
 		r.Pass++
 	case Fail, NotChecked:
-		m := r.whats
-		if v.state == NotChecked {
-			m = r.whys
-		}
-		t := tally{Count: 1}
-		old := m[v.what]
-		if old == nil {
-			old = &tally{}
-		}
-		// Several records of one OTLP line are one place.
-		if n := len(old.Places); at != (Place{}) && n < l.o.Places && (n == 0 || old.Places[n-1] != at) {
-			t.Places = []Place{at}
-		}
-		r.addTally(v.state, v.what, t)
+		r.addTally(v.state, v.what, l.o.Places, tally{1, []Place{at}})
 	}
 }
 
@@ -146,7 +143,7 @@ func (l *Linter) read(at Place, line []byte) (records []Record, other bool, err 
 		}
 	}
 	for i := range found {
-		r := Record{Record: &found[i], place: at, fields: l.o.Map}
+		r := Record{Record: &found[i], place: at, fields: l.o.Map, names: l.names}
 		if own {
 			r.raw = raw
 		}

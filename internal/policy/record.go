@@ -20,7 +20,8 @@ type Record struct {
 	*foreign.Record
 	place  Place
 	fields foreign.Map
-	raw    []byte // of a stet.event/1
+	names  map[string]string // key of the log → field
+	raw    []byte            // of a stet.event/1
 	typ    event.Type
 	known  bool // the catalogue has its type
 }
@@ -69,14 +70,7 @@ func (r *Record) field(key string) string {
 	if r.native() {
 		return key
 	}
-	for field, keys := range r.fields {
-		for _, k := range keys {
-			if k == key {
-				return field
-			}
-		}
-	}
-	return ""
+	return r.names[key]
 }
 
 // maxShown bounds what is shown of a key, in bytes before escaping.

@@ -8,13 +8,6 @@ type tally struct {
 	Places []Place
 }
 
-func (t *tally) add(most int, p Place) {
-	t.Count++
-	if n := len(t.Places); n < most && p != (Place{}) && (n == 0 || t.Places[n-1] != p) {
-		t.Places = append(t.Places, p)
-	}
-}
-
 // Finding is one kind of failure, or one reason for not checking, and where it was first met.
 type Finding struct {
 	What   string // never quotes a value of the log
@@ -38,7 +31,7 @@ const maxWhats = 20
 
 const others = "other findings of this rule"
 
-func (r *Result) addTally(s State, what string, t tally) {
+func (r *Result) addTally(s State, what string, most int, t tally) {
 	m := &r.whats
 	if s == NotChecked {
 		m = &r.whys
@@ -58,7 +51,12 @@ func (r *Result) addTally(s State, what string, t tally) {
 		(*m)[what] = old
 	}
 	old.Count += t.Count
-	old.Places = append(old.Places, t.Places...)
+	for _, p := range t.Places {
+		// Several records of one OTLP line are one place.
+		if n := len(old.Places); n < most && p != (Place{}) && (n == 0 || old.Places[n-1] != p) {
+			old.Places = append(old.Places, p)
+		}
+	}
 }
 
 // State is the rule's word for the whole log: pass only where everything that it judges was checked and passed.

@@ -114,7 +114,7 @@ func (l *Linter) at(e *story.Entry) Place {
 // StoriesNotChecked counts n events of jobs whose stories were not folded.
 func (l *Linter) StoriesNotChecked(n uint64, why string) {
 	for _, id := range []string{"submission", "authorization", "execution", "outcome", "ghost", "phase-order", "lineage", "heartbeat", "before-after", "clock-order"} {
-		l.result(id).addTally(NotChecked, why, tally{Count: n})
+		l.result(id).addTally(NotChecked, why, 0, tally{Count: n})
 	}
 }
 
