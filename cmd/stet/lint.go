@@ -25,6 +25,8 @@ type lintCmd struct {
 	Rules     bool   `help:"Print the rules, where they are from, and what no log can show."`
 	JSON      bool   `help:"Print JSON."`
 	SARIF     bool   `name:"sarif" help:"Print SARIF 2.1.0, for code scanning."`
+
+	atOnce int // events of jobs that are folded at a time; 0: policy.MaxStoryEvents
 }
 
 // Help explains what is judged.
@@ -45,6 +47,9 @@ Exit code 4 says that there was no event to judge, or that the log could not be 
 const maxPlaces = 1000
 
 func (c *lintCmd) Run(e *env) error {
+	if c.atOnce == 0 {
+		c.atOnce = policy.MaxStoryEvents
+	}
 	if c.Rules {
 		return policy.WriteRules(e.stdout)
 	}

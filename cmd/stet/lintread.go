@@ -12,6 +12,8 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/policy"
 	"github.com/stetlog/stet/internal/story"
 	"github.com/stetlog/stet/proof"
@@ -139,7 +141,7 @@ func (c *lintCmd) file(e *env, o policy.Options) (err error) {
 	}
 	l := policy.New(o)
 	jobs, kept, unread := c.judge(e, x, l)
-	if unread == nil || jobs <= policy.MaxStoryEvents {
+	if unread == nil || jobs <= c.atOnce {
 		unread = errors.Join(unread, c.stories(e, l, jobs, kept))
 	}
 	r := l.Report()
@@ -171,7 +173,7 @@ func (c *lintCmd) judge(e *env, x *lintFile, l *policy.Linter) (jobs int, kept [
 			continue
 		}
 		items := l.Line(number, line)
-		if jobs += len(items); jobs <= policy.MaxStoryEvents {
+		if jobs += len(items); jobs <= c.atOnce {
 			kept = append(kept, items...)
 		} else {
 			kept = nil
@@ -181,14 +183,15 @@ func (c *lintCmd) judge(e *env, x *lintFile, l *policy.Linter) (jobs int, kept [
 
 // stories folds and judges the stories of a file: at once, or a share of the interactions with each reading.
 func (c *lintCmd) stories(e *env, l *policy.Linter, jobs int, kept []story.Item) error {
-	if jobs <= policy.MaxStoryEvents {
-		return foldAll(l, kept)
-	}
-	if c.What == "-" {
-		l.StoriesNotChecked(uint64(jobs), fmt.Sprintf("more than %d events of jobs on standard input, which can be read once: give the file's name", policy.MaxStoryEvents))
+	if jobs <= c.atOnce {
+		c.foldAll(l, kept, jobs)
 		return nil
 	}
-	n := shares(jobs)
+	if c.What == "-" {
+		l.StoriesNotChecked(uint64(jobs), fmt.Sprintf("more than %d events of jobs on standard input, which can be read once: give the file's name", c.atOnce))
+		return nil
+	}
+	n := c.shares(jobs)
 	for i := range n {
 		if err := c.share(e, l, i, n); err != nil {
 			return err
@@ -204,6 +207,7 @@ func (c *lintCmd) share(e *env, l *policy.Linter, i, n int) (err error) {
 	}
 	defer func() { err = errors.Join(err, x.close()) }()
 	var kept []story.Item
+	count := 0
 	for {
 		if err := e.ctx.Err(); err != nil {
 			return err
@@ -211,14 +215,18 @@ func (c *lintCmd) share(e *env, l *policy.Linter, i, n int) (err error) {
 		number, line, long, err := x.next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return foldAll(l, kept)
+			c.foldAll(l, kept, count)
+			return nil
 		case err != nil:
 			return err
 		case long:
 			continue
 		}
 		for _, it := range l.Items(number, line) {
-			if shareOf([]byte(it.Event.InteractionID), n) == i && len(kept) < maxShare {
+			if shareOf([]byte(it.Event.InteractionID), n) != i {
+				continue
+			}
+			if count++; count < c.maxShare() {
 				kept = append(kept, it)
 			}
 		}
@@ -226,11 +234,11 @@ func (c *lintCmd) share(e *env, l *policy.Linter, i, n int) (err error) {
 }
 
 // shares says into how many shares the interactions of so many events are cut.
-func shares(events int) int { return events/policy.MaxStoryEvents + 1 }
+func (c *lintCmd) shares(events int) int { return events/c.atOnce + 1 }
 
-// maxShare bounds a share: interactions are not of one size, and one may be larger than all others. What is beyond it is not
-// judged.
-const maxShare = 4 * policy.MaxStoryEvents
+// maxShare bounds a share: interactions are not of one size, and one may be larger than all others. A share that is larger is
+// not judged.
+func (c *lintCmd) maxShare() int { return 4 * c.atOnce }
 
 func shareOf(interaction []byte, n int) int {
 	h := fnv.New32a()
@@ -238,19 +246,23 @@ func shareOf(interaction []byte, n int) int {
 	return int(h.Sum32() % uint32(n))
 }
 
-func foldAll(l *policy.Linter, items []story.Item) error {
-	if len(items) >= maxShare {
-		l.StoriesNotChecked(uint64(len(items)), fmt.Sprintf("one interaction, or a few, have more than %d events", maxShare))
-		return nil
-	}
+// foldAll folds and judges the stories of items, of which there were count.
+func (c *lintCmd) foldAll(l *policy.Linter, items []story.Item, count int) {
 	var f story.Fold
 	for _, it := range items {
 		f.Add(it)
 	}
+	c.judgeStories(l, &f, count)
+}
+
+func (c *lintCmd) judgeStories(l *policy.Linter, f *story.Fold, count int) {
+	if count >= c.maxShare() {
+		l.StoriesNotChecked(uint64(count), fmt.Sprintf("one interaction, or a few, have more than %d events", c.maxShare()))
+		return
+	}
 	for _, s := range f.Stories() {
 		l.Story(&s)
 	}
-	return nil
 }
 
 // ledger judges a store, or a server's log.
@@ -276,9 +288,9 @@ func (c *lintCmd) ledger(e *env, o policy.Options) (err error) {
 		}
 		return l.Entry(seq, raw)
 	}); err != nil {
-		return exit{exitNotChecked, fmt.Errorf("lint: %s: %w; stet verify tells what is wrong", s.Name, err)}
+		return unreadable(s.Name, err)
 	}
-	n := shares(jobs)
+	n := c.shares(jobs)
 	for i := range n {
 		var f story.Fold
 		count := 0
@@ -287,18 +299,23 @@ func (c *lintCmd) ledger(e *env, o policy.Options) (err error) {
 				return false
 			}
 			count++
-			return count < maxShare
+			return count < c.maxShare()
 		}); err != nil {
-			return err
+			return unreadable(s.Name, err)
 		}
-		if count >= maxShare {
-			l.StoriesNotChecked(uint64(count), fmt.Sprintf("one interaction, or a few, have more than %d events", maxShare))
-			continue
-		}
-		for _, s := range f.Stories() {
-			l.Story(&s)
-		}
+		c.judgeStories(l, &f, count)
 	}
 	r := l.Report()
 	return c.print(e, &r, nil)
+}
+
+// unreadable is a log that could not be read to its end: damage is an integrity failure, all else not checked.
+func unreadable(name string, err error) error {
+	err = fmt.Errorf("lint: %s: %w; stet verify tells what is wrong", name, err)
+	var integrity *ledger.IntegrityError
+	var damage *logread.DamageError
+	if errors.As(err, &integrity) || errors.As(err, &damage) {
+		return err
+	}
+	return exit{exitNotChecked, err}
 }

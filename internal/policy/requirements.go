@@ -64,7 +64,7 @@ var requirements = [...]Requirement{
 	{"108/related/iam", "Related Topics 1", "principals are authenticated before they are logged", nil, "a log shows a name, not how it was proven"},
 	{"108/related/retention", "Related Topics 2", "how long logs are kept", nil, "a log does not show what was deleted after its time: look at the retention that is set"},
 	{"108/related/observability", "Related Topics 3", "transport of audit data", nil, "points elsewhere: nothing to check"},
-	{"108/related/signatures", "Related Topics 4", "logs are signed", []string{"sealed"}, ""},
+	{"108/related/signatures", "Related Topics 4", "logs are signed", []string{"sealed"}, "whether the seals hold is for stet verify"},
 
 	{"policy/purpose", "Purpose", "user, absolute time, severity and correlation in every event", []string{"user", "timestamp", "severity", "interaction-id"}, ""},
 	{"policy/status", "Status, Official Sources, Evidence Coverage Matrix", "of what kind the document is", nil, "about the document: nothing to check"},
@@ -107,5 +107,5 @@ var requirements = [...]Requirement{
 	{"policy/non-decisions/format", "Non-Decisions 1", "which international format is not said", nil, "leaves open: the checklist says ISO 8601, and rule timestamp follows it"},
 	{"policy/non-decisions/types", "Non-Decisions 2", "the types of events are documented", []string{"documented-type"}, ""},
 	{"policy/notes/interaction", "Notes 1", "the id links failed input, database calls and errors of one request", []string{"interaction-id"}, ""},
-	{"policy/notes/signatures", "Notes 2", "only signatures give non-repudiation", []string{"sealed"}, ""},
+	{"policy/notes/signatures", "Notes 2", "only signatures give non-repudiation", []string{"sealed"}, "whether the seals hold is for stet verify"},
 }
