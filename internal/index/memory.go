@@ -14,10 +14,16 @@ type memory struct {
 	from   uint64                 // the begin of a chunk
 	to     uint64                 // behind the last entry
 	terms  [256]map[string]uint32 // by first byte: the rest of a term, and where its entries are
-	docs   [][]uint16
-	room   []uint16 // for the first entry of each term
+	last   [256][lastTerms]uint32 // where the last terms of each first byte are, + 1
+	keys   []string               // the rest of each term
+	docs   [][]uint16             // the entries of each term
+	room   []uint16               // for the first entry of each term
 	stamps []stamp
 }
+
+// lastTerms is how many terms of a kind are compared with those of the entry before, so that they need not be looked up: the
+// events of a batch share much.
+const lastTerms = 4
 
 func newMemory(from uint64) *memory { return &memory{from: from, to: from} }
 
@@ -31,29 +37,50 @@ func (m *memory) add(nanos int64, terms *termList) {
 	}
 	m.to++
 	start := 0
+	var nth [256]uint8 // terms of each kind so far
 	for _, end := range terms.ends {
 		term := terms.b[start:end]
 		start = end
-		kind := m.terms[term[0]]
-		if kind == nil {
-			kind = map[string]uint32{}
-			m.terms[term[0]] = kind
+		last := &m.last[term[0]][nth[term[0]]%lastTerms]
+		nth[term[0]]++
+		if *last == 0 || m.keys[*last-1] != string(term[1:]) {
+			*last = m.term(term) + 1
 		}
-		i, there := kind[string(term[1:])]
-		if !there {
-			if len(m.room) == 0 {
-				m.room = make([]uint16, 4096)
-			}
-			m.room[0] = doc
-			kind[string(term[1:])] = uint32(len(m.docs))
-			m.docs = append(m.docs, m.room[:1:1])
-			m.room = m.room[1:]
-			continue
-		}
-		if docs := m.docs[i]; docs[len(docs)-1] != doc {
-			m.docs[i] = append(docs, doc)
+		at := *last - 1
+		if docs := m.docs[at]; len(docs) == 0 {
+			m.docs[at] = m.one(doc)
+		} else if docs[len(docs)-1] != doc {
+			m.docs[at] = append(docs, doc)
 		}
 	}
+}
+
+// term looks a term up, and makes it where it is new.
+func (m *memory) term(term []byte) uint32 {
+	kind := m.terms[term[0]]
+	if kind == nil {
+		kind = map[string]uint32{}
+		m.terms[term[0]] = kind
+	}
+	at, there := kind[string(term[1:])]
+	if !there {
+		key := string(term[1:])
+		at = uint32(len(m.docs))
+		kind[key] = at
+		m.keys, m.docs = append(m.keys, key), append(m.docs, nil)
+	}
+	return at
+}
+
+// one is a list of one entry, which grows elsewhere: most terms have one.
+func (m *memory) one(doc uint16) []uint16 {
+	if len(m.room) == 0 {
+		m.room = make([]uint16, 4096)
+	}
+	m.room[0] = doc
+	list := m.room[:1:1]
+	m.room = m.room[1:]
+	return list
 }
 
 // found is the run of a term. Entries that come later do not change it.

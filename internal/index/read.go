@@ -2,7 +2,9 @@ package index
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/stetlog/stet/internal/logread"
@@ -22,7 +24,7 @@ type reader struct {
 
 type bundle struct {
 	index   uint64
-	entries [][]byte
+	entries [][]byte // all, or the first ones
 }
 
 func newReader(src logread.Source, cp proof.Checkpoint, withKey bool) *reader {
@@ -94,33 +96,47 @@ func (r *reader) key(ctx context.Context, e proof.Entry) (string, error) {
 // maxBundles bounds the bundles that a reader keeps: entries come in order, and a batch may begin in one and end in the next.
 const maxBundles = 4
 
+// A fronter gives the first n entries of a bundle for less than the whole costs; fs.ErrNotExist where it cannot.
+type fronter interface {
+	Front(ctx context.Context, t proof.Tile, n int) ([]byte, error)
+}
+
 func (r *reader) entry(ctx context.Context, seq uint64) ([]byte, error) {
 	t, first := logread.Bundle(seq, r.cp.Size)
+	at := int(seq - first)
 	i := slices.IndexFunc(r.bundles, func(b bundle) bool { return b.index == t.Index })
-	if i < 0 {
-		b, err := r.src.Fetch(ctx, t.Path())
-		if err != nil {
-			return nil, fmt.Errorf("read entry %d: %w", seq, err)
-		}
-		all := bundle{index: t.Index}
-		for len(b) > 0 {
-			var e []byte
-			if e, b, err = proof.NextBundleEntry(b); err != nil {
-				return nil, fmt.Errorf("read entry %d: %w", seq, err)
-			}
-			all.entries = append(all.entries, e)
-		}
-		if len(r.bundles) == maxBundles {
-			r.bundles = slices.Delete(r.bundles, 0, 1)
-		}
+	if i >= 0 && at < len(r.bundles[i].entries) {
+		return r.bundles[i].entries[at], nil
+	}
+	var b []byte
+	err := fs.ErrNotExist
+	if f, ok := r.src.(fronter); ok && i < 0 {
+		b, err = f.Front(ctx, t, at+1)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // or more of the same bundle is asked for, and most of it will be
+		b, err = r.src.Fetch(ctx, t.Path())
+	}
+	all := bundle{index: t.Index}
+	for err == nil && len(b) > 0 {
+		var e []byte
+		e, b, err = proof.NextBundleEntry(b)
+		all.entries = append(all.entries, e)
+	}
+	if err == nil && at >= len(all.entries) {
+		err = errors.New("its bundle ends before it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read entry %d: %w", seq, err)
+	}
+	switch {
+	case i >= 0:
+		r.bundles[i] = all
+	case len(r.bundles) == maxBundles:
+		r.bundles = append(slices.Delete(r.bundles, 0, 1), all)
+	default:
 		r.bundles = append(r.bundles, all)
-		i = len(r.bundles) - 1
 	}
-	b := r.bundles[i]
-	if seq-first >= uint64(len(b.entries)) {
-		return nil, fmt.Errorf("read entry %d: its bundle ends before it", seq)
-	}
-	return b.entries[seq-first], nil
+	return all.entries[at], nil
 }
 
 // maxTiles bounds the hashes that a reader keeps: 8 KiB each.

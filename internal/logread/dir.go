@@ -188,6 +188,20 @@ func (d *Dir) Packed(ctx context.Context, t proof.Tile) ([]byte, error) {
 	return d.read(t.Path(), maxCompressed)
 }
 
+// Front returns the first n entries of an entry bundle, in plain form, for whoever looks at one of them and proves it: of a
+// compressed one it unpacks no more, and so does not look at the checksum. Where Packed has nothing it is fs.ErrNotExist,
+// too; a bundle that cannot be unpacked so far is a *DamageError.
+func (d *Dir) Front(ctx context.Context, t proof.Tile, n int) ([]byte, error) {
+	b, err := d.Packed(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if b, err = d.inflater.front(b, n); err != nil {
+		return nil, damaged(t.Path(), "%v", err)
+	}
+	return b, nil
+}
+
 // read reads one whole regular file. It looks before it opens: opening a pipe would wait for ever.
 func (d *Dir) read(name string, limit int64) ([]byte, error) {
 	full := path.Join(d.prefix, name)

@@ -42,22 +42,13 @@ type inflater struct{ pool *sync.Pool }
 
 // inflate unpacks a stored bundle, into the memory of buf where that is large enough. It allocates at most what the compressed bytes can hold, and at most MaxBundle.
 func (p *inflater) inflate(buf, b []byte) ([]byte, error) {
-	if len(b) < gzipHeader+gzipTrailer {
-		return nil, fmt.Errorf("%d bytes are no gzip file", len(b))
-	}
-	if !slices.Contains(gzipHeaders[:], [gzipHeader]byte(b[:gzipHeader])) {
-		return nil, errors.New("it does not begin with the one gzip header that bundles have")
+	in, size, err := member(b)
+	if err != nil {
+		return nil, err
 	}
 	trailer := b[len(b)-gzipTrailer:]
-	size := int64(binary.LittleEndian.Uint32(trailer[4:]))
-	if size > proof.MaxBundle || size > int64(len(b))*maxRatio {
-		return nil, fmt.Errorf("it says that it unpacks to %d bytes, which it cannot or may not", size)
-	}
-	in := bytes.NewReader(b[gzipHeader : len(b)-gzipTrailer])
-	fr, _ := p.pool.Get().(io.ReadCloser)
-	if fr == nil {
-		fr = flate.NewReader(in)
-	} else if err := fr.(flate.Resetter).Reset(in, nil); err != nil {
+	fr, err := p.reader(in)
+	if err != nil {
 		return nil, err
 	}
 	// Not closed: that only returns its memory to another pool; and after an error Reset makes it as new.
@@ -76,6 +67,59 @@ func (p *inflater) inflate(buf, b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes follow the compressed data", in.Len())
 	case crc32.ChecksumIEEE(out) != binary.LittleEndian.Uint32(trailer):
 		return nil, errors.New("its checksum does not match")
+	}
+	return out, nil
+}
+
+// member finds the compressed data of a stored bundle, and how long it says that it is when it is unpacked.
+func member(b []byte) (in *bytes.Reader, size int64, err error) {
+	if len(b) < gzipHeader+gzipTrailer {
+		return nil, 0, fmt.Errorf("%d bytes are no gzip file", len(b))
+	}
+	if !slices.Contains(gzipHeaders[:], [gzipHeader]byte(b[:gzipHeader])) {
+		return nil, 0, errors.New("it does not begin with the one gzip header that bundles have")
+	}
+	size = int64(binary.LittleEndian.Uint32(b[len(b)-4:]))
+	if size > proof.MaxBundle || size > int64(len(b))*maxRatio {
+		return nil, 0, fmt.Errorf("it says that it unpacks to %d bytes, which it cannot or may not", size)
+	}
+	return bytes.NewReader(b[gzipHeader : len(b)-gzipTrailer]), size, nil
+}
+
+func (p *inflater) reader(in io.Reader) (io.ReadCloser, error) {
+	fr, _ := p.pool.Get().(io.ReadCloser)
+	if fr == nil {
+		return flate.NewReader(in), nil
+	}
+	return fr, fr.(flate.Resetter).Reset(in, nil)
+}
+
+// front unpacks the first n entries of a stored bundle.
+func (p *inflater) front(b []byte, n int) ([]byte, error) {
+	in, size, err := member(b)
+	if err != nil {
+		return nil, err
+	}
+	fr, err := p.reader(in)
+	if err != nil {
+		return nil, err
+	}
+	defer p.pool.Put(fr)
+	out := make([]byte, 0, size*int64(min(n+1, proof.TileWidth))/proof.TileWidth+1<<10)
+	for range n {
+		for _, length := range [2]int{2, -1} { // a length, and so many bytes
+			if length < 0 {
+				length = int(binary.BigEndian.Uint16(out[len(out)-2:]))
+			}
+			at := len(out)
+			if int64(at+length) > size {
+				return nil, errors.New("it ends early")
+			}
+			out = slices.Grow(out, length)[:at+length]
+			if _, err := io.ReadFull(fr, out[at:]); err != nil {
+				return nil, fmt.Errorf("unpack: %w", err)
+			}
+		}
 	}
 	return out, nil
 }

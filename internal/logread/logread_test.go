@@ -163,6 +163,31 @@ func TestNarrower(t *testing.T) {
 	}
 }
 
+// TestFront: the first entries of a bundle are those of the whole one, and what is not stored as asked for is not there.
+func TestFront(t *testing.T) {
+	ctx := context.Background()
+	src := logread.NewDir(open(t, log(t, logread.Compressed)), ".", logread.Compressed)
+	for _, tile := range []proof.Tile{{Entries: true, Width: 256}, {Entries: true, Index: 1, Width: 44}} {
+		for n := 1; n <= tile.Width; n++ {
+			first := int(tile.Index) * 256
+			if b, err := src.Front(ctx, tile, n); err != nil || !bytes.Equal(b, bundle(t, first, first+n)) {
+				t.Fatalf("the first %d of bundle %d: %d bytes, %v", n, tile.Index, len(b), err)
+			}
+		}
+		var damage *logread.DamageError
+		if _, err := src.Front(ctx, tile, tile.Width+1); !errors.As(err, &damage) {
+			t.Errorf("more than there are: %v", err)
+		}
+	}
+	if _, err := src.Front(ctx, proof.Tile{Entries: true, Index: 1, Width: 43}, 1); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("narrower than it is stored: %v", err)
+	}
+	plain := logread.NewDir(open(t, log(t, logread.Plain)), ".", logread.Plain)
+	if _, err := plain.Front(ctx, proof.Tile{Entries: true, Width: 256}, 1); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of a plain log: %v", err)
+	}
+}
+
 // TestThreeAnswers: missing, damaged and unreadable are told apart.
 func TestThreeAnswers(t *testing.T) {
 	ctx := context.Background()
