@@ -32,6 +32,7 @@ type lintFile struct {
 	close  func() error
 	ahead  []aheadLine // read for the guess, and not handed on yet
 	failed error       // met while reading ahead
+	size   uint64      // bytes; 0 where that is not known, as of what is compressed
 }
 
 type aheadLine struct {
@@ -63,6 +64,9 @@ func (c *lintCmd) openLines(e *env) (*lintFile, error) {
 		return x, nil
 	}
 	x.lines = newLineReader(in)
+	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+		x.size = uint64(fi.Size())
+	}
 	return x, nil
 }
 
@@ -158,9 +162,14 @@ func (c *lintCmd) file(e *env, o policy.Options) (err error) {
 
 // judge reads the file once. It keeps what the file says of jobs, unless that is more than is folded at a time.
 func (c *lintCmd) judge(e *env, x *lintFile, l *policy.Linter) (jobs int, kept []story.Item, err error) {
-	for {
+	bar := newProgress(e.stderr, "bytes")
+	defer bar.clear()
+	for n := 0; ; n++ {
 		if err := e.ctx.Err(); err != nil {
 			return jobs, kept, err
+		}
+		if n%1024 == 0 && x.size > 0 {
+			bar.set(min(x.lines.read, x.size), x.size)
 		}
 		number, line, long, err := x.next()
 		switch {
@@ -278,6 +287,12 @@ func (c *lintCmd) ledger(e *env, o policy.Options) (err error) {
 	defer func() { err = errors.Join(err, done()) }()
 	o.Name, o.Ledger = s.Name, true
 	l := policy.New(o)
+	cp, _, err := s.Checkpoint(e.ctx)
+	if err != nil {
+		return unreadable(s.Name, err)
+	}
+	bar := newProgress(e.stderr, "entries")
+	defer bar.clear()
 	jobs := 0
 	var codec event.Codec
 	if err := s.Entries(e.ctx, func(seq uint64, raw []byte) error {
@@ -285,6 +300,9 @@ func (c *lintCmd) ledger(e *env, o policy.Options) (err error) {
 			if ref, err := codec.Check(entry.Event); err == nil && ref.JobID != nil {
 				jobs++
 			}
+		}
+		if seq%1024 == 0 {
+			bar.set(seq, cp.Size)
 		}
 		return l.Entry(seq, raw)
 	}); err != nil {

@@ -38,6 +38,7 @@ func TestReadLine(t *testing.T) {
 		{"what does not show itself and is not encoded", "{\"a\":\"x\u202ey\",\"b\u200b\":1,\"c\":\"\x7f\"}", "a=x\u202ey (raw)\nb\u200b=1 (raw)\nc=\x7f (raw)\n"},
 		{"attributes of OpenTelemetry", `{"attributes":[{"key":"user.id","value":{"stringValue":"u"}},{"key":"n","value":{"intValue":"5"}}]}`, "attributes.user.id=u\nattributes.n=5\n"},
 		{"the same as Go's exporter writes it", `{"Attributes":[{"Key":"k","Value":{"Type":"String","Value":"v"}}]}`, "Attributes.k=v\n"},
+		{"a type and a value that are somebody's own", `{"a":{"Type":"card","Value":"v"}}`, "a.Type=card\na.Value=v\n"},
 		{"lists and maps of OpenTelemetry", `{"a":{"arrayValue":{"values":[{"stringValue":"x"}]}},"b":{"kvlistValue":{"values":[{"key":"k","value":{"boolValue":true}}]}}}`, "a[0]=x\nb.k=true\n"},
 		{"a list of keys that are none", `{"a":[{"key":1,"value":2}]}`, "a[0].key=1\na[0].value=2\n"},
 		{"an OTLP line has a record for each of its own",

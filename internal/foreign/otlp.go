@@ -1,6 +1,9 @@
 package foreign
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // OTLP/JSON (opentelemetry-proto, logs.proto and common.proto) writes attributes as lists of {key, value}, wraps values in
 // objects that name their type, and puts many log records into one line. The exporters of some languages write {Key, Value}
@@ -17,13 +20,23 @@ func unwrap(n *node) *node {
 			n = n.below[0]
 		case n.object && len(n.below) == 1 && n.below[0].name == "values" && attributes(n.below[0]) && n.name == "kvlistValue":
 			n = n.below[0]
-		case n.object && len(n.below) == 2 && n.member("Type") != nil && n.member("Value") != nil:
+		case n.object && len(n.below) == 2 && n.member("Value") != nil && goType(n.member("Type")):
 			n = n.member("Value")
 		default:
 			return n
 		}
 	}
 	return n
+}
+
+// goType tells whether a member is the name of a type as OpenTelemetry's exporters for Go write it, and nothing that somebody
+// could want to know.
+func goType(n *node) bool {
+	if n == nil || n.object || n.array || n.leaf.Kind != Text {
+		return false
+	}
+	return slices.Contains([]string{"bool", "int64", "float64", "string", "bytes", "slice", "map", "empty", "boolslice", "int64slice", "float64slice", "stringslice", "invalid"},
+		strings.ToLower(n.leaf.Text))
 }
 
 // attributes tells whether an array is a list of key and value.

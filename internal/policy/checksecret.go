@@ -42,6 +42,9 @@ func (l *Linter) leaks(r *Record) []leak {
 	}
 	var all []leak
 	for _, v := range r.Leaves {
+		if _, finds := l.memo.Text(v.Key); len(finds) > 0 {
+			all = append(all, leak{v.Key, finds[0].Rule, "in the key itself"})
+		}
 		if k, ok := l.leakIn(v, slices.Contains(identity, r.field(v.Key))); ok {
 			all = append(all, k)
 		}

@@ -39,7 +39,7 @@ func told(t interface{ Fatal(...any) }, r *policy.Report) string {
 func TestNoValueIsTold(t *testing.T) {
 	const value = "Zq9xVv7"
 	keys := []string{"timestamp", "user_id", "password", "sessionId", "dsn", "message", "level", "eventType", "remote_addr", "seq", "job", "id", "jobId", "job_name", "phase",
-		"status", "x", "a b", "\x1b[2J", "\u202e", "requestId", "why", "trigger", "event_id", "http_user_agent", "corrects", "parent_id"}
+		"status", "x", "a b\u00a0", "\x1b[2J", "\u202e", "requestId", "why", "trigger", "event_id", "http_user_agent", "corrects", "parent_id"}
 	shapes := []string{value, "postgres://u:" + value + "@h/db", "Bearer " + value + "0123456789", value + "@example.com", "a\n" + value, value + "\x1b[2J", "\u202e" + value, "password=" + value,
 		"2026-01-13T10:00:00Z " + value, value + strings.Repeat("x", 2000)}
 	rapid.Check(t, func(t *rapid.T) {

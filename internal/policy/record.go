@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/stetlog/stet/event"
@@ -82,5 +83,5 @@ func show(key string) string {
 		key = strings.ToValidUTF8(key[:maxShown], "") + "…"
 	}
 	key, _ = redact.Text(key)
-	return `"` + strings.ReplaceAll(event.Sanitize(key), `"`, `\"`) + `"`
+	return strconv.Quote(key)
 }

@@ -54,6 +54,7 @@ func TestRules(t *testing.T) {
 
 		{"secret", "by the key's name", nil, []string{`{"password":"hunter2"}`, `{"db":{"api_key":"k"}}`, `{"pin":1234}`}, "0/3/0"},
 		{"secret", "by the value's form", nil, []string{`{"x":"Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1LTg4In0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"}`, `{"url":"/a?access_token=abcdef123456"}`}, "0/2/0"},
+		{"secret", "in a key", nil, []string{`{"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1LTg4In0.c2lnbmF0dXJlLXNpZ25hdHVyZQ":1}`}, "0/1/0"},
 		{"secret", "in a list under such a key", nil, []string{`{"passwords":["hunter2"]}`}, "0/1/0"},
 		{"secret", "masks and nothing", nil, []string{`{"password":"****"}`, `{"password":"[redacted:password]"}`, `{"password":""}`, `{"password":null}`, `{"token":"REDACTED"}`, `{"token_count":7}`}, "6/0/0"},
 		{"secret", "even where a field is mapped to it", foreign.Map{"user_id": {"token"}}, []string{`{"token":"abc"}`}, "0/1/0"},
