@@ -27,7 +27,8 @@ func TestEverySectionMeasures(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, row := range []string{"fdatasync", "check, secrets refused", "1024 writers, batches of 100", "full verification", "log / raw JSON",
-		"Do (4 events)", "one durable event", "drain 50 batches", "stet run -- true", "the limit behind net/http", "receipts (L2)", "durable (L1)", "one client", "offered", "afterwards verified"} {
+		"Do (4 events)", "one durable event", "drain 50 batches", "stet run -- true", "the limit behind net/http", "receipts (L2)", "durable (L1)",
+		"one client", "offered", "afterwards verified", "a rare word, p99", "SQLite"} {
 		if !strings.Contains(out.String(), row) {
 			t.Errorf("no row %q in\n%s", row, out.String())
 		}
