@@ -54,6 +54,7 @@ var spellings = []struct{ typed, canonical string }{
 	{`param.rows:-5..5`, `param.rows:-5..5`},
 	// Times.
 	{`after:2026-01-01T00:00`, `after:2026-01-01`},
+	{`after:2026-01-01T08:00-02:00`, `after:2026-01-01T10:00Z`},
 	{`after:2026-01-01T01:00+01:00`, `after:2026-01-01`},
 	{`before:2026-01`, `before:2026-01-01`},
 	{`since:2026-01-01`, `after:2026-01-01`},

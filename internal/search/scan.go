@@ -1,0 +1,245 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/proof"
+)
+
+// A Hit is an entry that a query finds, proven to be under the checkpoint.
+type Hit struct {
+	*Record
+	Raw []byte // the entry's exact bytes
+}
+
+// A Scanner finds entries by looking at all of them: what can be had without an index, and what an index is held against.
+// It reads a bundle at a time, proves it to be under the checkpoint, and keeps at most the events of one batch in memory.
+// A bundle that is not what the checkpoint says, or holds no entries, is a *logread.DamageError; other errors of its
+// source are passed on. It is for one goroutine at a time.
+type Scanner struct {
+	src    logread.Source
+	match  *Matcher
+	bounds Bounds
+	tiles  map[string][]byte // tiles of hashes by path, for the proofs
+}
+
+// NewScanner scans a log for a query, which is resolved at now.
+func NewScanner(src logread.Source, q Query, now time.Time) *Scanner {
+	m := NewMatcher(q, now)
+	return &Scanner{src: src, match: m, bounds: Query{m.root}.Bounds(), tiles: make(map[string][]byte)}
+}
+
+// ErrStop is returned by a function that has seen enough.
+var ErrStop = errors.New("stop")
+
+// Back calls found for every entry under the checkpoint that the query finds, from the newest to the oldest. It returns
+// the seq of the oldest entry that was looked at: 0, if neither the query's own bounds nor found, by ErrStop, ended it
+// before; the log's size, if nothing was looked at.
+func (s *Scanner) Back(ctx context.Context, cp proof.Checkpoint, found func(Hit) error) (from uint64, err error) {
+	from = cp.Size
+	top := cp.Size
+	if s.bounds.Last < top {
+		top = min(top, s.bounds.Last+1+proof.MaxBatch) // the seal of the last entry is behind it
+	}
+	b := batch{}
+	for top > 0 && s.bounds.First <= s.bounds.Last {
+		entries, first, err := s.bundle(ctx, cp, top-1)
+		if err != nil {
+			return from, err
+		}
+		for i := len(entries) - 1; i >= 0; i-- {
+			seq := first + uint64(i)
+			if seq >= top {
+				continue
+			}
+			if seq < s.bounds.First {
+				return from, nil
+			}
+			e, received, err := parse(entries[i], seq)
+			if err != nil {
+				return from, err
+			}
+			if received.Before(s.bounds.From) {
+				return from, nil
+			}
+			if seq <= s.bounds.Last {
+				from = seq
+			}
+			key, err := b.above(e)
+			if err == nil {
+				err = s.try(entries[i], e, received, key, found)
+			}
+			if errors.Is(err, ErrStop) {
+				return from, nil
+			}
+			if err != nil {
+				return from, err
+			}
+		}
+		top = first
+	}
+	return from, nil
+}
+
+// batch is the seal last seen on the way back, and how many entries of its batch are still to come.
+type batch struct {
+	key  string
+	left int
+}
+
+// above returns the key of the seal over an entry.
+func (b *batch) above(e proof.Entry) (key string, err error) {
+	if e.Seal != nil {
+		seal, err := proof.ParseSeal(e.Seal.Note)
+		if err != nil {
+			return "", unreadable(e.Seq, err)
+		}
+		b.key, b.left = seal.Key, seal.Count
+		return "", nil
+	}
+	if b.left == 0 {
+		return "", nil
+	}
+	b.left--
+	return b.key, nil
+}
+
+// waiting is an entry whose seal has not come yet.
+type waiting struct {
+	raw      []byte
+	entry    proof.Entry
+	received time.Time
+}
+
+// Forward calls found for every entry at from and behind it under the checkpoint that the query finds, from the oldest to
+// the newest. from must be 0 or the size of an earlier checkpoint, where no batch is cut. Errors of found end it.
+func (s *Scanner) Forward(ctx context.Context, cp proof.Checkpoint, from uint64, found func(Hit) error) error {
+	var line []waiting
+	flush := func(n int, key string) error { // the first n
+		for _, w := range line[:n] {
+			if err := s.try(w.raw, w.entry, w.received, key, found); err != nil {
+				return err
+			}
+		}
+		line = append(line[:0], line[n:]...)
+		return nil
+	}
+	for from < cp.Size {
+		entries, first, err := s.bundle(ctx, cp, from)
+		if err != nil {
+			return err
+		}
+		for _, raw := range entries[from-first:] {
+			e, received, err := parse(raw, from)
+			if err != nil {
+				return err
+			}
+			from++
+			if e.Seal == nil {
+				line = append(line, waiting{raw, e, received})
+				if len(line) > 2*proof.MaxBatch { // no batch is as long: it has no seal
+					if err := flush(len(line)-proof.MaxBatch, ""); err != nil {
+						return err
+					}
+				}
+				continue
+			}
+			seal, err := proof.ParseSeal(e.Seal.Note)
+			if err != nil {
+				return unreadable(e.Seq, err)
+			}
+			// Before the batch may stand losses, which no seal covers.
+			if err := flush(max(len(line)-seal.Count, 0), ""); err != nil {
+				return err
+			}
+			if err := flush(len(line), seal.Key); err != nil {
+				return err
+			}
+		}
+	}
+	return flush(len(line), "")
+}
+
+// try hands an entry on if the query finds it.
+func (s *Scanner) try(raw []byte, e proof.Entry, received time.Time, key string, found func(Hit) error) error {
+	if e.Seal != nil || !s.bounds.holds(e.Seq, received) {
+		return nil
+	}
+	r, _, err := NewRecord(e, key)
+	if err != nil {
+		return unreadable(e.Seq, err)
+	}
+	if !s.match.Match(r) {
+		return nil
+	}
+	return found(Hit{r, raw})
+}
+
+func parse(raw []byte, seq uint64) (e proof.Entry, received time.Time, err error) {
+	if e, err = proof.ParseEntry(raw); err == nil && e.Seq != seq {
+		err = fmt.Errorf("it says that it is entry %d", e.Seq)
+	}
+	if err == nil {
+		received, err = proof.ParseTime(e.ReceivedAt)
+	}
+	if err != nil {
+		return e, received, unreadable(seq, err)
+	}
+	return e, received, nil
+}
+
+func unreadable(seq uint64, err error) error {
+	return &logread.DamageError{File: fmt.Sprintf("entry %d", seq), Reason: err.Error()}
+}
+
+// bundle returns the entries of the bundle that seq lies in, as far as the checkpoint goes, and proves them.
+func (s *Scanner) bundle(ctx context.Context, cp proof.Checkpoint, seq uint64) (entries [][]byte, first uint64, err error) {
+	t, first := logread.Bundle(seq, cp.Size)
+	path := t.Path()
+	b, err := s.src.Fetch(ctx, path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read entries from %d: %w", first, err)
+	}
+	leaves := make([]proof.Hash, t.Width)
+	entries = make([][]byte, t.Width)
+	for i := range entries {
+		if entries[i], b, err = proof.NextBundleEntry(b); err != nil {
+			return nil, 0, &logread.DamageError{File: path, Reason: fmt.Sprintf("entry %d: %v", first+uint64(i), err)}
+		}
+		leaves[i] = proof.LeafHash(entries[i])
+	}
+	p, err := proof.ProveRange(first, uint64(t.Width), cp.Size, s.hashes(ctx, cp.Size))
+	if err != nil {
+		return nil, 0, fmt.Errorf("prove entries from %d: %w", first, err)
+	}
+	if err := proof.VerifyRange(first, leaves, cp.Size, cp.Root, p); err != nil || len(b) > 0 {
+		return nil, 0, &logread.DamageError{File: path, Reason: fmt.Sprintf("its entries are not those under the checkpoint of size %d", cp.Size)}
+	}
+	return entries, first, nil
+}
+
+// maxTiles is more than the proofs of neighbouring bundles need: a tile on each level, on each edge.
+const maxTiles = 32
+
+// hashes reads tiles of hashes once, for the proofs of neighbouring bundles are made of the same ones.
+func (s *Scanner) hashes(ctx context.Context, size uint64) proof.HashReader {
+	return proof.TileHashes{Size: size, Tiles: proof.TileReaderFunc(func(t proof.Tile) ([]byte, error) {
+		path := t.Path()
+		b, ok := s.tiles[path]
+		if ok {
+			return b, nil
+		}
+		b, err := s.src.Fetch(ctx, path)
+		if err == nil {
+			if len(s.tiles) >= maxTiles {
+				clear(s.tiles)
+			}
+			s.tiles[path] = b
+		}
+		return b, err
+	})}
+}
