@@ -17,6 +17,7 @@ import (
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/proof"
 )
@@ -378,6 +379,34 @@ func TestRecordFor(t *testing.T) {
 	mustVerify(t, m)
 	if got := mustRead(t, storeOn(m)); got.types["shop_checkout"] != 1 || got.types["shop_refund"] != 1 {
 		t.Errorf("the log holds %v", got.types)
+	}
+}
+
+// What came unsealed is told by its entry and its seal: the query language knows the door's key by its name.
+func TestSearchKnowsWhatCameUnsealed(t *testing.T) {
+	m := fsxtest.New()
+	h := hold(t, m)
+	out, err := h.RecordFor(t.Context(), viaHTTP, "shop", "test", []*event.Event{unsealed("shop_checkout")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeHeld(t, h)
+	s := storeOn(m)
+	cp, _, err := s.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := search.Parse("is:unsealed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seqs []uint64
+	_, err = search.NewScanner(s.Source(), q, time.Now()).Back(t.Context(), cp, func(h search.Hit) error {
+		seqs = append(seqs, h.Seq)
+		return nil
+	})
+	if err != nil || len(seqs) != 1 || seqs[0] != out[0].Seq {
+		t.Errorf("found %v, want %d: %v", seqs, out[0].Seq, err)
 	}
 }
 

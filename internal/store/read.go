@@ -101,6 +101,34 @@ func (r *Reading) Checkpoint(ctx context.Context) (proof.Checkpoint, []byte, err
 	return r.latest(ctx)
 }
 
+// StoreKey returns the verifier key whose word on keys and losses counts, the store's or server's own.
+func (r *Reading) StoreKey(ctx context.Context) (string, error) {
+	if r.storeKey != "" {
+		return r.storeKey, nil
+	}
+	cp, _, err := r.latest(ctx)
+	if err != nil {
+		return "", err
+	}
+	found, key := errors.New("found"), ""
+	err = logread.Entries(ctx, r.src, 0, cp.Size, func(seq uint64, raw []byte) error {
+		e, err := proof.ParseEntry(raw)
+		if err != nil || e.Seal == nil {
+			return err
+		}
+		seal, err := proof.ParseSeal(e.Seal.Note)
+		if err != nil {
+			return err
+		}
+		key = seal.Key
+		return found
+	})
+	if errors.Is(err, found) {
+		err = nil
+	}
+	return key, asIntegrity(logread.StoreLog, err)
+}
+
 // Entries calls fn for every entry under the checkpoint, in order; entry is valid until fn returns. Of a server's log an
 // error at the end may say that they were not those under the checkpoint: nothing of them counts then.
 func (r *Reading) Entries(ctx context.Context, fn func(seq uint64, entry []byte) error) error {

@@ -1,6 +1,9 @@
 package story
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Line is a story in one line, for a list of them: when it began, what it is about and where that stands, and the
 // interaction to ask for. It is printable and has no line break.
@@ -17,4 +20,21 @@ func Line(s Story) string {
 		}
 	}
 	return s.Events[0].When().UTC().Format(time.DateTime) + "Z  " + text + "  " + id
+}
+
+// Row is an event of a ledger in one line, for a list of what was found: its number, when the ledger took it in, its type,
+// its application, who acts as it claims, what it says, and the interaction to ask for. It is printable and has no line
+// break.
+func Row(it Item) string {
+	e := it.Event
+	w := wordsOf(e)
+	actor := "-"
+	switch {
+	case e.UserID != "":
+		actor = w.name(e.UserID)
+	case e.Principal != nil && e.Principal.ID != "":
+		actor = w.name(e.Principal.ID)
+	}
+	return fmt.Sprintf("%8d  %sZ  %-16s  %-10s  %-10s  %s  %s", it.Seq, it.ReceivedAt.UTC().Format(time.DateTime),
+		w.name(e.EventType), w.name(e.AppID), actor, Sentence(it), w.name(e.InteractionID))
 }

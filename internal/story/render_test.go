@@ -168,6 +168,28 @@ func TestLine(t *testing.T) {
 	}
 }
 
+func TestRow(t *testing.T) {
+	e := full("page_viewed")
+	it := Item{Seq: 12, HasSeq: true, ReceivedAt: day, Event: e}
+	if got, want := Row(it), `      12  2026-03-01 03:00:00Z  page_viewed       backup      alice       page_viewed was recorded without a description.  7f3c`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	e.Escaped, e.UserID, e.InteractionID = false, "", "a\n\u202eb\x1b[2J"
+	e.Principal = &event.Principal{Type: "user", ID: "bob  job_failed"}
+	row := Row(it)
+	checkPrintable(t, row)
+	if strings.Contains(row, "\n") || !strings.Contains(row, `"bob  job_failed"`) || !strings.HasSuffix(row, `"a\n\u202eb\u001b[2J"`) {
+		t.Error(row)
+	}
+	for _, tale := range tales {
+		tape := newTape()
+		tale.tell(tape)
+		for _, e := range tape.story().Events {
+			checkPrintable(t, Row(e.Item))
+		}
+	}
+}
+
 func TestParams(t *testing.T) {
 	long := make([]any, 100)
 	for i := range long {
