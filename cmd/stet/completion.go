@@ -132,6 +132,8 @@ func candidates(node *kong.Node, words []string) (out []string) {
 				out = append(out, child.Name)
 			}
 		}
+	case node.Name == "search":
+		out = searchWords()
 	case positional < len(node.Positional):
 		out = node.Positional[positional].EnumSlice()
 	}

@@ -107,7 +107,7 @@ func TestManual(t *testing.T) {
 	}
 	text := plainText(string(out))
 	help := string(x.must(t, exitOK, "--help"))
-	for _, command := range []string{"run", "emit", "import", "correct", "story", "show", "verify", "export", "demo", "doctor", "version", "completion", "man"} {
+	for _, command := range []string{"run", "emit", "import", "correct", "search", "story", "show", "verify", "export", "demo", "doctor", "version", "completion", "man"} {
 		if !strings.Contains(text, "stet "+command) || !strings.Contains(help, "  "+command+" ") {
 			t.Errorf("the manual or the help says nothing of stet %s", command)
 		}

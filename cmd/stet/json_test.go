@@ -51,9 +51,11 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal(x.must(t, exitOK, "story", "--list", "--json"), &stories); err != nil || len(stories) == 0 {
 		t.Errorf("story --list: %d, %v", len(stories), err)
 	}
-	for line := range bytes.Lines(x.must(t, exitOK, "export", "--json")) {
-		if !json.Valid(line) {
-			t.Errorf("export: %s", line)
+	for _, command := range []string{"export", "search"} { // a line an entry
+		for line := range bytes.Lines(x.must(t, exitOK, command, "--json")) {
+			if !json.Valid(line) {
+				t.Errorf("%s: %s", command, line)
+			}
 		}
 	}
 	// What --json has no use for is said in the manual: demo, completion, man, export --tlog and run's command own their output.

@@ -45,6 +45,7 @@ type cli struct {
 	Import  importCmd  `cmd:"" group:"Record" help:"Bring in log files: JSON lines of events."`
 	Emit    emitCmd    `cmd:"" group:"Record" help:"Record one event: stet emit sensitive_read --user alice --object file:/srv/payroll.csv"`
 	Correct correctCmd `cmd:"" group:"Record" help:"Add a correction; the original stays."`
+	Search  searchCmd  `cmd:"" group:"Read" help:"Find events: stet search actor:alice event:job_failed since:7d"`
 	Story   storyCmd   `cmd:"" group:"Read" help:"One job, from request to outcome."`
 	Show    showCmd    `cmd:"" group:"Read" help:"One entry of the log."`
 	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store, an exported log or a proof."`
@@ -122,7 +123,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 		}
 		return exitOK
 	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(shieldNegations(args))
 	if exited >= 0 {
 		return exited
 	}
