@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stetlog/stet/internal/policy"
@@ -77,6 +78,56 @@ func ghostsOf(t *testing.T, c *lintCmd, stdin string) policy.JSONRule {
 	if err := json.Unmarshal(b, &d); err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(d.Rules, func(r policy.JSONRule) bool { return r.ID == "ghost" })
-	return d.Rules[i]
+	return rule(d, "ghost")
+}
+
+func rule(d policy.Document, id string) policy.JSONRule {
+	return d.Rules[slices.IndexFunc(d.Rules, func(r policy.JSONRule) bool { return r.ID == id })]
+}
+
+// Whatever lines a file has, those that can be read are judged, the others are findings, and none is quoted.
+func TestLintUglyLines(t *testing.T) {
+	x := newShop(t)
+	lines := []string{
+		"\xef\xbb\xbf" + `{"level":"INFO"}`, // the mark that some programs put in front of a file
+		"", "  \t ",
+		`{"x":"` + strings.Repeat("hunter2", maxLine/7) + `"}`, // too long to be read
+		`{"x":"` + strings.Repeat("y", 70_000) + `","level":"INFO"}`,
+		strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100),
+		strings.Repeat("[", 100_000),
+		`{"level":"INFO","level":"hunter2"}`,
+		"{\"level\":\"\xff\"}",
+		"hunter2", "\x00\x00\x00", `{"level":"hunter2`,
+		`{"level":"WARN"}` + "\r",
+		`{"level":"ERROR"}`, // without a line's end
+	}
+	file := filepath.Join(x.dir, "ugly.log")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := x.must(t, exitOK, "lint", "--json", file)
+	if bytes.Contains(out, []byte("hunter2")) {
+		t.Error("a line is quoted")
+	}
+	var d policy.Document
+	if err := json.Unmarshal(out, &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Lines != 12 || d.Events != 4 {
+		t.Errorf("%d lines, %d events", d.Lines, d.Events)
+	}
+	if r := rule(d, "severity"); r.Pass != 4 {
+		t.Errorf("severity: %+v", r)
+	}
+	if r := rule(d, "size"); r.Fail != 3 || r.Pass != 9 {
+		t.Errorf("size: %+v", r)
+	}
+	var got []int
+	for _, f := range rule(d, "format").Findings {
+		got = append(got, f.Lines...)
+	}
+	slices.Sort(got)
+	if want := []int{4, 6, 7, 8, 9, 10, 11, 12}; !slices.Equal(got, want) {
+		t.Errorf("lines that are no JSON: %v, want %v", got, want)
+	}
 }

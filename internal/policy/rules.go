@@ -22,7 +22,7 @@ func rules() []Rule {
 			Check: "JSON by RFC 8259: one object a line, no key twice, UTF-8, at most 32 deep, 4,096 values and 1 MiB; nothing else is checked of a line that fails",
 			Next:  "have the logger write JSON with an encoder; a line that is none may also be one that somebody broke in two", Should: true},
 		{ID: "secret", Of: "events", Title: "no password, token or key in plaintext",
-			Check: "by the name of the key and by the form of the value (internal/redact); a mask, and an empty value, is none", Next: "mask or leave out the field where it is logged, and replace the secret: it has been read", event: checkSecret},
+			Check: "by the name of the key, the form of the value and that of the key itself (internal/redact); a mask, and an empty value, is none", Next: "mask or leave out the field where it is logged, and replace the secret: it has been read", event: checkSecret},
 		{ID: "session-id", Of: "events", Title: "no session id but hashed", Check: "the same, for session ids and cookies; hmac-sha256: and sha256: digests pass", Next: "log an HMAC of the session's id (stet: session_hash), and end the sessions that are in the log", event: checkSession},
 		{ID: "connection-string", Of: "events", Title: "no connection string", Check: "the same, for DSNs, connection strings and URLs with a password", Next: "log the database's name instead, and replace its password", event: checkConnection},
 		{ID: "personal-data", Of: "events", Title: "no personal data without a ground",
