@@ -83,19 +83,22 @@ func fill(ctx context.Context, db *sql.DB, log logAt, size uint64) error {
 	return nil
 }
 
-func fillSome(ctx context.Context, tx *sql.Tx, ids map[string]int64, log logAt, from, to uint64) error {
+func fillSome(ctx context.Context, tx *sql.Tx, ids map[string]int64, log logAt, from, to uint64) (err error) {
 	entry, err := tx.PrepareContext(ctx, "INSERT INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, entry.Close()) }()
 	text, err := tx.PrepareContext(ctx, "INSERT INTO text VALUES (?,?)")
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, text.Close()) }()
 	words, err := tx.PrepareContext(ctx, "INSERT INTO words (rowid, prose) VALUES (?,?)")
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, words.Close()) }()
 	var texts, prose []string
 	return logread.Entries(ctx, log.src, from, to, func(seq uint64, raw []byte) error {
 		e, err := proof.ParseEntry(raw)
