@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/policy"
 	"github.com/stetlog/stet/internal/ship"
@@ -76,11 +76,11 @@ func (c *lintCmd) Run(e *env) error {
 		}
 	}
 	if c.Map != "" {
-		b, err := readSmall(c.Map, foreign.MaxMap)
+		b, err := readSmall(c.Map, convert.MaxMap)
 		if err != nil {
 			return err
 		}
-		if o.Map, err = foreign.ParseMap(b); err != nil {
+		if o.Map, err = convert.ParseMap(b); err != nil {
 			return fmt.Errorf("%s: %w", c.Map, err)
 		}
 	}
@@ -128,13 +128,13 @@ func readSmall(name string, limit int64) (b []byte, err error) {
 }
 
 // print writes the report, and chooses the exit code.
-func (c *lintCmd) print(e *env, r *policy.Report, fields foreign.Map) error {
+func (c *lintCmd) print(e *env, r *policy.Report, fields convert.Map) error {
 	var err error
 	switch {
 	case c.JSON:
 		doc := policy.JSON(r)
 		if fields != nil {
-			doc.Map = map[string]any{"format": foreign.MapFormat, "fields": fields}
+			doc.Map = map[string]any{"format": convert.MapFormat, "fields": fields}
 		}
 		err = printJSON(e, doc)
 	case c.SARIF:

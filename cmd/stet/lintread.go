@@ -11,7 +11,7 @@ import (
 	"os"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/policy"
@@ -104,8 +104,8 @@ func (x *lintFile) read() (number int, line []byte, long bool, err error) {
 }
 
 // guess reads the first lines, and keeps them to be read again.
-func (x *lintFile) guess() foreign.Map {
-	var g foreign.Guess
+func (x *lintFile) guess() convert.Map {
+	var g convert.Guess
 	for size := 0; len(x.ahead) < guessLines && size < guessBytes; {
 		number, line, long, err := x.read()
 		if err != nil {
@@ -114,7 +114,7 @@ func (x *lintFile) guess() foreign.Map {
 		}
 		size += len(line)
 		x.ahead = append(x.ahead, aheadLine{number, bytes.Clone(line), long})
-		records, err := foreign.ReadLine(line)
+		records, err := convert.ReadLine(line)
 		if err != nil {
 			continue // for the rules to judge
 		}

@@ -8,7 +8,7 @@ import (
 	"unicode"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 )
 
 // State is one of the three words.
@@ -77,17 +77,17 @@ func checkTimestamp(l *Linter, r *Record) verdict {
 	if !ok {
 		return present("timestamp", "time")(l, r)
 	}
-	switch _, form := foreign.ReadTime(v.Text); form {
-	case foreign.TimeISO:
+	switch _, form := convert.ReadTime(v.Text); form {
+	case convert.TimeISO:
 		return pass
-	case foreign.TimeLocal:
+	case convert.TimeLocal:
 		return fails("the time under " + show(v.Key) + " names no offset from UTC, so nobody knows which hour it was")
-	case foreign.TimeEpoch:
+	case convert.TimeEpoch:
 		if v.Key == "timeUnixNano" || v.Key == "observedTimeUnixNano" {
 			return notChecked("OTLP prescribes nanoseconds since 1970 under " + show(v.Key) + "; whether people get them as ISO 8601 is for what shows them")
 		}
 		return fails("the time under " + show(v.Key) + " is a count since 1970, not ISO 8601")
-	case foreign.TimeCLF:
+	case convert.TimeCLF:
 		return fails("the time under " + show(v.Key) + " is in the Common Log Format, not ISO 8601")
 	}
 	return fails("what stands under " + show(v.Key) + " is no time that ISO 8601 knows")
@@ -101,16 +101,16 @@ func checkEventTime(_ *Linter, r *Record) verdict {
 		}
 		return notChecked("no time of its own: whether the event was earlier than its line cannot be told")
 	}
-	t, form := foreign.ReadTime(v.Text)
-	if form == foreign.TimeUnknown {
+	t, form := convert.ReadTime(v.Text)
+	if form == convert.TimeUnknown {
 		return fails("what stands under " + show(v.Key) + " is no time")
 	}
 	logged, ok := r.value("timestamp")
 	if !ok {
 		return notChecked("no time of the log beside the event's")
 	}
-	at, form := foreign.ReadTime(logged.Text)
-	if form == foreign.TimeUnknown {
+	at, form := convert.ReadTime(logged.Text)
+	if form == convert.TimeUnknown {
 		return notChecked("no time of the log beside the event's")
 	}
 	if t.After(at.Add(sameTime)) {
@@ -183,7 +183,7 @@ var levels = map[string]event.Severity{
 }
 
 // severityOf reads a level. standard is false where it is of no scale that the policy or a common logger has.
-func severityOf(v foreign.Leaf) (s event.Severity, standard bool) {
+func severityOf(v convert.Leaf) (s event.Severity, standard bool) {
 	text := strings.ToLower(strings.TrimSpace(v.Text))
 	if s, ok := levels[text]; ok {
 		return s, true
@@ -279,7 +279,7 @@ func checkInjection(_ *Linter, r *Record) verdict {
 		if v.Raw {
 			return fails("the value or key at " + show(v.Key) + " has a character that does not show itself, as it is and not encoded")
 		}
-		if r.native() || v.Kind != foreign.Text || !strings.ContainsFunc(v.Text, unicode.IsControl) {
+		if r.native() || v.Kind != convert.Text || !strings.ContainsFunc(v.Text, unicode.IsControl) {
 			continue
 		}
 		if strings.ContainsFunc(v.Text, func(c rune) bool { return unicode.IsControl(c) && c != '\t' && c != '\n' && c != '\r' }) {

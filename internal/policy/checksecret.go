@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/redact"
 )
 
@@ -58,14 +58,14 @@ var identity = []string{"user_id", "principal.id", "source_ip", "source.device_i
 	"trace_id", "span_id", "stream_id", "stream_seq", "job.id", "job.run_id", "job.parent_id", "job.root_id", "before.digest", "after.digest",
 	"job.code_digest", "job.env_digest", "session_hash", "host.ip"}
 
-func (l *Linter) leakIn(v foreign.Leaf, identity bool) (leak, bool) {
-	if v.Void() || v.Kind == foreign.Bool {
+func (l *Linter) leakIn(v convert.Leaf, identity bool) (leak, bool) {
+	if v.Void() || v.Kind == convert.Bool {
 		return leak{}, false
 	}
 	if rule, hit := redact.Key(lastName(v.Key)); hit && !(identity && redact.Personal(rule)) && !redact.IsMask(v.Text) && !redact.Void(v.Text) && !masked(v.Text) && !hashed(v.Text) {
 		return leak{v.Key, rule, "by the key's name"}, true
 	}
-	if v.Kind == foreign.Number {
+	if v.Kind == convert.Number {
 		return leak{}, false
 	}
 	find := l.memo.Text

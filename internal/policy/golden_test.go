@@ -10,20 +10,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/policy"
 	"github.com/stetlog/stet/internal/story"
 )
 
 func fieldList() string {
-	return "`" + strings.Join(foreign.Fields(), "`, `") + "`\n"
+	return "`" + strings.Join(convert.Fields(), "`, `") + "`\n"
 }
 
 // guess is the mapping that is guessed of all lines.
-func guess(text string) foreign.Map {
-	var g foreign.Guess
+func guess(text string) convert.Map {
+	var g convert.Guess
 	for line := range strings.Lines(text) {
-		records, _ := foreign.ReadLine([]byte(line))
+		records, _ := convert.ReadLine([]byte(line))
 		for i := range records {
 			g.Add(&records[i])
 		}

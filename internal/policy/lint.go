@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/redact"
 	"github.com/stetlog/stet/internal/story"
 	"github.com/stetlog/stet/proof"
@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Name      string           // of the log, for people
 	Ledger    bool             // entries of a ledger, not lines of a file
-	Map       foreign.Map      // of a file: which keys hold which fields
+	Map       convert.Map      // of a file: which keys hold which fields
 	Catalogue *event.Catalogue // an organisation's own types; nil: the built-in ones alone
 	Places    int              // how many places a finding names at most
 }
@@ -46,7 +46,7 @@ type Linter struct {
 // New makes a Linter.
 func New(o Options) *Linter {
 	l := &Linter{o: o, catalogue: o.Catalogue, index: map[string]int{}, names: map[string]string{}, seen: newSeen()}
-	for _, field := range foreign.Fields() {
+	for _, field := range convert.Fields() {
 		for _, key := range o.Map[field] {
 			if l.names[key] == "" {
 				l.names[key] = field
@@ -131,7 +131,7 @@ func (l *Linter) read(at Place, line []byte) (records []Record, other bool, err 
 			raw = e.Event
 		}
 	}
-	found, err := foreign.ReadLine(raw)
+	found, err := convert.ReadLine(raw)
 	if err != nil {
 		return nil, false, err
 	}
@@ -192,7 +192,7 @@ func (l *Linter) Entry(seq uint64, raw []byte) error {
 func (l *Linter) judge(r *Record) {
 	l.records++
 	if v, ok := r.value("timestamp"); ok && !l.o.Ledger {
-		if t, form := foreign.ReadTime(v.Text); form != foreign.TimeUnknown && t.After(l.last) {
+		if t, form := convert.ReadTime(v.Text); form != convert.TimeUnknown && t.After(l.last) {
 			l.last = t
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/redact"
 )
 
@@ -18,9 +18,9 @@ type Place struct {
 
 // Record is one event to be judged: somebody else's, by a mapping, or one of stet.event/1, whose fields have their own names.
 type Record struct {
-	*foreign.Record
+	*convert.Record
 	place  Place
-	fields foreign.Map
+	fields convert.Map
 	names  map[string]string // key of the log → field
 	raw    []byte            // of a stet.event/1
 	typ    event.Type
@@ -30,7 +30,7 @@ type Record struct {
 // native tells whether it is a whole stet.event/1, which says why what is missing is.
 func (r *Record) native() bool { return r.raw != nil }
 
-func (r *Record) value(field string) (foreign.Leaf, bool) {
+func (r *Record) value(field string) (convert.Leaf, bool) {
 	if r.native() {
 		l, ok := r.Leaf(field)
 		return l, ok && !l.Void()

@@ -7,21 +7,21 @@ import (
 	"testing"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/policy"
 )
 
 // ownNames maps every field by its own name, so that what follows reads as the schema does.
-func ownNames() foreign.Map {
-	m := foreign.Map{}
-	for _, f := range foreign.Fields() {
+func ownNames() convert.Map {
+	m := convert.Map{}
+	for _, f := range convert.Fields() {
 		m[f] = []string{f}
 	}
 	return m
 }
 
 // without is ownNames for a log that has no key for some fields.
-func without(fields ...string) foreign.Map {
+func without(fields ...string) convert.Map {
 	m := ownNames()
 	for _, f := range fields {
 		delete(m, f)
@@ -45,7 +45,7 @@ func TestRules(t *testing.T) {
 	own := ownNames()
 	for _, c := range []struct {
 		rule, name string
-		fields     foreign.Map // nil: own
+		fields     convert.Map // nil: own
 		lines      []string
 		want       string // pass/fail/not checked
 	}{
@@ -57,7 +57,7 @@ func TestRules(t *testing.T) {
 		{"secret", "in a key", nil, []string{`{"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1LTg4In0.c2lnbmF0dXJlLXNpZ25hdHVyZQ":1}`}, "0/1/0"},
 		{"secret", "in a list under such a key", nil, []string{`{"passwords":["hunter2"]}`}, "0/1/0"},
 		{"secret", "masks and nothing", nil, []string{`{"password":"****"}`, `{"password":"[redacted:password]"}`, `{"password":""}`, `{"password":null}`, `{"token":"REDACTED"}`, `{"token_count":7}`}, "6/0/0"},
-		{"secret", "even where a field is mapped to it", foreign.Map{"user_id": {"token"}}, []string{`{"token":"abc"}`}, "0/1/0"},
+		{"secret", "even where a field is mapped to it", convert.Map{"user_id": {"token"}}, []string{`{"token":"abc"}`}, "0/1/0"},
 		{"session-id", "as it is", nil, []string{`{"session_id":"8A1F0C3D"}`, `{"http_cookie":"JSESSIONID=8A1F"}`}, "0/2/0"},
 		{"session-id", "hashed", nil, []string{`{"session_hash":"hmac-sha256:0a1b2c3d:00"}`, `{"session":"sha256:00"}`}, "2/0/0"},
 		{"connection-string", "by form and by name", nil, []string{`{"x":"postgres://u:p4ss@h/db"}`, `{"dsn":"host=h user=u"}`}, "0/2/0"},
@@ -75,7 +75,7 @@ func TestRules(t *testing.T) {
 
 		{"timestamp", "ISO 8601 with its offset", nil, []string{`{"timestamp":"2026-01-13T10:00:00.123+01:00"}`, `{"timestamp":"2026-01-13T10:00:00,123+0100"}`}, "2/0/0"},
 		{"timestamp", "other forms, and none", nil, []string{`{"timestamp":"2026-01-13T10:00:00"}`, `{"timestamp":1768298400}`, `{"timestamp":"13/Jan/2026:10:00:00 +0000"}`, `{"timestamp":"now"}`, `{}`}, "0/5/0"},
-		{"timestamp", "a count that OTLP prescribes", foreign.Map{"timestamp": {"timeUnixNano"}}, []string{`{"timeUnixNano":"1768298400000000000"}`}, "0/0/1"},
+		{"timestamp", "a count that OTLP prescribes", convert.Map{"timestamp": {"timeUnixNano"}}, []string{`{"timeUnixNano":"1768298400000000000"}`}, "0/0/1"},
 		{"event-time", "before its line", nil, []string{`{"timestamp":"2026-01-13T10:00:00Z","event_time":"2026-01-12T10:00:00Z"}`}, "1/0/0"},
 		{"event-time", "after its line, or none", nil, []string{`{"timestamp":"2026-01-13T10:00:00Z","event_time":"2026-01-13T10:00:02Z"}`, `{"event_time":"soon"}`}, "0/2/0"},
 		{"event-time", "not there", nil, []string{`{"timestamp":"2026-01-13T10:00:00Z"}`}, "0/0/1"},
@@ -97,7 +97,7 @@ func TestRules(t *testing.T) {
 		{"event-type", "there and not", nil, []string{`{"event_type":"x"}`, `{}`}, "1/1/0"},
 		{"documented-type", "in the catalogue, not, and none", nil, []string{`{"event_type":"authn_login_fail"}`, `{"event_type":"x"}`, `{}`}, "1/0/1"},
 		{"severity", "numbers and words", nil, []string{`{"severity":0}`, `{"severity":"7"}`, `{"severity":"WARN"}`, `{"severity":"Information"}`}, "4/0/0"},
-		{"severity", "OpenTelemetry's numbers", foreign.Map{"severity": {"severityNumber"}}, []string{`{"severityNumber":9}`, `{"severityNumber":24}`, `{"severityNumber":25}`, `{"severityNumber":0}`}, "2/2/0"},
+		{"severity", "OpenTelemetry's numbers", convert.Map{"severity": {"severityNumber"}}, []string{`{"severityNumber":9}`, `{"severityNumber":24}`, `{"severityNumber":25}`, `{"severityNumber":0}`}, "2/2/0"},
 		{"severity", "no standard scale", nil, []string{`{"severity":30}`, `{"severity":"high"}`, `{}`}, "0/3/0"},
 		{"description", "there and not", nil, []string{`{"description":"x"}`, `{"description":""}`}, "1/1/0"},
 		{"security-flag", "flags everywhere", nil, []string{`{"security":true}`, `{"security":false}`}, "2/0/0"},

@@ -1,4 +1,4 @@
-package foreign_test
+package convert_test
 
 import (
 	"errors"
@@ -8,11 +8,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 )
 
 // leaves writes what a line says, a value a line; a blank line stands between records.
-func leaves(records []foreign.Record) string {
+func leaves(records []convert.Record) string {
 	var b strings.Builder
 	for i := range records {
 		if i > 0 {
@@ -47,7 +47,7 @@ func TestReadLine(t *testing.T) {
 		{"an OTLP line without records", `{"resourceLogs":[{"scopeLogs":[{}]},{}]}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			records, err := foreign.ReadLine([]byte(c.line))
+			records, err := convert.ReadLine([]byte(c.line))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,8 +60,8 @@ func TestReadLine(t *testing.T) {
 
 // What has no one meaning, or could be without end, is refused, and the refusal quotes nothing.
 func TestReadLineRefuses(t *testing.T) {
-	deep := strings.Repeat(`{"a":`, foreign.MaxLineDepth+1) + "1" + strings.Repeat("}", foreign.MaxLineDepth+1)
-	record := strings.Repeat(",{}", foreign.MaxLineLeaves/2)
+	deep := strings.Repeat(`{"a":`, convert.MaxLineDepth+1) + "1" + strings.Repeat("}", convert.MaxLineDepth+1)
+	record := strings.Repeat(",{}", convert.MaxLineLeaves/2)
 	for _, c := range []struct {
 		name, line string
 		want       event.Refusal
@@ -77,13 +77,13 @@ func TestReadLineRefuses(t *testing.T) {
 		{"not UTF-8", "{\"a\":\"\xff\"}", event.ErrUTF8},
 		{"half a surrogate pair", `{"a":"\ud800"}`, event.ErrSyntax},
 		{"nested too deeply", deep, event.ErrDepth},
-		{"too many values", `{"a":[1` + strings.Repeat(",1", foreign.MaxLineLeaves) + `]}`, event.ErrItems},
-		{"too long a path", `{"` + strings.Repeat("k", foreign.MaxLineKey+1) + `":1}`, event.ErrKeys},
-		{"a resource many times over", `{"resourceLogs":[{"resource":{"attributes":[1` + strings.Repeat(",1", foreign.MaxLineLeaves/3) + `]},"scopeLogs":[{"logRecords":[{}` + record + `]}]}]}`, event.ErrItems},
+		{"too many values", `{"a":[1` + strings.Repeat(",1", convert.MaxLineLeaves) + `]}`, event.ErrItems},
+		{"too long a path", `{"` + strings.Repeat("k", convert.MaxLineKey+1) + `":1}`, event.ErrKeys},
+		{"a resource many times over", `{"resourceLogs":[{"resource":{"attributes":[1` + strings.Repeat(",1", convert.MaxLineLeaves/3) + `]},"scopeLogs":[{"logRecords":[{}` + record + `]}]}]}`, event.ErrItems},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := foreign.ReadLine([]byte(c.line))
-			var refused *foreign.LineError
+			_, err := convert.ReadLine([]byte(c.line))
+			var refused *convert.LineError
 			if !errors.As(err, &refused) || !errors.Is(err, c.want) {
 				t.Fatalf("%v, want %v", err, c.want)
 			}
@@ -98,33 +98,33 @@ func TestReadTime(t *testing.T) {
 	const at = "2026-01-13T10:00:00.5Z"
 	for _, c := range []struct {
 		in   string
-		want foreign.TimeForm
+		want convert.TimeForm
 	}{
-		{"2026-01-13T10:00:00.5Z", foreign.TimeISO},
-		{"2026-01-13T11:00:00.500+01:00", foreign.TimeISO},
-		{"2026-01-13T11:00:00.500+0100", foreign.TimeISO},
-		{"2026-01-13 11:00:00,500+01:00", foreign.TimeISO},
-		{"2026-01-13T10:00:00.500", foreign.TimeLocal},
-		{"2026-01-13 10:00:00,500", foreign.TimeLocal},
-		{"1768298400.5", foreign.TimeEpoch},
-		{"1768298400500", foreign.TimeEpoch},
-		{"1768298400500000", foreign.TimeEpoch},
-		{"1768298400500000000", foreign.TimeEpoch},
-		{"", foreign.TimeUnknown},
-		{"yesterday", foreign.TimeUnknown},
-		{"17682984", foreign.TimeUnknown},
-		{"2026-13-13T10:00:00Z", foreign.TimeUnknown},
-		{strings.Repeat("1", 100), foreign.TimeUnknown},
+		{"2026-01-13T10:00:00.5Z", convert.TimeISO},
+		{"2026-01-13T11:00:00.500+01:00", convert.TimeISO},
+		{"2026-01-13T11:00:00.500+0100", convert.TimeISO},
+		{"2026-01-13 11:00:00,500+01:00", convert.TimeISO},
+		{"2026-01-13T10:00:00.500", convert.TimeLocal},
+		{"2026-01-13 10:00:00,500", convert.TimeLocal},
+		{"1768298400.5", convert.TimeEpoch},
+		{"1768298400500", convert.TimeEpoch},
+		{"1768298400500000", convert.TimeEpoch},
+		{"1768298400500000000", convert.TimeEpoch},
+		{"", convert.TimeUnknown},
+		{"yesterday", convert.TimeUnknown},
+		{"17682984", convert.TimeUnknown},
+		{"2026-13-13T10:00:00Z", convert.TimeUnknown},
+		{strings.Repeat("1", 100), convert.TimeUnknown},
 	} {
-		got, form := foreign.ReadTime(c.in)
+		got, form := convert.ReadTime(c.in)
 		if form != c.want {
 			t.Errorf("%q: form %d, want %d", c.in, form, c.want)
 		}
-		if form != foreign.TimeUnknown && got.Format("2006-01-02T15:04:05.9Z07:00") != at {
+		if form != convert.TimeUnknown && got.Format("2006-01-02T15:04:05.9Z07:00") != at {
 			t.Errorf("%q is %v", c.in, got)
 		}
 	}
-	if got, form := foreign.ReadTime("13/Jan/2026:11:00:00 +0100"); form != foreign.TimeCLF || got.Hour() != 10 {
+	if got, form := convert.ReadTime("13/Jan/2026:11:00:00 +0100"); form != convert.TimeCLF || got.Hour() != 10 {
 		t.Errorf("the Common Log Format: %v, form %d", got, form)
 	}
 }
@@ -136,12 +136,12 @@ func FuzzReadLine(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		records, err := foreign.ReadLine(line)
-		var refused *foreign.LineError
+		records, err := convert.ReadLine(line)
+		var refused *convert.LineError
 		if err != nil && !errors.As(err, &refused) {
 			t.Fatalf("%T: %v", err, err)
 		}
-		var g foreign.Guess
+		var g convert.Guess
 		for i := range records {
 			r := &records[i]
 			for _, l := range r.Leaves {
@@ -152,7 +152,7 @@ func FuzzReadLine(f *testing.F) {
 			g.Add(r)
 		}
 		m := g.Map()
-		again, err := foreign.ParseMap([]byte(m.YAML()))
+		again, err := convert.ParseMap([]byte(m.YAML()))
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, m.YAML())
 		}

@@ -1,4 +1,4 @@
-package foreign_test
+package convert_test
 
 import (
 	"errors"
@@ -9,14 +9,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/convert"
 )
 
 // A mapping that is written reads as itself, whatever the keys of the log are.
 func TestMapRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := foreign.Map(rapid.MapOf(rapid.SampledFrom(foreign.Fields()),
-			rapid.SliceOfN(rapid.OneOf(rapid.StringN(1, 20, 80), rapid.SampledFrom([]string{"@timestamp", "yes", "null", "1", "a.b", "a: b", "# x", "\u2028", "é", "{x", "*x", "&x", "!x", "- x", "x\ny", `"`, `\`})), 1, foreign.MaxMapKeys)).Draw(t, "map"))
+		m := convert.Map(rapid.MapOf(rapid.SampledFrom(convert.Fields()),
+			rapid.SliceOfN(rapid.OneOf(rapid.StringN(1, 20, 80), rapid.SampledFrom([]string{"@timestamp", "yes", "null", "1", "a.b", "a: b", "# x", "\u2028", "é", "{x", "*x", "&x", "!x", "- x", "x\ny", `"`, `\`})), 1, convert.MaxMapKeys)).Draw(t, "map"))
 		for field, keys := range m {
 			for _, k := range keys {
 				if strings.ToValidUTF8(k, "") != k {
@@ -25,7 +25,7 @@ func TestMapRoundTrip(t *testing.T) {
 			}
 			m[field] = keys
 		}
-		got, err := foreign.ParseMap([]byte(m.YAML()))
+		got, err := convert.ParseMap([]byte(m.YAML()))
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, m.YAML())
 		}
@@ -54,15 +54,15 @@ func TestParseMap(t *testing.T) {
 		{"an object", head + "  user_id: {a: b}\n", "user_id: a key is a text"},
 		{"an alias", head + "  user_id: &x uid\n  severity: *x\n", "anchors, aliases"},
 		{"a tag", head + "  user_id: !!binary dWlk\n", "anchors, aliases"},
-		{"too large", head + strings.Repeat("# \n", foreign.MaxMap), "at most 65536"},
+		{"too large", head + strings.Repeat("# \n", convert.MaxMap), "at most 65536"},
 		{"not UTF-8", head + "  user_id: \xff\n", "not UTF-8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := foreign.ParseMap([]byte(c.file))
+			_, err := convert.ParseMap([]byte(c.file))
 			switch {
 			case c.want == "" && err != nil:
 				t.Error(err)
-			case c.want != "" && (!errors.Is(err, foreign.ErrMap) || !strings.Contains(err.Error(), c.want)):
+			case c.want != "" && (!errors.Is(err, convert.ErrMap) || !strings.Contains(err.Error(), c.want)):
 				t.Errorf("%v, want %q in it", err, c.want)
 			}
 		})
@@ -74,14 +74,14 @@ func FuzzParseMap(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		m, err := foreign.ParseMap(file)
+		m, err := convert.ParseMap(file)
 		if err != nil {
-			if !errors.Is(err, foreign.ErrMap) {
+			if !errors.Is(err, convert.ErrMap) {
 				t.Fatal(err)
 			}
 			return
 		}
-		again, err := foreign.ParseMap([]byte(m.YAML()))
+		again, err := convert.ParseMap([]byte(m.YAML()))
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, m.YAML())
 		}
@@ -93,7 +93,7 @@ func FuzzParseMap(f *testing.F) {
 
 // Every field that can be mapped has a place in an event, so that what is mapped is not lost.
 func TestFieldsAreOfTheSchema(t *testing.T) {
-	for _, field := range foreign.Fields() {
+	for _, field := range convert.Fields() {
 		path, values := field, []any{"a", int64(4), true, "0194c5a0-0000-7000-8000-000000000000", "2026-01-13T10:00:00Z"}
 		if field == "job.params" || field == "impact.counts" {
 			path += ".x"
@@ -109,11 +109,11 @@ func TestFieldsAreOfTheSchema(t *testing.T) {
 }
 
 // guessed is the mapping that is guessed of some lines.
-func guessed(t *testing.T, lines ...string) foreign.Map {
+func guessed(t *testing.T, lines ...string) convert.Map {
 	t.Helper()
-	var g foreign.Guess
+	var g convert.Guess
 	for _, line := range lines {
-		records, err := foreign.ReadLine([]byte(line))
+		records, err := convert.ReadLine([]byte(line))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,20 +127,20 @@ func guessed(t *testing.T, lines ...string) foreign.Map {
 func TestGuess(t *testing.T) {
 	for _, c := range []struct {
 		name, line string
-		want       foreign.Map
+		want       convert.Map
 	}{
 		{"our own names", `{"timestamp":"2026-01-13T10:00:00Z","user_id":"u","job":{"id":"j","params":{"n":1}}}`,
-			foreign.Map{"timestamp": {"timestamp"}, "user_id": {"user_id"}, "job.id": {"job.id"}, "job.params": {"job.params"}}},
+			convert.Map{"timestamp": {"timestamp"}, "user_id": {"user_id"}, "job.id": {"job.id"}, "job.params": {"job.params"}}},
 		{"names in any spelling", `{"X-Correlation-Id":"c","userId":"u","log.level":"INFO","service":{"name":"s"}}`,
-			foreign.Map{"interaction_id": {"X-Correlation-Id"}, "user_id": {"userId"}, "severity": {"log.level"}, "app_id": {"service.name"}}},
-		{"what loggers wrap around", `{"mdc":{"requestId":"r"},"level":"INFO"}`, foreign.Map{"interaction_id": {"mdc.requestId"}, "severity": {"level"}}},
-		{"the likelier first", `{"correlation_id":"c","request_id":"r","transaction_id":"t"}`, foreign.Map{"interaction_id": {"correlation_id", "request_id"}}},
-		{"a trace will do", `{"trace_id":"x"}`, foreign.Map{"trace_id": {"trace_id"}, "interaction_id": {"trace_id"}}},
-		{"a time is one by its value", `{"time":"soon","ts":1768298400}`, foreign.Map{"timestamp": {"ts"}}},
-		{"an address is one by its value", `{"ip":"unknown","remote_addr":"::1"}`, foreign.Map{"source_ip": {"remote_addr"}}},
-		{"an HTTP status is not how a job ended", `{"status":200}`, foreign.Map{}},
-		{"logstash's version is not the application's", `{"@version":"1"}`, foreign.Map{}},
-		{"elements of lists are no fields", `{"user_id":["a"]}`, foreign.Map{}},
+			convert.Map{"interaction_id": {"X-Correlation-Id"}, "user_id": {"userId"}, "severity": {"log.level"}, "app_id": {"service.name"}}},
+		{"what loggers wrap around", `{"mdc":{"requestId":"r"},"level":"INFO"}`, convert.Map{"interaction_id": {"mdc.requestId"}, "severity": {"level"}}},
+		{"the likelier first", `{"correlation_id":"c","request_id":"r","transaction_id":"t"}`, convert.Map{"interaction_id": {"correlation_id", "request_id"}}},
+		{"a trace will do", `{"trace_id":"x"}`, convert.Map{"trace_id": {"trace_id"}, "interaction_id": {"trace_id"}}},
+		{"a time is one by its value", `{"time":"soon","ts":1768298400}`, convert.Map{"timestamp": {"ts"}}},
+		{"an address is one by its value", `{"ip":"unknown","remote_addr":"::1"}`, convert.Map{"source_ip": {"remote_addr"}}},
+		{"an HTTP status is not how a job ended", `{"status":200}`, convert.Map{}},
+		{"logstash's version is not the application's", `{"@version":"1"}`, convert.Map{}},
+		{"elements of lists are no fields", `{"user_id":["a"]}`, convert.Map{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, guessed(t, c.line)); diff != "" {

@@ -1,4 +1,4 @@
-package foreign
+package convert
 
 import (
 	"net/netip"
