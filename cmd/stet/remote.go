@@ -212,13 +212,15 @@ func (f storeFlag) log(e *env) (*remoteLog, error) {
 		return nil, err
 	}
 	l := &remoteLog{address: a, client: ship.NewClient(a)}
-	server := ship.Server{Address: a}
+	var server ship.Server
 	if l.state, err = fsx.OpenDir(dir); err == nil {
 		server, err = ship.ReadServer(l.state, a)
 	} else {
 		l.state = nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
+		server = ship.Server{Address: a}
+	} else if err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	token := server.Token
