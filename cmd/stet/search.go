@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/spool"
@@ -112,8 +113,20 @@ func (c *searchCmd) Run(e *env) (err error) {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
 	f := finder{e: e, storeKey: storeKey, json: c.JSON, local: !c.remote(), out: bufio.NewWriter(e.stdout), limit: c.Limit, name: w.log.Name,
-		scan: search.NewScanner(w.log.Source(), q, time.Now())}
+		scan: search.NewScanner(w.log.Source(), q, now)}
+	f.back = f.scan.Back
+	if w.files != nil {
+		x, err := openIndex(e, w, q, now)
+		if err != nil {
+			return err
+		}
+		if x != nil {
+			defer func() { err = errors.Join(err, x.Close()) }()
+			f.back, f.name = x.Back, fmt.Sprintf("%s, those below %d by its index", f.name, x.below)
+		}
+	}
 	if !c.Follow {
 		return f.newest(cp)
 	}
@@ -124,6 +137,7 @@ func (c *searchCmd) Run(e *env) (err error) {
 type liveLog struct {
 	log    *store.Reading
 	refill func(context.Context) error
+	files  fsx.FS // of the store's directory; nil at a server
 }
 
 // live opens the log as reading does.
@@ -140,6 +154,7 @@ func (c *searchCmd) live(e *env) (w liveLog, done func() error, err error) {
 	if w.log, err = s.Reading(); err != nil {
 		return w, nil, errors.Join(err, s.Close())
 	}
+	w.files = s.FS
 	w.refill = func(ctx context.Context) error {
 		if streams, err := spool.List(s.FS, spool.Dir); err != nil || len(streams) == 0 {
 			return err
@@ -150,10 +165,11 @@ func (c *searchCmd) live(e *env) (w liveLog, done func() error, err error) {
 	return w, s.Close, nil
 }
 
-// finder prints what a scanner finds.
+// finder prints what is found.
 type finder struct {
 	e        *env
 	scan     *search.Scanner
+	back     func(context.Context, proof.Checkpoint, func(search.Hit) error) (from uint64, err error) // from the newest on
 	out      *bufio.Writer
 	name     string // of the log, for people
 	storeKey string // whose word on keys and losses counts
@@ -165,7 +181,7 @@ type finder struct {
 // newest prints what is found, newest first, and says what was searched.
 func (f *finder) newest(cp proof.Checkpoint) error {
 	n, last := 0, uint64(0)
-	from, err := f.scan.Back(f.e.ctx, cp, func(h search.Hit) error {
+	from, err := f.back(f.e.ctx, cp, func(h search.Hit) error {
 		if n == f.limit && f.limit > 0 {
 			n++
 			return search.ErrStop
@@ -271,7 +287,7 @@ func (f *finder) tail(cp proof.Checkpoint) error {
 		return errors.Join(f.scan.Forward(f.e.ctx, cp, 0, f.print), f.out.Flush())
 	}
 	var last []search.Hit
-	_, err := f.scan.Back(f.e.ctx, cp, func(h search.Hit) error {
+	_, err := f.back(f.e.ctx, cp, func(h search.Hit) error {
 		h.Raw = slices.Clone(h.Raw) // of a bundle that is not needed
 		if last = append(last, h); len(last) == f.limit {
 			return search.ErrStop

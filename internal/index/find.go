@@ -47,7 +47,8 @@ type Page struct {
 
 // Row is an entry that a query finds.
 type Row struct {
-	Record *search.Record // as the ledger has it now; its Key is only known where the query asks about it
+	Seq    uint64
+	Record *search.Record // as the ledger has it now
 	Entry  []byte         // the exact bytes
 	// Doubt says why index and ledger disagree about the row, or what is wrong with the ledger's entry; "" where it was checked
 	// and nothing is. A row in doubt is shown: it is a sign that somebody has changed one of them.
@@ -84,7 +85,7 @@ func (x *Index) ask(ctx context.Context, log Log, q search.Query, now time.Time)
 		_, f.Indexed = f.parts[n-1].span()
 	}
 	f.Indexed = min(f.Indexed, f.Size)
-	f.reader = newReader(log.Source(), cp, asksForKey(f.query.Root))
+	f.reader = newReader(log.Source(), cp)
 	return f, done, nil
 }
 

@@ -29,7 +29,7 @@ type Log interface {
 var ErrOther = errors.New("the index is of another log")
 
 // ErrDamaged says that the index's files are not what was written. Catch makes them anew.
-var ErrDamaged = errors.New("the index is damaged; it is made anew from the log")
+var ErrDamaged = errors.New("the index is damaged")
 
 // ErrBusy says that another process writes the index.
 var ErrBusy = errors.New("another process writes the index")

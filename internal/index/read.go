@@ -14,9 +14,8 @@ import (
 
 // A reader reads entries for one query, in the order of their numbers or against it, and holds each against the log's hashes.
 type reader struct {
-	src     logread.Source
-	cp      proof.Checkpoint
-	withKey bool
+	src logread.Source
+	cp  proof.Checkpoint
 
 	bundles []bundle // the last ones
 	tiles   map[proof.Tile][]byte
@@ -27,8 +26,8 @@ type bundle struct {
 	entries [][]byte // all, or the first ones
 }
 
-func newReader(src logread.Source, cp proof.Checkpoint, withKey bool) *reader {
-	return &reader{src: src, cp: cp, withKey: withKey, tiles: map[proof.Tile][]byte{}}
+func newReader(src logread.Source, cp proof.Checkpoint) *reader {
+	return &reader{src: src, cp: cp, tiles: map[proof.Tile][]byte{}}
 }
 
 // row reads an entry. Record is nil where the bytes cannot be what a query finds; then Doubt says so.
@@ -37,7 +36,7 @@ func (r *reader) row(ctx context.Context, seq uint64) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	row := Row{Entry: raw}
+	row := Row{Seq: seq, Entry: raw}
 	path, err := proof.ProveInclusion(seq, r.cp.Size, r.hashes(ctx))
 	if err != nil {
 		return row, err
@@ -51,7 +50,7 @@ func (r *reader) row(ctx context.Context, seq uint64) (Row, error) {
 		return row, nil
 	}
 	key := ""
-	if r.withKey && e.Seal == nil {
+	if e.Seal == nil {
 		if key, err = r.key(ctx, e); err != nil {
 			return row, err
 		}
@@ -157,19 +156,4 @@ func (r *reader) hashes(ctx context.Context) proof.HashReader {
 		r.tiles[t] = b
 		return b, nil
 	})}
-}
-
-// asksForKey says whether what a query finds depends on who sealed an entry.
-func asksForKey(n search.Node) bool {
-	switch n := n.(type) {
-	case search.And:
-		return slices.ContainsFunc(n, asksForKey)
-	case search.Or:
-		return slices.ContainsFunc(n, asksForKey)
-	case search.Not:
-		return asksForKey(n.Of)
-	case search.Term:
-		return n.Field == search.FieldEmitter || n.Field == search.FieldIs
-	}
-	return false
 }
