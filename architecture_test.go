@@ -96,6 +96,8 @@ var neverImports = []struct {
 		why: "one fold of events for CLI, watch, policy and UI: it must not care where events come from"},
 	{from: []string{"internal/search"}, never: []string{"os", "net", module + "/internal/fsx", module + "/internal/ledger", module + "/internal/store", module + "/internal/index", module + "/internal/server"},
 		why: "one language for CLI, API and UI, and the judge of the index: it must not know who asks nor how rows are found"},
+	{from: []string{"internal/policy", "internal/convert"}, never: []string{"os", "net/http", module + "/internal/fsx", module + "/internal/ledger", module + "/internal/store", module + "/internal/server"},
+		why: "rules judge what they are given, whoever's log it is and wherever it lies"},
 	{from: []string{"internal/verify"}, never: []string{module + "/internal/store", module + "/internal/emitter", "net/http"},
 		why: "the verifier must not share code with what it checks more than formats"},
 	{from: []string{"internal/wire", "internal/ship"}, never: []string{module + "/internal/ledger", module + "/internal/store", module + "/internal/server", module + "/internal/auth", module + "/internal/logread", "github.com/klauspost"},
