@@ -72,7 +72,7 @@ func TestDoctorToken(t *testing.T) {
 		what     string
 	}{
 		{expiresSoon + time.Minute, sevOK, "the token is good until 2026-03-15T12:01:00Z"},
-		{expiresSoon, sevWarn, "the token runs out at 2026-03-15T12:00:00Z, in 336h0m0s"},
+		{expiresSoon, sevWarn, "the token runs out at 2026-03-15T12:00:00Z, in 14 days"},
 		{90 * time.Second, sevWarn, "the token runs out at 2026-03-01T12:01:30Z, in 1m0s"},
 	} {
 		d := &doctor{}

@@ -215,7 +215,11 @@ func (d *doctor) expires(end, now time.Time) {
 		d.ok("server", "the token is good until %s", end.UTC().Format(time.RFC3339))
 		return
 	}
-	d.add(diagnosis{"server", sevWarn, fmt.Sprintf("the token runs out at %s, in %v", end.UTC().Format(time.RFC3339), max(0, left)),
+	in := max(0, left).String()
+	if days := uint64(max(0, left).Hours() / 24); days > 1 {
+		in = plural(days, "day")
+	}
+	d.add(diagnosis{"server", sevWarn, fmt.Sprintf("the token runs out at %s, in %s", end.UTC().Format(time.RFC3339), in),
 		"then nothing is sent any more; it stays here", "ask for a new one, stet admin token create, and put it into the token's file, or connect with stet enrol"})
 }
 

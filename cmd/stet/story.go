@@ -43,7 +43,7 @@ func (c *storyCmd) Run(e *env) (err error) {
 	if c.JSON {
 		return printJSON(e, story.JSON(*found))
 	}
-	if err := story.Render(e.stdout, *found, story.RenderOptions{Width: width(e.stdout), Colour: colour(e.stdout), Tree: c.Tree, LocalOnly: true}); err != nil {
+	if err := story.Render(e.stdout, *found, story.RenderOptions{Width: width(e.stdout), Colour: colour(e.stdout), Tree: c.Tree, LocalOnly: !c.remote()}); err != nil {
 		return err
 	}
 	if others > 0 {
