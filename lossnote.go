@@ -254,7 +254,7 @@ func (r *Recorder) inheritFrom(ctx context.Context, open notePlace) error {
 	return errors.Join(err, done())
 }
 
-// emitInherited records what is left of earlier processes, also while Close waits for that.
+// emitInherited records what is left of earlier processes, or known of the server, also while Close waits for that.
 func (r *Recorder) emitInherited(ctx context.Context, ev *event.Event) error {
 	r.ending.RLock()
 	defer r.ending.RUnlock()

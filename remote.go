@@ -32,6 +32,8 @@ type remote struct {
 	mu     sync.Mutex // guards what follows
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	troubling sync.Mutex // held while the server's lies are recorded: each is, once
 }
 
 // findServer is findPlace for a server: the spools are on this computer, in a directory of their own.
@@ -147,8 +149,30 @@ func (r *Recorder) contradicted(m *remote, err error) {
 	}
 }
 
+// recordLastTrouble is for Close, which may come before the background has begun: who only opens and closes is a next
+// recorder, too. It waits half of the time that is left.
+func (r *Recorder) recordLastTrouble(ctx context.Context) {
+	m := r.remote.Load()
+	if m == nil {
+		return
+	}
+	ctx, cancel := half(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.recordTrouble(m)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
 // recordTrouble records how the server contradicted itself, as far as nobody has: also what earlier processes met.
 func (r *Recorder) recordTrouble(m *remote) {
+	m.troubling.Lock()
+	defer m.troubling.Unlock()
 	all, err := ship.Unrecorded(m.shipper.State, m.shipper.Address)
 	if err != nil || len(all) == 0 {
 		return // doctor says what cannot be read
@@ -161,7 +185,7 @@ func (r *Recorder) recordTrouble(m *remote) {
 		ev.Action, ev.Object = "verify", &event.Object{Type: "log", ID: m.shipper.Address.String()}
 		ev.Status, ev.StatusCode = event.StatusFailure, t.What
 		ev.StatusReason = clip("at "+t.At+": "+t.Text, 512)
-		if err := r.beforeClose(func(ctx context.Context) error { return r.emit(ctx, nil, ev) }); err != nil {
+		if err := r.emitInherited(r.wait(), ev); err != nil {
 			return // the next recorder does
 		}
 	}

@@ -406,6 +406,7 @@ func (r *Recorder) Close() error {
 	ctx, cancel := r.deadline(context.Background())
 	defer cancel()
 	r.awaitInheritance(ctx)
+	r.recordLastTrouble(ctx)
 	err = errors.Join(err, r.declareRest(ctx))
 	r.ending.Lock()
 	r.closed = true
