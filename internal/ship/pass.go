@@ -63,7 +63,7 @@ func (p *pass) look() error {
 	}
 	for _, id := range ids {
 		st := &stream{id: id}
-		if st.gone, err = dead(p.s.Place, id); err != nil {
+		if st.gone, err = spool.Dead(p.s.Place, spool.Dir, id); err != nil {
 			p.left(st, err.Error())
 			continue
 		}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/stetlog/stet/internal/fsx"
@@ -83,43 +83,11 @@ func (s *Shipper) Flush(ctx context.Context) (r Report, err error) {
 	return r, nil
 }
 
-// waiting says whether a dead process's spool is there that was not left on purpose. It is asked after unlocking: a
-// process that was turned away by the lock had closed its spool before.
+// waiting says whether a dead process's spool is there that was not left on purpose.
 func (s *Shipper) waiting(r Report) (bool, error) {
-	streams, err := spool.List(s.Place, spool.Dir)
-	if err != nil {
-		return false, err
-	}
-	left := map[string]bool{}
-	for _, l := range r.Left {
-		left[l.Stream] = true
-	}
-	for _, stream := range streams {
-		if left[stream] {
-			continue
-		}
-		switch gone, err := dead(s.Place, stream); {
-		case err != nil:
-			return false, err
-		case gone:
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// dead asks a spool's lock whether its owner is gone. One that is not there any more counts as alive: nobody need do
-// anything about it.
-func dead(place fsx.FS, stream string) (bool, error) {
-	own, err := spool.Own(place, spool.Dir, stream)
-	switch {
-	case err == nil:
-		// Once is enough: whoever is dead stays dead, and no second process ever writes to a spool.
-		return true, own.Close()
-	case errors.Is(err, fsx.ErrLocked), errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	}
-	return false, err
+	return spool.AnyDead(s.Place, spool.Dir, func(stream string) bool {
+		return slices.ContainsFunc(r.Left, func(l Left) bool { return l.Stream == stream })
+	})
 }
 
 // flush is one round under the lock.

@@ -76,6 +76,38 @@ func Own(fsys fsx.FS, dir, stream string) (io.Closer, error) {
 	return l, nil
 }
 
+// Dead asks a spool's lock whether its owner is gone: whoever is dead stays dead, and no second process ever writes to a
+// spool. One that is not there any more counts as alive: nobody need do anything about it. Who asks meanwhile may take the
+// asker for a living owner.
+func Dead(fsys fsx.FS, dir, stream string) (bool, error) {
+	own, err := Own(fsys, dir, stream)
+	switch {
+	case err == nil:
+		return true, own.Close()
+	case errors.Is(err, fsx.ErrLocked), errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	return false, err
+}
+
+// AnyDead says whether a dead process's spool is in dir, but for those that were left on purpose. Whoever brings spools in,
+// or sends them, asks it after unlocking: a process that was turned away by that lock had closed its spool before.
+func AnyDead(fsys fsx.FS, dir string, left func(stream string) bool) (bool, error) {
+	streams, err := List(fsys, dir)
+	if err != nil {
+		return false, err
+	}
+	for _, stream := range streams {
+		if left(stream) {
+			continue
+		}
+		if dead, err := Dead(fsys, dir, stream); dead || err != nil {
+			return dead && err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // ErrStream says that something is no stream id: a UUID in lower case.
 var ErrStream = errors.New("not a stream id")
 

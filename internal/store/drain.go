@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/stetlog/stet/internal/fsx"
@@ -70,31 +71,11 @@ func (s *Store) Drain(ctx context.Context) (d Drained, err error) {
 	return d, nil
 }
 
-// waiting says whether a dead process's spool is there that was not left on purpose. It is asked after unlocking: a
-// process that was turned away by the lock had closed its spool before.
+// waiting says whether a dead process's spool is there that was not left on purpose.
 func (s *Store) waiting(d Drained) (bool, error) {
-	streams, err := spool.List(s.FS, spool.Dir)
-	if err != nil {
-		return false, err
-	}
-	left := map[string]bool{}
-	for _, l := range d.Left {
-		left[l.Stream] = true
-	}
-	for _, stream := range streams {
-		if left[stream] {
-			continue
-		}
-		// Who drains meanwhile may take this for a living owner; but it looks again after us.
-		switch own, err := spool.Own(s.FS, spool.Dir, stream); {
-		case err == nil:
-			return true, own.Close()
-		case errors.Is(err, fsx.ErrLocked), errors.Is(err, fs.ErrNotExist):
-		default:
-			return false, err
-		}
-	}
-	return false, nil
+	return spool.AnyDead(s.FS, spool.Dir, func(stream string) bool {
+		return slices.ContainsFunc(d.Left, func(l Left) bool { return l.Stream == stream })
+	})
 }
 
 // drain is one round under the lock.
