@@ -62,12 +62,13 @@ func (s *indexedSearch) Back(ctx context.Context, cp proof.Checkpoint, found fun
 	if from, err = s.scan(ctx, cp, s.below, proof.MaxSize-1, watched); err != nil || stopped {
 		return from, err
 	}
-	doubts := 0
-	for w := (&index.Window{To: s.below}); w != nil; {
-		page, err := s.Find(ctx, s.log, s.query, s.now, *w, index.MaxRows)
+	doubts, rows := 0, 64 // few are asked for, mostly: later pages are larger
+	for w := (&index.Window{To: s.below}); w != nil; rows = min(2*rows, index.MaxRows) {
+		page, err := s.Find(ctx, s.log, s.query, s.now, *w, rows)
 		if errors.Is(err, index.ErrDamaged) {
 			s.unused(err)
-			return s.scan(ctx, cp, 0, w.To-1, found)
+			from, err := s.scan(ctx, cp, 0, w.To-1, found)
+			return from, errors.Join(err, doubted(doubts))
 		}
 		if err != nil {
 			return w.To, err
