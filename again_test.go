@@ -47,7 +47,9 @@ func (c *central) emit(events ...*event.Event) string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	id := event.NewUUIDv7(time.Now(), [10]byte{1})
+	var random [10]byte // two streams may begin in one millisecond
+	_, _ = rand.Read(random[:])
+	id := event.NewUUIDv7(time.Now(), random)
 	em, err := emitter.Open(emitter.Options{FS: c.place(), Dir: spool.Dir, Signer: signer, Codec: &event.Codec{}, Clock: clock.New(), Rand: rand.Reader,
 		Meta: spool.Meta{V: 1, StreamID: id.String(), Key: key.VKey, AppID: "billing", Host: "here", PID: 1, StartedAt: event.FormatTime(time.Now())}})
 	if err != nil {
