@@ -39,7 +39,7 @@ type Options struct {
 	PublishBusy, PublishIdle time.Duration
 
 	HeadStreams    int   // stream records kept in the head before half of them spill to a file; 0 for 4096
-	MaxUnpublished int64 // bytes of entries in memory, waiting to be published, before Append waits; 0 for 256 MiB
+	MaxUnpublished int64 // bytes of memory for entries that wait to be published, before Append waits; 0 for 256 MiB
 	Workers        int   // goroutines that write files at a publish, most of them waiting for the disk; 0 for eight a processor
 }
 
@@ -91,7 +91,7 @@ type Ledger struct {
 	pending   []*group        // durable, not yet published, oldest first
 	free      []*group        // buffers to use again
 	freeBytes int             // capacity of these
-	backlog   int64           // bytes of entries from queue to publish
+	backlog   int64           // bytes of memory of what is pending
 	segments  []segmentRef    // of this run, not yet removed
 	writing   *segment.Writer // of the journal's last segment, for Look; nil where none is open
 	lastMade  uint64          // highest number of a journal segment ever made

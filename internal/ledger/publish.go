@@ -136,7 +136,7 @@ func (p *publisher) publish(closing bool) error {
 	defer l.mu.Unlock()
 	l.pending = l.pending[len(groups):]
 	for _, g := range groups {
-		l.backlog -= int64(len(g.buf))
+		l.backlog -= int64(cap(g.buf))
 		l.recycle(g)
 	}
 	l.broadcast()

@@ -162,7 +162,7 @@ func (s *sequencer) fill(g *group) (_ *group, more bool) {
 		l.queue = l.queue[n:]
 		more = len(l.queue) > 0
 		if n > 0 && g == nil {
-			g = l.newGroup()
+			g = l.newGroup(bytes)
 		}
 		l.mu.Unlock()
 		if n == 0 {
@@ -308,29 +308,40 @@ func (s *sequencer) encode(g *group, r *request, state StreamState) error {
 	})
 }
 
-// newGroup takes a group with used buffers, or makes one. l.mu is held.
-func (l *Ledger) newGroup() *group {
-	if n := len(l.free); n > 0 {
-		g := l.free[n-1]
-		l.free = l.free[:n-1]
-		l.freeBytes -= cap(g.buf)
-		g.reset(0)
-		return g
+// newGroup takes the group with the smallest buffer that n bytes of entries fit into, or makes one with none. A small group in a
+// large buffer would hold memory that the bounds are there for. l.mu is held.
+func (l *Ledger) newGroup(n int) *group {
+	at := -1
+	for i, g := range l.free {
+		if c := cap(g.buf); c >= n && c/4 <= n && (at < 0 || c < cap(l.free[at].buf)) {
+			at = i
+		}
 	}
 	g := new(group)
+	if at >= 0 {
+		g = l.free[at]
+		l.free = slices.Delete(l.free, at, at+1)
+		l.freeBytes -= cap(g.buf)
+	}
 	g.reset(0)
 	return g
 }
 
-// maxFreeBytes bounds the buffers that are kept for later, in bytes of entries.
-const maxFreeBytes = 8 * maxGroupBytes
+// maxFreeBytes bounds the buffers that are kept for later, in bytes; maxFree how many.
+const (
+	maxFreeBytes = 8 * maxGroupBytes
+	maxFree      = 256
+)
 
-// recycle keeps a group's buffers for later, as long as they are not too much. l.mu is held.
+// recycle keeps a group's buffers for later, in place of those that nobody has needed for longest. l.mu is held.
 func (l *Ledger) recycle(g *group) {
-	if l.freeBytes+cap(g.buf) <= maxFreeBytes && len(l.free) < 1024 {
-		l.free = append(l.free, g)
-		l.freeBytes += cap(g.buf)
+	l.free = append(l.free, g)
+	l.freeBytes += cap(g.buf)
+	old := 0
+	for ; l.freeBytes > maxFreeBytes || len(l.free)-old > maxFree; old++ {
+		l.freeBytes -= cap(l.free[old].buf)
 	}
+	l.free = slices.Delete(l.free, 0, old)
 }
 
 // flushGroups is the flusher: it makes group after group durable and answers. The first error ends the ledger, and with it
@@ -346,7 +357,7 @@ func (l *Ledger) flushGroups() {
 		answers, g.answers = g.answers, answers[:0]
 		l.mu.Lock()
 		l.pending = append(l.pending, g)
-		l.backlog += int64(len(g.buf))
+		l.backlog += int64(cap(g.buf))
 		l.durable = g.end()
 		much := l.backlog >= maxFreeBytes/2
 		l.broadcast()

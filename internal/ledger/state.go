@@ -20,7 +20,7 @@ type State struct {
 	Waiting   int       // batches between queue and answer
 	Durable   uint64    // entries in the journal, flushed
 	Published uint64    // entries under the head and its checkpoint
-	Backlog   int64     // bytes of entries that are durable and not yet published
+	Backlog   int64     // bytes of memory for entries that are durable and not yet published
 	Oldest    time.Time // received_at of the oldest entry that is not published; zero where there is none
 }
 

@@ -53,7 +53,7 @@ func newMetrics(s *Server) *metrics {
 		st := s.log.State()
 		return float64(st.Durable - st.Published)
 	})
-	gauge("stet_unpublished_bytes", "Bytes of entries held in memory until they are published.", func() float64 { return float64(s.log.State().Backlog) })
+	gauge("stet_unpublished_bytes", "Bytes of memory that hold entries until they are published.", func() float64 { return float64(s.log.State().Backlog) })
 	gauge("stet_oldest_unpublished_seconds", "Age of the oldest entry that is durable and not yet under a checkpoint; 0 where there is none. This is the publish lag.", func() float64 {
 		if oldest := s.log.State().Oldest; !oldest.IsZero() {
 			return max(0, time.Since(oldest).Seconds())
