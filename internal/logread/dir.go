@@ -84,20 +84,28 @@ func (d *Dir) FetchInto(ctx context.Context, name string, buf []byte) ([]byte, e
 	if perr != nil || t.Width == proof.TileWidth {
 		return nil, err
 	}
-	wide, werr := d.widest(t)
-	if werr != nil {
-		return nil, fmt.Errorf("%s: look for a wider one: %w", name, werr)
+	// Each publish puts a wider one in the place of the widest, and then takes that away: what was just seen may be gone.
+	for range looks {
+		wide, werr := d.widest(t)
+		if werr != nil {
+			return nil, fmt.Errorf("%s: look for a wider one: %w", name, werr)
+		}
+		if wide.Width <= t.Width {
+			continue
+		}
+		if b, err = d.stored(ctx, wide.Path(), buf); err == nil {
+			return Cut(b, wide, t.Width)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
-	if wide.Width <= t.Width {
-		return nil, err
-	}
-	if b, err = d.stored(ctx, wide.Path(), buf); err != nil {
-		return nil, err
-	}
-	return Cut(b, wide, t.Width)
+	return nil, err
 }
 
-// widest finds the widest stored version of a tile; width 0 when there is none.
+// looks bounds how often a tile is looked for while publishes take it away: more than can come between.
+const looks = 8
+
+// widest finds the widest stored version of a tile; width 0 when there is none, or when all that were there went meanwhile.
 func (d *Dir) widest(t proof.Tile) (proof.Tile, error) {
 	t.Width = proof.TileWidth
 	full := path.Join(d.prefix, t.Path())
