@@ -65,6 +65,9 @@ type field struct {
 	// open returns a pointer to the struct behind an object's Go field, or nil
 	// where there is none and create is false.
 	open func(parent any, create bool) any
+	// again puts a struct that open has made before, emptied, behind an object's Go
+	// field.
+	again func(parent, used any)
 	// list returns length and a pointer to element i of a list of objects; with
 	// i == -1 only the length, with i == length it appends one.
 	list func(parent any, i int) (int, any)
@@ -186,6 +189,11 @@ func sub[T, S any](name string, f func(*T) **S, rows ...*field) *field {
 			*s = new(S)
 		}
 		return *s
+	}
+	r.again = func(p, used any) {
+		s := used.(*S)
+		*s = *new(S)
+		*f(p.(*T)) = s
 	}
 	return r
 }

@@ -28,6 +28,7 @@ type scanner struct {
 	facts    facts
 	unknowns []text // names of the root's unknown members, for a newer minor
 	event    *Event // where Parse keeps unknown members; nil in Check
+	spare    *spare // of a Reader; or nil
 	draft    bool   // see ParseDraft
 	look     bool   // for secrets, see inspect
 	suspect  bool   // there may be one
@@ -235,7 +236,7 @@ func (s *scanner) value(f *field, parent any) *Error {
 	case kindObject:
 		var p any
 		if parent != nil {
-			p = f.open(parent, true)
+			p = s.open(f, parent)
 		}
 		return s.object(f.sub, p)
 	case kindList:
@@ -321,7 +322,7 @@ func (s *scanner) value(f *field, parent any) *Error {
 		s.facts.slots[f.slot] = t
 	}
 	if parent != nil {
-		setText(f.at(parent), t)
+		s.setText(f.at(parent), t)
 	}
 	return nil
 }
@@ -560,10 +561,10 @@ func validHMAC[B []byte | string](v B) bool {
 		isHex(v[len(p):len(p)+8]) && v[len(p)+8] == ':' && isHex(v[len(p)+9:])
 }
 
-func setText(p any, t text) {
+func (s *scanner) setText(p any, t text) {
 	switch p := p.(type) {
 	case *string:
-		*p = string(t.decode())
+		*p = s.string(t)
 	default:
 		setOther(p, t.decode())
 	}
@@ -624,7 +625,7 @@ func (s *scanner) texts(f *field, parent any) *Error {
 		s.inspect(t)
 		if parent != nil {
 			p := f.at(parent).(*[]string)
-			*p = append(*p, string(t.decode()))
+			*p = append(*p, s.string(t))
 		}
 		if s.eat(']') {
 			return nil
@@ -708,7 +709,7 @@ func (s *scanner) pairs(f *field, parent any) *Error {
 			if *p == nil {
 				*p = make(map[string]string)
 			}
-			(*p)[string(k.decode())] = string(v.decode())
+			(*p)[s.string(k)] = s.string(v)
 		}
 	}
 	if f.size > 0 && s.i-start > f.size && !s.draft {
@@ -765,7 +766,7 @@ func (s *scanner) build(depth int, decode bool, into map[string]any) (any, *Erro
 		if !decode {
 			return nil, nil
 		}
-		return string(t.decode()), nil
+		return s.string(t), nil
 	case c == '{':
 		if depth == 0 {
 			return nil, s.fail(ErrDepth, "is nested more than "+strconv.Itoa(MaxParamsDepth)+" deep", "")
@@ -827,7 +828,7 @@ func (s *scanner) buildObject(depth int, decode bool, into map[string]any) (any,
 			return nil, err.within(string(safeName(k.raw)))
 		}
 		if decode {
-			into[string(k.decode())] = v
+			into[s.string(k)] = v
 		}
 	}
 	if !decode {
