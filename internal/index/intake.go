@@ -13,8 +13,10 @@ import (
 // behind it: so entries wait for their seal, and are indexed with it or not at all.
 type intake struct {
 	waiting []waiting
-	terms   termList
+	entries proof.EnvelopeParser
+	events  event.Reader
 	seals   proof.SealVerifier
+	terms   termList
 
 	last     *search.Record // the one before, with what it was made of
 	received string
@@ -22,8 +24,8 @@ type intake struct {
 }
 
 type waiting struct {
-	record *search.Record
-	leaf   proof.Hash
+	entry proof.Entry
+	leaf  proof.Hash
 }
 
 // maxBatch bounds how many entries can wait for a seal: more cannot be under one.
@@ -32,39 +34,37 @@ const maxBatch = 1 << 16
 // An entry's place in the index is given by the order of add.
 type adder func(received time.Time, terms *termList, leaf proof.Hash) error
 
-// take reads the next entry, and gives what is complete with it to add.
+// take reads the next entry, and gives what is complete with it to add. The bytes must stay as they are until the entry's seal
+// has come.
 func (in *intake) take(entry []byte, add adder) error {
-	e, err := proof.ParseEntry(entry)
+	e, err := in.entries.Parse(entry)
 	if err != nil {
 		return err
 	}
 	leaf := proof.LeafHash(entry)
-	r, answer, err := in.record(e)
-	if err != nil {
-		return err
-	}
-	if answer && (r.Stub == nil || r.Stub.Code != proof.StubLost) {
-		if len(in.waiting) == maxBatch {
-			return fmt.Errorf("entry %d: no seal follows", e.Seq)
+	switch {
+	case e.Seal != nil:
+		return in.sealed(e, leaf, add)
+	case e.Stub != nil && e.Stub.Code == proof.StubLost:
+		if len(in.waiting) > 0 {
+			return fmt.Errorf("entry %d: a declared loss stands within a batch", e.Seq)
 		}
-		in.waiting = append(in.waiting, waiting{r, leaf})
-		return nil
+		return in.index(e, leaf, "", add)
+	case len(in.waiting) == maxBatch:
+		return fmt.Errorf("entry %d: no seal follows", e.Seq)
 	}
-	if answer && len(in.waiting) > 0 {
-		return fmt.Errorf("entry %d: a declared loss stands within a batch", e.Seq)
-	}
-	if answer {
-		in.terms.of(r)
-		return add(r.Received, &in.terms, leaf)
-	}
+	in.waiting = append(in.waiting, waiting{e, leaf})
+	return nil
+}
+
+// sealed indexes the entries of a batch, and its seal, which no query finds.
+func (in *intake) sealed(e proof.Entry, leaf proof.Hash, add adder) error {
 	seal, err := in.seals.Parse(e.Seal.Note)
 	if err != nil {
 		return fmt.Errorf("entry %d: %w", e.Seq, err)
 	}
 	for _, w := range in.waiting {
-		w.record.Key = seal.Key
-		in.terms.of(w.record)
-		if err := add(w.record.Received, &in.terms, w.leaf); err != nil {
+		if err := in.index(w.entry, w.leaf, seal.Key, add); err != nil {
 			return err
 		}
 	}
@@ -78,19 +78,34 @@ func (in *intake) take(entry []byte, add adder) error {
 	return add(received, &in.terms, leaf)
 }
 
-// record is search.NewRecord, which it spares most of the work for the entries of a batch: they share received_at and via.
-func (in *intake) record(e proof.Entry) (*search.Record, bool, error) {
-	if in.last == nil || e.Event == nil || e.ReceivedAt != in.received || string(e.Via) != in.via {
-		r, ok, err := search.NewRecord(e, "")
-		if err == nil && ok {
-			in.last, in.received, in.via = r, e.ReceivedAt, string(e.Via)
+func (in *intake) index(e proof.Entry, leaf proof.Hash, key string, add adder) error {
+	r, err := in.record(e, key)
+	if err != nil {
+		return err
+	}
+	in.terms.of(r)
+	return add(r.Received, &in.terms, leaf)
+}
+
+// record is search.NewRecord of what is no seal, which it spares most of the work: the entries of a batch share received_at
+// and via, and an event is parsed into the memory of the one before.
+func (in *intake) record(e proof.Entry, key string) (*search.Record, error) {
+	raw := e.Event
+	if in.last == nil || e.ReceivedAt != in.received || string(e.Via) != in.via {
+		e.Event = nil
+		r, _, err := search.NewRecord(e, "")
+		if err != nil {
+			return nil, err
 		}
-		return r, ok, err
+		in.last, in.received, in.via = r, e.ReceivedAt, string(e.Via)
 	}
-	r := &search.Record{Seq: e.Seq, Received: in.last.Received, Via: in.last.Via}
-	var err error
-	if r.Event, err = event.Parse(e.Event); err != nil {
-		return nil, false, fmt.Errorf("entry %d: %w", e.Seq, err)
+	r := in.last
+	r.Seq, r.Key, r.Stub, r.Event = e.Seq, key, e.Stub, nil
+	if raw != nil {
+		var err error
+		if r.Event, err = in.events.Parse(raw); err != nil {
+			return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
 	}
-	return r, true, nil
+	return r, nil
 }

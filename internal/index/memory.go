@@ -1,9 +1,7 @@
 package index
 
 import (
-	"maps"
-	"slices"
-	"strings"
+	"bytes"
 	"sync"
 )
 
@@ -11,13 +9,12 @@ import (
 // goroutine adds to it, any may look into it meanwhile.
 type memory struct {
 	mu     sync.RWMutex
-	from   uint64                 // the begin of a chunk
-	to     uint64                 // behind the last entry
-	terms  [256]map[string]uint32 // by first byte: the rest of a term, and where its entries are
-	last   [256][lastTerms]uint32 // where the last terms of each first byte are, + 1
-	keys   []string               // the rest of each term
-	docs   [][]uint16             // the entries of each term
-	room   []uint16               // for the first entry of each term
+	from   uint64 // the begin of a chunk
+	to     uint64 // behind the last entry
+	words  lexicon
+	lists  lists                  // by the number of the term
+	marks  []marks                // by entry
+	last   [256][lastTerms]uint32 // the last terms of each first byte, + 1
 	stamps []stamp
 }
 
@@ -25,7 +22,26 @@ type memory struct {
 // events of a batch share much.
 const lastTerms = 4
 
-func newMemory(from uint64) *memory { return &memory{from: from, to: from} }
+// marks say which of the terms an entry has that are nothing but their first byte: that it is an answer, that a field has a
+// value. Nearly every entry has a dozen of them; a bit each is less than a place in a dozen lists.
+type marks uint32
+
+// answerMark is that of byAnswer. Below it are those of byPresence, by field.
+const answerMark = 31
+
+// markOf is the mark that stands for a term.
+func markOf(term []byte) (bit int, ok bool) {
+	switch {
+	case len(term) != 1:
+	case term[0] == byAnswer:
+		return answerMark, true
+	case term[0] >= byPresence && term[0] < byPresence+answerMark:
+		return int(term[0] - byPresence), true
+	}
+	return 0, false
+}
+
+func newMemory(from uint64) *memory { return &memory{from: from, to: from, words: newLexicon()} }
 
 // add indexes the next entry. terms may hold one twice.
 func (m *memory) add(nanos int64, terms *termList) {
@@ -36,6 +52,7 @@ func (m *memory) add(nanos int64, terms *termList) {
 		m.stamps = append(m.stamps, stamp{m.to, nanos})
 	}
 	m.to++
+	m.marks = append(m.marks, terms.marks)
 	start := 0
 	var nth [256]uint8 // terms of each kind so far
 	for _, end := range terms.ends {
@@ -43,49 +60,32 @@ func (m *memory) add(nanos int64, terms *termList) {
 		start = end
 		last := &m.last[term[0]][nth[term[0]]%lastTerms]
 		nth[term[0]]++
-		if *last == 0 || m.keys[*last-1] != string(term[1:]) {
-			*last = m.term(term) + 1
+		if *last == 0 || !bytes.Equal(m.words.term(*last-1), term) {
+			*last = m.words.number(term) + 1
+			if int(*last) > len(m.lists.all) {
+				m.lists.all = append(m.lists.all, list{})
+			}
 		}
-		at := *last - 1
-		if docs := m.docs[at]; len(docs) == 0 {
-			m.docs[at] = m.one(doc)
-		} else if docs[len(docs)-1] != doc {
-			m.docs[at] = append(docs, doc)
-		}
+		m.lists.add(*last-1, doc)
 	}
-}
-
-// term looks a term up, and makes it where it is new.
-func (m *memory) term(term []byte) uint32 {
-	kind := m.terms[term[0]]
-	if kind == nil {
-		kind = map[string]uint32{}
-		m.terms[term[0]] = kind
-	}
-	at, there := kind[string(term[1:])]
-	if !there {
-		key := string(term[1:])
-		at = uint32(len(m.docs))
-		kind[key] = at
-		m.keys, m.docs = append(m.keys, key), append(m.docs, nil)
-	}
-	return at
-}
-
-// one is a list of one entry, which grows elsewhere: most terms have one.
-func (m *memory) one(doc uint16) []uint16 {
-	if len(m.room) == 0 {
-		m.room = make([]uint16, 4096)
-	}
-	m.room[0] = doc
-	list := m.room[:1:1]
-	m.room = m.room[1:]
-	return list
 }
 
 // found is the run of a term. Entries that come later do not change it.
-func (m *memory) found(i uint32) run {
-	return run{chunk: m.from / chunkSize, n: len(m.docs[i]), docs: m.docs[i]}
+func (m *memory) found(term uint32) run {
+	docs := m.lists.appendTo(make([]uint16, 0, m.lists.all[term].n), term)
+	return run{chunk: m.from / chunkSize, n: len(docs), docs: docs}
+}
+
+// marked is the run of a mark; n is 0 where no entry has it.
+func (m *memory) marked(bit int) run {
+	r := run{chunk: m.from / chunkSize}
+	for doc, has := range m.marks {
+		if has>>bit&1 == 1 {
+			r.docs = append(r.docs, uint16(doc))
+		}
+	}
+	r.n = len(r.docs)
+	return r
 }
 
 func (m *memory) span() (from, to uint64) {
@@ -100,27 +100,24 @@ func (*memory) release() {}
 func (m *memory) find(term string) ([]run, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if i, ok := m.terms[term[0]][term[1:]]; ok {
-		return []run{m.found(i)}, nil
+	if bit, ok := markOf([]byte(term)); ok {
+		if r := m.marked(bit); r.n > 0 {
+			return []run{r}, nil
+		}
+		return nil, nil
+	}
+	if n, ok := m.words.find([]byte(term)); ok {
+		return []run{m.found(n)}, nil
 	}
 	return nil, nil
 }
 
+// scan does not know terms of one byte: nobody asks for what begins so.
 func (m *memory) scan(prefix string, fn func(term []byte, runs func() ([]run, error)) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	kind := m.terms[prefix[0]]
-	var keys []string
-	for k := range kind {
-		if strings.HasPrefix(k, prefix[1:]) {
-			keys = append(keys, k)
-		}
-	}
-	slices.Sort(keys)
-	var term []byte
-	for _, k := range keys {
-		term = append(append(term[:0], prefix[0]), k...)
-		if err := fn(term, func() ([]run, error) { return []run{m.found(kind[k])}, nil }); err != nil {
+	for _, n := range m.words.sorted([]byte(prefix)) {
+		if err := fn(m.words.term(n), func() ([]run, error) { return []run{m.found(n)}, nil }); err != nil {
 			return err
 		}
 	}
@@ -135,18 +132,28 @@ func (m *memory) since(nanos int64) (uint64, error) {
 
 // write writes the chunk, which nobody adds to any more.
 func (m *memory) write(w *writer) {
-	var term, runs []byte
-	for first, kind := range m.terms {
-		for _, k := range slices.Sorted(maps.Keys(kind)) {
-			term = append(append(term[:0], byte(first)), k...)
-			r := m.found(kind[k])
-			w.begin(term, r.n)
-			if r.n == 1 {
-				w.one(m.from + uint64(r.docs[0]))
-				continue
+	var buf []byte
+	one := func(term []byte, r run) {
+		w.begin(term, r.n)
+		if r.n == 1 {
+			w.one(m.from + uint64(r.docs[0]))
+			return
+		}
+		buf = appendRuns(buf[:0], m.from, []run{r})
+		w.many(buf)
+	}
+	r := run{chunk: m.from / chunkSize}
+	for first := range 256 {
+		kind := []byte{byte(first)}
+		if bit, ok := markOf(kind); ok {
+			if r := m.marked(bit); r.n > 0 {
+				one(kind, r)
 			}
-			runs = appendRuns(runs[:0], m.from, []run{r})
-			w.many(runs)
+		}
+		for _, n := range m.words.sorted(kind) {
+			r.docs = m.lists.appendTo(r.docs[:0], n)
+			r.n = len(r.docs)
+			one(m.words.term(n), r)
 		}
 	}
 	first, last := m.stamps[0].nanos, m.stamps[len(m.stamps)-1].nanos

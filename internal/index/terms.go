@@ -55,8 +55,9 @@ func floorDiv(a, b int64) int64 {
 
 // A termList is the terms of one entry, some of them perhaps twice.
 type termList struct {
-	b    []byte
-	ends []int
+	b     []byte
+	ends  []int
+	marks marks // those of one byte
 
 	texts  []string // memory that is used again
 	tokens []string
@@ -67,13 +68,12 @@ type termList struct {
 func (t *termList) end() { t.ends = append(t.ends, len(t.b)) }
 
 // none makes the terms of what no query finds.
-func (t *termList) none() { t.b, t.ends = t.b[:0], t.ends[:0] }
+func (t *termList) none() { t.b, t.ends, t.marks = t.b[:0], t.ends[:0], 0 }
 
 // of makes the terms of a record: what search.Matcher looks at, and nothing else.
 func (t *termList) of(r *search.Record) {
 	t.none()
-	t.b = append(t.b, byAnswer)
-	t.end()
+	t.marks = 1 << answerMark
 	for _, f := range indexed {
 		switch f.Kind() {
 		case search.KindInt:
@@ -138,7 +138,11 @@ func (t *termList) number(f search.Field, n int64) {
 }
 
 func (t *termList) present(f search.Field, n int) {
-	if n > 0 {
+	switch {
+	case n == 0:
+	case len(t.path) == 0:
+		t.marks |= 1 << f
+	default:
 		t.b = append(t.b, byPresence+byte(f))
 		t.b = append(t.b, t.path...)
 		t.end()

@@ -108,8 +108,8 @@ func Bundle(seq, size uint64) (t proof.Tile, first uint64) {
 	return t, first
 }
 
-// Entries calls fn for the entries from ≤ seq < to, in order, with one bundle in memory at a time. entry is valid
-// until fn returns. It stops at fn's error, and returns it as it is.
+// Entries calls fn for the entries from ≤ seq < to, in order, a bundle at a time. entry is a part of its bundle's bytes, which
+// nobody else has: fn may keep it. It stops at fn's error, and returns it as it is.
 func Entries(ctx context.Context, src Source, from, to uint64, fn func(seq uint64, entry []byte) error) error {
 	for from < to {
 		if err := ctx.Err(); err != nil {
