@@ -44,7 +44,7 @@ func (c *indexRebuildCmd) Run(e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	x, err := index.Open(s.FS, log.LogKey)
+	x, err := index.Open(s.FS, log.First)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (c *indexRebuildCmd) Run(e *env) (err error) {
 	err = x.Rebuild(e.ctx, readLog{log}, bar.set)
 	bar.clear()
 	if errors.Is(err, index.ErrBusy) {
-		return fmt.Errorf("%w; it will be up to date when that one is done", err)
+		return fmt.Errorf("%w: stet serve keeps the index of its store by itself, and makes it anew where its files are deleted; another command is done soon", err)
 	}
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ type indexedSearch struct {
 // openIndex returns nil where a store has no index that can be used; if there are files of one, it says why on standard
 // error.
 func openIndex(e *env, w liveLog, q search.Query, now time.Time) (*indexedSearch, error) {
-	x, err := index.Open(w.files, w.log.LogKey)
+	x, err := index.Open(w.files, w.log.First)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/origin"
@@ -142,6 +143,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
 		Routes: office.Routes(), Refused: watch.RefusedPeer, Read: watch.ReadBy,
+		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) },
 	})
 	if err != nil {
 		return err

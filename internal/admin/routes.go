@@ -88,8 +88,8 @@ func (w *Watch) RefusedPeer(_ context.Context, peer server.Peer, why error) {
 }
 
 // ReadBy is Read for server.Options.
-func (w *Watch) ReadBy(_ context.Context, id auth.Identity, peer server.Peer, first, count uint64) {
-	w.Read(callerOf(id, peer), first, count)
+func (w *Watch) ReadBy(_ context.Context, id auth.Identity, peer server.Peer, r server.Reading) {
+	w.Read(callerOf(id, peer), r.First, r.Last, r.Entries)
 }
 
 // refused turns an error of an Office into an answer. What is none of these is the server's own failure.

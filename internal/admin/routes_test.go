@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/logread"
@@ -88,10 +90,18 @@ func newSite(t testing.TB) *site {
 		<-done
 	})
 	w.server, err = server.New(server.Options{Log: w.held, Authority: tokens, Logger: logger, Routes: w.office.Routes(),
-		Refused: watch.RefusedPeer, Read: watch.ReadBy})
+		Refused: watch.RefusedPeer, Read: watch.ReadBy, Index: func() (*index.Index, error) { return index.Open(w.disk, keys.Log.VKey) }})
 	if err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- w.server.Serve(ctx, time.Second) }() // no listener: it follows the log with its index
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	for _, rt := range w.server.Routes() {
 		w.match.HandleFunc(rt.Method+" "+rt.Pattern, func(http.ResponseWriter, *http.Request) {})
 	}
@@ -185,6 +195,24 @@ func (w *site) send(token string, e wire.Element) wire.Result {
 	return r.Results[0]
 }
 
+// found waits until the index has the whole log.
+func (w *site) found() {
+	w.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; { // a question waits a moment for the index
+		status, b := w.do("auditor", http.MethodGet, "/v1/events?limit=1", "", nil)
+		var a struct{ Searched struct{ Complete bool } }
+		if err := json.Unmarshal(b, &a); err != nil || status != http.StatusOK || time.Now().After(deadline) {
+			w.t.Fatalf("status %d, %v: %s", status, err, b)
+		}
+		if a.Searched.Complete {
+			return
+		}
+	}
+}
+
+// finding is the tag of the routes that answer with what a query finds.
+var finding = regexp.MustCompile(`^GET /v1/(events|stories|jobs|tail)`)
+
 // routeRights says who may use which route; a route without a row fails the test. In a row, "all" is everybody who has a
 // token, "any" everybody, "own" whoever's application and environment the thing asked for belongs to, for writers under
 // their own key only, and "read" the same without writers.
@@ -197,6 +225,7 @@ var routeRights = map[string]string{
 	"GET /v1/receipts/{stream}/{first}": "own auditor admin",
 	"POST /v1/batches":                  "own-writer",
 	"POST /v1/events":                   "any-writer",
+	"GET /v1/events":                    "reader auditor admin",
 	"GET /v1/log":                       "any",
 	"GET /logkeys":                      "any",
 	"GET /healthz":                      "any",
@@ -320,8 +349,16 @@ func TestRoleRouteApp(t *testing.T) {
 				}
 			}
 		}
+		if finding.MatchString(row) && c.role == auth.Reader && !refused {
+			for _, o := range owners {
+				if other := o.app != c.app || c.env != "" && o.env != c.env; other && bytes.Contains(b, fmt.Appendf(nil, `"app_id":%q`, o.app)) && bytes.Contains(b, fmt.Appendf(nil, `"environment":%q`, o.env)) {
+					t.Errorf("%s, %s %s: the answer has an event of %v: %s", name, method, target, o, b)
+				}
+			}
+		}
 		tried[row]++
 	}
+	w.found()
 	for name, c := range callers {
 		for _, rt := range w.server.Routes() {
 			row := rt.Method + " " + rt.Pattern

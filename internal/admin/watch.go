@@ -79,13 +79,13 @@ func (w *Watch) Refused(addr netip.Addr, uid *uint32, why error) {
 	if addr.IsValid() {
 		by.Addr = addr.Unmap().WithZone("").String()
 	}
-	w.note(k, by, 0, 0)
+	w.note(k, by, 0, 0, 0)
 }
 
-// Read notes that events were given to somebody: count entries, the first of which is number first.
-func (w *Watch) Read(by By, first, count uint64) {
-	if count > 0 {
-		w.note(kind{sort: readKind, who: by.name(), addr: by.Addr, what: "entries"}, by, first, count)
+// Read notes that events were given to somebody: so many entries of those from first to last.
+func (w *Watch) Read(by By, first, last, entries uint64) {
+	if entries > 0 {
+		w.note(kind{sort: readKind, who: by.name(), addr: by.Addr, what: "entries"}, by, first, last+1, entries)
 	}
 }
 
@@ -112,7 +112,7 @@ func (w *Watch) now() time.Time {
 	return time.Now()
 }
 
-func (w *Watch) note(k kind, by By, first, count uint64) {
+func (w *Watch) note(k kind, by By, from, to, entries uint64) {
 	now := w.now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,11 +137,11 @@ func (w *Watch) note(k kind, by By, first, count uint64) {
 		}
 	}
 	if t.fresh {
-		t.fresh, t.first, t.from, t.to, t.entries = false, now, first, first, 0
+		t.fresh, t.first, t.from, t.to, t.entries = false, now, from, to, 0
 	}
 	t.count++
-	t.last, t.entries = now, t.entries+count
-	t.from, t.to = min(t.from, first), max(t.to, first+count)
+	t.last, t.entries = now, t.entries+entries
+	t.from, t.to = min(t.from, from), max(t.to, to)
 }
 
 // Run records what is noted until ctx ends, and then what is left. One call a Watch.

@@ -96,7 +96,7 @@ func TestAFloodHasABudget(t *testing.T) {
 		if n := w.inMemory(); n > Kinds+1 {
 			t.Errorf("%d kinds in memory", n)
 		}
-		w.Read(By{Identity: auth.Identity{Token: "auditor", Role: auth.Auditor}}, 0, 1) // readings have a budget of their own
+		w.Read(By{Identity: auth.Identity{Token: "auditor", Role: auth.Auditor}}, 0, 0, 1) // readings have a budget of their own
 		time.Sleep(Window)
 		synctest.Wait()
 		all := log.took()
@@ -147,16 +147,16 @@ func TestOneNetworkIsOneKind(t *testing.T) {
 func TestReadingsAreFoldedByReader(t *testing.T) {
 	alice, bob := By{Identity: auth.Identity{Token: "alice", Role: auth.Auditor}, Addr: "192.0.2.7"}, By{Identity: auth.Identity{Token: "bob", Role: auth.Reader}}
 	watching(t, func(w *Watch, log *fakeLog) {
-		w.Read(alice, 256, 256)
-		w.Read(alice, 0, 0) // nothing was given
+		w.Read(alice, 256, 511, 256)
+		w.Read(alice, 0, 0, 0) // nothing was given
 		synctest.Wait()
 		first := log.took()
 		if len(first) != 1 || first[0].EventType != "log_read" || first[0].UserID != "alice" || first[0].Object.ID != "256-511" || first[0].Labels["entries"] != "256" {
 			t.Fatalf("the first reading is recorded at once: %+v", first)
 		}
-		w.Read(bob, 7, 1)
+		w.Read(bob, 7, 7, 1)
 		for i := range uint64(10) {
-			w.Read(alice, 512+i*256, 256)
+			w.Read(alice, 512+i*256, 767+i*256, 256)
 		}
 		time.Sleep(Window)
 		synctest.Wait()

@@ -117,6 +117,17 @@ func (id Identity) May(do Action, what Subject) error {
 	return id.refuse(do)
 }
 
+// Reads says which of the log's events the caller may read: everything, or those of what's application and, where it names
+// one, environment; otherwise it is an error, as of May. It is for whoever looks for events; each one that is found is still
+// May's to decide.
+func (id Identity) Reads() (what Subject, everything bool, err error) {
+	if id.May(ReadEntry, Subject{}) == nil {
+		return Subject{}, true, nil
+	}
+	what = Subject{App: id.App, Environment: id.Environment}
+	return what, false, id.May(ReadEntry, what)
+}
+
 // covers says whether a subject lies in the application and environment that the token was made for.
 func (id Identity) covers(what Subject) bool {
 	return id.App != "" && what.App == id.App && (id.Environment == "" || what.Environment == id.Environment)

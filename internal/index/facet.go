@@ -57,7 +57,7 @@ func (x *Index) Facets(ctx context.Context, log Log, q search.Query, now time.Ti
 		if last == nil {
 			return nil
 		}
-		return last.part.scan(prefix, func(term []byte, found func() ([]run, error)) error {
+		return last.scan(ctx, prefix, func(term []byte, found func() ([]run, error)) error {
 			all, err := found()
 			if err != nil {
 				return err

@@ -99,7 +99,7 @@ func (x *Index) Find(ctx context.Context, log Log, q search.Query, now time.Time
 	limit = min(max(limit, 1), MaxRows)
 	w.To = min(w.To, f.Indexed)
 	page := Page{Searched: f.Searched}
-	err = f.chunks(w, func(_ *plan, chunk uint64, b bounds) (bool, error) {
+	err = f.chunks(ctx, w, func(_ *plan, chunk uint64, b bounds) (bool, error) {
 		for at := range b.maybe.all(w.Oldest) {
 			seq := chunk*chunkSize + uint64(at)
 			row, found, err := f.look(ctx, seq, b.sure.has(at))
@@ -144,7 +144,7 @@ func (f *finder) look(ctx context.Context, seq uint64, sure bool) (row Row, foun
 }
 
 // chunks calls fn for each chunk of the window in which there may be something, in its order, until fn returns false.
-func (f *finder) chunks(w Window, fn func(p *plan, chunk uint64, b bounds) (bool, error)) error {
+func (f *finder) chunks(ctx context.Context, w Window, fn func(p *plan, chunk uint64, b bounds) (bool, error)) error {
 	for i := range f.parts {
 		if !w.Oldest {
 			i = len(f.parts) - 1 - i
@@ -154,7 +154,7 @@ func (f *finder) chunks(w Window, fn func(p *plan, chunk uint64, b bounds) (bool
 		if from >= to {
 			continue
 		}
-		p, err := planFor(f.parts[i], f.query)
+		p, err := planFor(ctx, f.parts[i], f.query)
 		if err != nil {
 			return err
 		}
@@ -165,6 +165,9 @@ func (f *finder) chunks(w Window, fn func(p *plan, chunk uint64, b bounds) (bool
 				chunk = first + n - 1 - k
 			}
 			b, err := p.in(chunk)
+			if err == nil {
+				err = ctx.Err()
+			}
 			if err != nil {
 				return err
 			}
@@ -259,10 +262,7 @@ func (c Count) String() string {
 func (f *finder) each(ctx context.Context, w Window, fn func(p *plan, chunk uint64, found *set) error) (known bool, err error) {
 	known = true
 	w.To = min(w.To, f.Indexed)
-	err = f.chunks(w, func(p *plan, chunk uint64, b bounds) (bool, error) {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
+	err = f.chunks(ctx, w, func(p *plan, chunk uint64, b bounds) (bool, error) {
 		found, all, err := f.settle(ctx, chunk, b)
 		known = known && all
 		if err == nil {

@@ -224,6 +224,11 @@ func (x *Index) whole() error {
 	}
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	if x.lock != nil { // also where nothing is in a file yet
+		if _, err := x.fsys.Stat(inDir(lockFile)); err != nil {
+			return err
+		}
+	}
 	for _, p := range x.parts {
 		if s, ok := p.(*segment); ok {
 			if _, err := x.fsys.Stat(s.name); err != nil {

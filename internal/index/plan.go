@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"net/netip"
 	"time"
@@ -27,18 +28,53 @@ type plan struct {
 // A step computes one node of a query in one chunk. all is what any query can find there.
 type step func(chunk uint64, all *set) (bounds, error)
 
-// runs are those of one term, or of several that count as one, by chunk.
-type runs map[uint64][]run
+// runs are those of one term, or of several that count as one, by chunk. Of many it keeps what they have together, so that
+// what millions of terms begin with takes no more memory than a set a chunk.
+type runs map[uint64]*union
 
-func (r runs) add(more []run) {
+type union struct {
+	few []run
+	all *set // instead, where they would be too many
+}
+
+// fewRuns is how many runs of a chunk are kept as they are.
+const fewRuns = 16
+
+func (r runs) add(more []run) error {
 	for _, one := range more {
-		r[one.chunk] = append(r[one.chunk], one)
+		u := r[one.chunk]
+		if u == nil {
+			u = &union{}
+			r[one.chunk] = u
+		}
+		if u.all == nil && len(u.few) < fewRuns {
+			u.few = append(u.few, one)
+			continue
+		}
+		if u.all == nil {
+			s, err := r.set(one.chunk)
+			if err != nil {
+				return err
+			}
+			u.few, u.all = nil, s
+		}
+		if err := one.addTo(u.all); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 func (r runs) set(chunk uint64) (*set, error) {
 	s := new(set)
-	for _, one := range r[chunk] {
+	u := r[chunk]
+	if u == nil {
+		return s, nil
+	}
+	if u.all != nil {
+		*s = *u.all
+	}
+	for _, one := range u.few {
 		if err := one.addTo(s); err != nil {
 			return nil, err
 		}
@@ -46,18 +82,20 @@ func (r runs) set(chunk uint64) (*set, error) {
 	return s, nil
 }
 
-func planFor(p part, q search.Query) (*plan, error) {
+func planFor(ctx context.Context, p part, q search.Query) (*plan, error) {
 	answers, err := p.find(string([]byte{byAnswer}))
 	if err != nil {
 		return nil, err
 	}
 	pl := &plan{part: p, answers: runs{}}
-	pl.answers.add(answers)
+	if err := pl.answers.add(answers); err != nil {
+		return nil, err
+	}
 	if q.Root == nil {
 		pl.root = func(_ uint64, all *set) (bounds, error) { return exactly(all), nil }
 		return pl, nil
 	}
-	pl.root, err = pl.node(q.Root)
+	pl.root, err = pl.node(ctx, q.Root)
 	return pl, err
 }
 
@@ -70,14 +108,14 @@ func (p *plan) in(chunk uint64) (bounds, error) {
 	return p.root(chunk, all)
 }
 
-func (p *plan) node(n search.Node) (step, error) {
+func (p *plan) node(ctx context.Context, n search.Node) (step, error) {
 	switch n := n.(type) {
 	case search.And:
-		return p.join(n, func(b, o *set) { b.and(o) }, true)
+		return p.join(ctx, n, func(b, o *set) { b.and(o) }, true)
 	case search.Or:
-		return p.join(n, func(b, o *set) { b.or(o) }, false)
+		return p.join(ctx, n, func(b, o *set) { b.or(o) }, false)
 	case search.Not:
-		of, err := p.node(n.Of)
+		of, err := p.node(ctx, n.Of)
 		return func(chunk uint64, all *set) (bounds, error) {
 			b, err := of(chunk, all)
 			if err != nil {
@@ -93,18 +131,18 @@ func (p *plan) node(n search.Node) (step, error) {
 			return bounds{&sure, &maybe}, nil
 		}, err
 	case search.Words:
-		return p.words(n)
+		return p.words(ctx, n)
 	case search.Term:
-		return p.term(n)
+		return p.term(ctx, n)
 	}
 	return nil, errNode
 }
 
 // join computes AND and OR. An AND ends where nothing is left.
-func (p *plan) join(nodes []search.Node, op func(s, o *set), and bool) (step, error) {
+func (p *plan) join(ctx context.Context, nodes []search.Node, op func(s, o *set), and bool) (step, error) {
 	var steps []step
 	for _, n := range nodes {
-		s, err := p.node(n)
+		s, err := p.node(ctx, n)
 		if err != nil {
 			return nil, err
 		}
@@ -157,13 +195,13 @@ func atMost(s step) step {
 }
 
 // words finds the tokens; whether they follow each other only the entry can tell.
-func (p *plan) words(w search.Words) (step, error) {
+func (p *plan) words(ctx context.Context, w search.Words) (step, error) {
 	var nodes []step
 	for i, token := range w.Tokens {
 		r := runs{}
 		var err error
 		if term := append([]byte{byToken}, token...); w.Prefix && i == len(w.Tokens)-1 {
-			err = p.begins(r, term)
+			err = p.begins(ctx, r, term)
 		} else {
 			err = p.equals(r, term)
 		}
@@ -190,27 +228,42 @@ func (p *plan) words(w search.Words) (step, error) {
 
 func (p *plan) equals(r runs, term []byte) error {
 	found, err := p.part.find(string(term))
-	r.add(found)
-	return err
+	if err != nil {
+		return err
+	}
+	return r.add(found)
 }
 
-// begins adds the runs of all terms with the prefix.
-func (p *plan) begins(r runs, prefix []byte) error {
-	return p.part.scan(string(prefix), func(_ []byte, found func() ([]run, error)) error {
-		one, err := found()
-		r.add(one)
-		return err
+// scan calls fn for every term with the prefix until it fails or ctx ends: there may be millions.
+func (p *plan) scan(ctx context.Context, prefix string, fn func(term []byte, found func() ([]run, error)) error) error {
+	n := 0
+	return p.part.scan(prefix, func(term []byte, found func() ([]run, error)) error {
+		if n++; n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fn(term, found)
 	})
 }
 
-func (p *plan) term(t search.Term) (step, error) {
+// begins adds the runs of all terms with the prefix.
+func (p *plan) begins(ctx context.Context, r runs, prefix []byte) error {
+	return p.scan(ctx, string(prefix), func(_ []byte, found func() ([]run, error)) error {
+		one, err := found()
+		if err != nil {
+			return err
+		}
+		return r.add(one)
+	})
+}
+
+func (p *plan) term(ctx context.Context, t search.Term) (step, error) {
 	switch t.Field {
 	case search.FieldSeq:
 		return p.seqs(t.Any), nil
 	case search.FieldReceived:
 		return p.received(t.Any)
 	case search.FieldTime:
-		return p.happened(t.Any)
+		return p.happened(ctx, t.Any)
 	}
 	kind := func(by byte) []byte { return appendPath([]byte{by + byte(t.Field)}, t.Path) }
 	r := runs{}
@@ -222,11 +275,11 @@ func (p *plan) term(t search.Term) (step, error) {
 		case search.Equal:
 			err = p.equals(r, append(kind(byText), v.Text...))
 		case search.Prefix:
-			err = p.begins(r, append(kind(byText), v.Text...))
+			err = p.begins(ctx, r, append(kind(byText), v.Text...))
 		case search.Network:
-			err = p.network(r, kind(byText), v.Text)
+			err = p.network(ctx, r, kind(byText), v.Text)
 		case search.Ints:
-			err = p.between(r, kind(byNumber), v.Min, v.Max)
+			err = p.between(ctx, r, kind(byNumber), v.Min, v.Max)
 		default:
 			err = errNode
 		}
@@ -237,32 +290,36 @@ func (p *plan) term(t search.Term) (step, error) {
 	return of(r), nil
 }
 
-func (p *plan) network(r runs, prefix []byte, network string) error {
+func (p *plan) network(ctx context.Context, r runs, prefix []byte, network string) error {
 	n, err := netip.ParsePrefix(network)
 	if err != nil {
 		return err
 	}
-	return p.part.scan(string(prefix), func(term []byte, found func() ([]run, error)) error {
+	return p.scan(ctx, string(prefix), func(term []byte, found func() ([]run, error)) error {
 		a, _ := netip.ParseAddr(string(term[len(prefix):])) // an HMAC is none, and lies in no network
 		if !n.Contains(a) {
 			return nil
 		}
 		one, err := found()
-		r.add(one)
-		return err
+		if err != nil {
+			return err
+		}
+		return r.add(one)
 	})
 }
 
 // between adds the runs of the numbers from lo to hi.
-func (p *plan) between(r runs, prefix []byte, lo, hi int64) error {
-	return p.part.scan(string(prefix), func(term []byte, found func() ([]run, error)) error {
+func (p *plan) between(ctx context.Context, r runs, prefix []byte, lo, hi int64) error {
+	return p.scan(ctx, string(prefix), func(term []byte, found func() ([]run, error)) error {
 		n, ok := numberOf(term[len(prefix):])
 		if !ok || n < lo || n > hi || !bytes.HasPrefix(term, prefix) {
 			return nil
 		}
 		one, err := found()
-		r.add(one)
-		return err
+		if err != nil {
+			return err
+		}
+		return r.add(one)
 	})
 }
 
@@ -315,7 +372,7 @@ func (p *plan) received(any []search.Value) (step, error) {
 
 // happened finds windows of the time that events claim, which the index knows by the hour: the hours at the ends of a window
 // are not sure.
-func (p *plan) happened(any []search.Value) (step, error) {
+func (p *plan) happened(ctx context.Context, any []search.Value) (step, error) {
 	sure, maybe := runs{}, runs{}
 	for _, v := range any {
 		least, greatest := int64(math.MinInt64), int64(math.MaxInt64) // hours that may be
@@ -328,14 +385,17 @@ func (p *plan) happened(any []search.Value) (step, error) {
 			greatest = hourOf(v.Until.Add(-1))
 			last = hourOf(v.Until) - 1
 		}
-		if err := p.part.scan(string([]byte{byHour}), func(term []byte, found func() ([]run, error)) error {
+		if err := p.scan(ctx, string([]byte{byHour}), func(term []byte, found func() ([]run, error)) error {
 			h, ok := numberOf(term[1:])
 			if !ok || h < least || h > greatest {
 				return nil
 			}
 			one, err := found()
-			if maybe.add(one); first <= h && h <= last {
-				sure.add(one)
+			if err == nil {
+				err = maybe.add(one)
+			}
+			if err == nil && first <= h && h <= last {
+				err = sure.add(one)
 			}
 			return err
 		}); err != nil {

@@ -35,6 +35,36 @@ func Parse(text string) (Query, error) {
 	return q, nil
 }
 
+// ParseField reads a field as it stands before the colon of a term, with the key of a label or the path of a parameter. Its
+// error is an *Error.
+func ParseField(text string) (f Field, path []string, err error) {
+	if len(text) > MaxBytes {
+		return 0, nil, &Error{Query: text, At: 0, End: len(text), What: fmt.Sprintf("it has %d bytes, at most %d are allowed", len(text), MaxBytes)}
+	}
+	p := parser{s: text}
+	name, _, dotted := strings.Cut(text, ".")
+	f, ok := lookup(name)
+	switch {
+	case !ok:
+		return 0, nil, p.unknown(0, name)
+	case fields[f].path != dotted && dotted:
+		return 0, nil, p.errorf(0, len(text), name+" has no parts", "write "+name)
+	case fields[f].path != dotted:
+		return 0, nil, p.errorf(0, len(text), name+" needs a name of its own", fmt.Sprintf("write %s.NAME", name))
+	case !dotted:
+		return f, nil, nil
+	}
+	p.i = len(name) + 1
+	path, wrong := p.path(f)
+	if wrong == nil && p.i < len(text) {
+		wrong = p.errorf(p.i, len(text), "nothing may follow the name of a field", "quote a name that has spaces or signs in it")
+	}
+	if wrong != nil {
+		return 0, nil, wrong
+	}
+	return f, path, nil
+}
+
 // parser reads one query from its beginning to its end.
 type parser struct {
 	s     string

@@ -76,6 +76,24 @@ type Value struct {
 	Ago         time.Duration // whole seconds, at least one
 }
 
+// With returns a query for what the query finds and all of the nodes are true of.
+func (q Query) With(nodes ...Node) Query {
+	switch root := q.Root.(type) {
+	case nil:
+	case And:
+		nodes = append(nodes[:len(nodes):len(nodes)], root...)
+	default:
+		nodes = append(nodes[:len(nodes):len(nodes)], root)
+	}
+	switch len(nodes) {
+	case 0:
+		return Query{}
+	case 1:
+		return Query{nodes[0]}
+	}
+	return Query{And(nodes)}
+}
+
 // Resolve returns the query with every "since" counted from now, so that no Ago is left in it.
 func (q Query) Resolve(now time.Time) Query {
 	if q.Root == nil {

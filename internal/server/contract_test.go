@@ -105,6 +105,7 @@ func calls(t *testing.T, w *world) map[string]call {
 	return map[string]call{
 		"postBatches":   {http.MethodPost, "/v1/batches", wire.BatchesType, batch, "writer", "", ""},
 		"postEvents":    {http.MethodPost, "/v1/events", typeJSON, []byte(good), "writer", "auditor", ""},
+		"getEvents":     {http.MethodGet, "/v1/events?q=event:user_created&limit=3", "", nil, "auditor", "writer", ""},
 		"getEntry":      {http.MethodGet, "/v1/entries/1", "", nil, "auditor", "writer", "/v1/entries/999"},
 		"getProof":      {http.MethodGet, "/v1/entries/1/proof", "", nil, "auditor", "writer", "/v1/entries/999/proof"},
 		"getReceipt":    {http.MethodGet, "/v1/receipts/" + stream.stream.String() + "/1", "", nil, "writer", "", "/v1/receipts/" + stream.stream.String() + "/9"},
@@ -283,6 +284,28 @@ func TestContractIsKept(t *testing.T) {
 			for range 10 {
 				c.hold(t, w, o.may, o, nil)
 			}
+		}
+	}
+	// One that keeps no index, and one that gives up at once.
+	w, all = worlds(func(o *Options) { o.Index = nil })
+	for _, o := range all {
+		c.hold(t, w, o.may, o, nil)
+	}
+	w, all = worlds(func(o *Options) { o.Limits = Limits{QueryTime: 1} })
+	w.follow()
+	w.caughtUp()
+	for _, o := range all {
+		c.hold(t, w, o.may, o, nil)
+	}
+	for _, op := range c.ops { // a query that is none, where there is one
+		if o := all[op.id]; strings.Contains(o.target, "?q=") {
+			o.target = strings.Replace(o.target, "?q=", "?q=nonsense:", 1)
+			c.hold(t, w, o.may, o, nil)
+		}
+		if o := all[op.id]; o.method == http.MethodGet && slices.Contains(op.tags, any("finding")) {
+			o.target, _, _ = strings.Cut(o.target, "?")
+			o.target += "?nonsense=1"
+			c.hold(t, w, o.may, o, nil)
 		}
 	}
 	c.broken(t)

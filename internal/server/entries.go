@@ -127,7 +127,7 @@ func (s *Server) entry(r *http.Request, c *Call) (e provenEntry, err error) {
 	if err := proof.VerifyInclusion(e.seq, cp.Size, proof.LeafHash(e.raw), cp.Root, e.path); err != nil {
 		return e, fmt.Errorf("entry %d does not lead to the checkpoint: %w", e.seq, err)
 	}
-	s.told(r.Context(), c, e.seq, 1)
+	s.told(r.Context(), c, Reading{First: e.seq, Last: e.seq, Entries: 1})
 	return e, nil
 }
 

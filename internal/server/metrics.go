@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"net/http"
 	"time"
 
@@ -60,6 +61,17 @@ func newMetrics(s *Server) *metrics {
 		}
 		return 0
 	})
+	if s.keeper != nil {
+		gauge("stet_index_behind_entries", "Entries under the newest checkpoint that cannot be found yet.", func() float64 {
+			n, _, err := s.keeper.behind(time.Now())
+			return orNaN(float64(n), err)
+		})
+		gauge("stet_index_behind_seconds", "How long ago the oldest of these was received; 0 where there is none.", func() float64 {
+			_, age, err := s.keeper.behind(time.Now())
+			return orNaN(age.Seconds(), err)
+		})
+		gauge("stet_index_rebuilding", "1 while the index is made anew, or has as much to catch up with.", func() float64 { return truth(s.keeper.rebuilding()) })
+	}
 	gauge("stet_log_size", "Entries under the newest checkpoint.", func() float64 { return float64(s.log.State().Published) })
 	gauge("stet_streams_with_gaps", "Streams that were refused for a hole and have not gone on since.", func() float64 { return float64(s.gaps.count()) })
 	gauge("stet_requests_working", "Requests that are being answered.", func() float64 { return float64(len(s.working)) })
@@ -79,6 +91,14 @@ func newMetrics(s *Server) *metrics {
 	})
 	m.handler = promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 	return m
+}
+
+// orNaN is a value that may not be known.
+func orNaN(v float64, err error) float64 {
+	if err != nil {
+		return math.NaN()
+	}
+	return v
 }
 
 func truth(yes bool) float64 {

@@ -36,6 +36,7 @@ type operation struct {
 	parameters       int
 	responses        map[string]any
 	types            []string // of a request's body
+	tags             []any
 }
 
 func readContract(t testing.TB) *contract {
@@ -54,7 +55,7 @@ func readContract(t testing.TB) *contract {
 			expr = strings.ReplaceAll(expr, `\{index\}`, `.+`) // which has slashes in it
 			expr = regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(expr, `[^/]+`)
 			n := operation{method: strings.ToUpper(method), path: path, id: op["operationId"].(string), pattern: regexp.MustCompile("^" + expr + "$"),
-				parameters: strings.Count(path, "{"), responses: op["responses"].(map[string]any)}
+				parameters: strings.Count(path, "{"), responses: op["responses"].(map[string]any), tags: op["tags"].([]any)}
 			if body, ok := op["requestBody"].(map[string]any); ok {
 				n.types = slices.Sorted(maps.Keys(body["content"].(map[string]any)))
 			}

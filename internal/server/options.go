@@ -8,6 +8,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/clock"
+	"github.com/stetlog/stet/internal/index"
 )
 
 // Options are what a Server is made of. Log and Authority must be set; the zero value of the rest is good.
@@ -35,9 +36,15 @@ type Options struct {
 	Routes []Route
 	// Refused is told of every failed login, from whatever the peer is; the address is the peer's own. nil: nobody is.
 	Refused func(ctx context.Context, peer Peer, why error)
-	// Read is told whenever a caller is given events: entries from first on, count of them. nil: nobody is.
-	Read func(ctx context.Context, id auth.Identity, peer Peer, first, count uint64)
+	// Read is told whenever a caller is given events. nil: nobody is.
+	Read func(ctx context.Context, id auth.Identity, peer Peer, r Reading)
+	// Index opens the index of the log, which the server then has follow the log, and closes; again after trouble with it.
+	// nil: nothing can be searched.
+	Index func() (*index.Index, error)
 }
+
+// Reading is which entries a caller was given: so many of those from First to Last.
+type Reading struct{ First, Last, Entries uint64 }
 
 // Limits are the bounds of what the server holds and does at once. Zero stands for the default.
 type Limits struct {
@@ -52,6 +59,9 @@ type Limits struct {
 	ByteBurst    int     // of these at once; 1 GiB
 	StreamRate   float64 // streams that one token opens a second; 100
 	StreamBurst  int     // of these at once; 10,000
+
+	Queries   int           // questions to the index answered at once; 16. One token has half of them
+	QueryTime time.Duration // for a question; 10 s. What takes longer is too expensive
 
 	Streams    int           // HTTP/2 streams of one connection; 100
 	Header     int           // bytes of a request's header; 16 KiB
@@ -83,6 +93,8 @@ func (l Limits) orDefaults() Limits {
 	def(&l.ByteBurst, 1<<30)
 	def(&l.StreamRate, 100)
 	def(&l.StreamBurst, 10_000)
+	def(&l.Queries, 16)
+	def(&l.QueryTime, 10*time.Second)
 	def(&l.Streams, 100)
 	def(&l.Header, 16<<10)
 	def(&l.HeaderTime, 10*time.Second)

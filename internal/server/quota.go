@@ -25,6 +25,7 @@ type quota struct {
 
 	mu      sync.Mutex
 	working int // requests that are being answered
+	asking  int // of these, questions to the index
 }
 
 func newQuotas(l Limits, now func() time.Time) *quotas {
@@ -78,6 +79,23 @@ func (c *quota) begin(most int) bool {
 	}
 	c.working++
 	return true
+}
+
+// ask says whether the caller may have one more question answered at once; then asked must be called.
+func (c *quota) ask(most int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asking >= most {
+		return false
+	}
+	c.asking++
+	return true
+}
+
+func (c *quota) asked() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asking--
 }
 
 func (c *quota) end() {

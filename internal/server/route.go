@@ -219,8 +219,8 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, rt Route, c *Ca
 }
 
 // told passes on that a caller was given events.
-func (s *Server) told(ctx context.Context, c *Call, first, count uint64) {
-	if s.o.Read != nil {
-		s.o.Read(ctx, c.Identity, c.Peer, first, count)
+func (s *Server) told(ctx context.Context, c *Call, r Reading) {
+	if s.o.Read != nil && r.Entries > 0 {
+		s.o.Read(ctx, c.Identity, c.Peer, r)
 	}
 }

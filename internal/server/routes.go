@@ -14,6 +14,7 @@ func (s *Server) ownRoutes() []Route {
 			Types: []string{wire.BatchesType}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
 		{Method: http.MethodPost, Pattern: "/v1/events", Handle: s.postEvents, Intake: true,
 			Types: []string{typeJSON, typeNDJSON, typeJSONL}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
+		{Method: http.MethodGet, Pattern: "/v1/events", Handle: s.getEvents},
 		{Method: http.MethodGet, Pattern: wire.LogPath, Handle: s.getLog, Anyone: true},
 		{Method: http.MethodGet, Pattern: "/v1/receipts/{stream}/{first}", Handle: s.getReceipt},
 		{Method: http.MethodGet, Pattern: "/v1/entries/{seq}", Handle: s.getEntry},

@@ -28,6 +28,8 @@ type Server struct {
 	quotas  *quotas
 	logins  *quotas       // of failed logins, by address
 	working chan struct{} // a place for each request that is being answered
+	asking  chan struct{} // a place for each question to the index
+	keeper  *keeper       // nil: there is no index
 	metrics *metrics
 	gaps    *gaps
 	door    *door
@@ -55,6 +57,10 @@ func New(o Options) (*Server, error) {
 	s.quotas = newQuotas(s.limits, time.Now)
 	s.logins = newQuotas(Limits{RequestRate: 1, RequestBurst: 20, ByteRate: 1, ByteBurst: 1, StreamRate: 1, StreamBurst: 1}, time.Now)
 	s.working = make(chan struct{}, s.limits.Requests)
+	s.asking = make(chan struct{}, s.limits.Queries)
+	if o.Index != nil {
+		s.keeper = newKeeper(o.Index, s.log, s.logger)
+	}
 	s.metrics = newMetrics(s)
 	s.door = newDoor(s.log, time.Now, s.stopped)
 	cp, err := proof.ParseCheckpointText(s.log.Checkpoint())
@@ -99,6 +105,9 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...ne
 	watching, stop := context.WithCancel(ctx)
 	var watches sync.WaitGroup
 	watches.Go(func() { s.watchClock(watching) })
+	if s.keeper != nil {
+		watches.Go(func() { s.keeper.run(watching) })
+	}
 	defer watches.Wait()
 	defer stop()
 	var failed error

@@ -15,6 +15,7 @@ import (
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/spool"
@@ -75,7 +76,8 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 			t.Fatal(err)
 		}
 	}
-	o := Options{Log: held, LogKey: func() string { return keys.Log.VKey }, Authority: a}
+	o := Options{Log: held, LogKey: func() string { return keys.Log.VKey }, Authority: a,
+		Index: func() (*index.Index, error) { return index.Open(fsys, keys.Log.VKey) }}
 	if change != nil {
 		change(&o)
 	}
@@ -83,6 +85,20 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// follow has the index follow the log until the test ends, as Serve does.
+func (w *world) follow() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.server.keeper.run(ctx)
+	}()
+	w.t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
 }
 
 // reply is an answer, read to its end.

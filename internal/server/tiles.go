@@ -55,7 +55,8 @@ func (s *Server) getTile(w http.ResponseWriter, r *http.Request, c *Call) error 
 	if t.Entries {
 		h.Set("Cache-Control", cacheEntries)
 		h.Set("Vary", "Accept-Encoding")
-		s.told(r.Context(), c, t.Index*proof.TileWidth, uint64(t.Width))
+		first := t.Index * proof.TileWidth
+		s.told(r.Context(), c, Reading{First: first, Last: first + uint64(t.Width) - 1, Entries: uint64(t.Width)})
 		if acceptsGzip(r.Header) {
 			b, err := s.source.Packed(r.Context(), t)
 			if err == nil {

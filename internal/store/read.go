@@ -19,6 +19,7 @@ import (
 type Reading struct {
 	Name   string // where it is, for people
 	LogKey string // verifier key of the log: the newest, once the checkpoint was read
+	First  string // the one it began with, by which logs are told apart; "" of a server's
 
 	src      logread.Source
 	codec    *event.Codec
@@ -35,7 +36,7 @@ func (s *Store) Reading() (*Reading, error) {
 		return nil, err
 	}
 	r := s.reading()
-	r.storeKey = m.StoreKey
+	r.storeKey, r.First = m.StoreKey, m.LogKey
 	r.signed = func(ctx context.Context) (logread.Signed, error) {
 		if _, _, err := s.Checkpoint(); err != nil {
 			return logread.Signed{}, err

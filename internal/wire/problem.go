@@ -30,6 +30,8 @@ const (
 	ReservedType         Code = "reserved_type"
 	EventConflict        Code = "event_conflict"
 	NameTaken            Code = "name_taken"
+	InvalidQuery         Code = "invalid_query"
+	QueryTooExpensive    Code = "query_too_expensive"
 	NotFound             Code = "not_found"
 	MethodNotAllowed     Code = "method_not_allowed"
 	RateLimited          Code = "rate_limited"
@@ -72,6 +74,8 @@ func Codes() []Meaning {
 		{ReservedType, http.StatusForbidden, "Only the server itself may raise this type of event", "use another event type", false},
 		{EventConflict, http.StatusConflict, "Another event has this event_id", "a new event needs a new event_id", false},
 		{NameTaken, http.StatusConflict, "Another token has this name", "choose another name, or none", false},
+		{InvalidQuery, http.StatusBadRequest, "The query cannot be understood", "see docs/spec/search.md", false},
+		{QueryTooExpensive, http.StatusUnprocessableEntity, "The question takes too long to answer", "narrow it: by time with after: and before:, by a field with an exact value, or ask for fewer rows", false},
 		{NotFound, http.StatusNotFound, "There is nothing here", "see /openapi.yaml for the paths", false},
 		{MethodNotAllowed, http.StatusMethodNotAllowed, "This method is not allowed here", "see the Allow header", false},
 		{RateLimited, http.StatusTooManyRequests, "The token's quota is used up for now", "wait as long as Retry-After says", true},
@@ -113,6 +117,7 @@ type Problem struct {
 	Hint     string `json:"hint,omitempty"`
 	Instance string `json:"instance,omitempty"`
 	Expected uint64 `json:"expected,omitempty"` // of stream_hole
+	Caret    string `json:"caret,omitempty"`    // of invalid_query: the query, and below it where it is wrong
 }
 
 // NewProblem fills a Problem from the table. detail must not repeat what a secret may stand in.
