@@ -14,6 +14,7 @@ import (
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/admin"
+	"github.com/stetlog/stet/internal/alert"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ship"
@@ -25,6 +26,7 @@ type adminCmd struct {
 	Token adminTokenCmd `cmd:"" help:"Tokens: who may send and who may read."`
 	Key   adminKeyCmd   `cmd:"" help:"Keys that emitters seal with."`
 	Index adminIndexCmd `cmd:"" help:"The index, by which a store is searched."`
+	Alert adminAlertCmd `cmd:"" help:"Alerts: what is sent to others when something comes into the log."`
 
 	LogKey adminLogKeyCmd `cmd:"" help:"The key that the log's checkpoints are signed with."`
 }
@@ -50,6 +52,10 @@ type administration interface {
 	ListLogKeys(ctx context.Context) ([]admin.LogKey, error)
 	RotateLogKey(ctx context.Context) ([]admin.LogKey, error)
 	RetireLogKeys(ctx context.Context) ([]admin.LogKey, error)
+	AddAlert(ctx context.Context, s alert.Spec) (secret string, i alert.Info, err error)
+	ListAlerts(ctx context.Context) ([]alert.Info, error)
+	RemoveAlert(ctx context.Context, name string) (alert.Info, error)
+	TestAlert(ctx context.Context, name string) (alert.Tested, error)
 }
 
 // adminFlag chooses whose tokens and keys.
@@ -116,6 +122,9 @@ func (f adminFlag) here(e *env, path string, create bool, fn func(administration
 		return err
 	}
 	o := &admin.Office{Log: held, Tokens: tokens, FS: s.FS}
+	if err := openAlerts(o, s, held, nil); err != nil {
+		return err
+	}
 	if err := o.Settle(e.ctx); err != nil {
 		return err
 	}

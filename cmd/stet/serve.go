@@ -137,6 +137,9 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		return err
 	}
 	office := &admin.Office{Log: held, Tokens: tokens, FS: s.FS}
+	if err := openAlerts(office, s, held, logger); err != nil {
+		return err
+	}
 	watch := &admin.Watch{Log: held, Logger: logger}
 	srv, err := server.New(server.Options{
 		Log: held, LogKey: func() string { return held.LogKeys().Newest() }, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
@@ -154,8 +157,15 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 	if err := up.round(e.ctx); err != nil && !errors.Is(err, store.ErrFull) { // where there is no room, what is there is still to be read
 		return err
 	}
-	stopWatch := watched(e.ctx, watch)
+	stopWatch := background(e.ctx, watch.Run)
+	stopAlerts := func() {}
+	if office.Alerts != nil {
+		stopAlerts = background(e.ctx, office.Alerts.Run)
+	} else {
+		logger.Error("there are no alerts, because they cannot be read", slog.Any("error", office.NoAlerts))
+	}
 	defer func() {
+		stopAlerts()
 		stopWatch()
 		if rerr := held.Ready(); rerr != nil {
 			logger.Warn("the log cannot be told that the server ends", slog.Any("error", rerr))
@@ -189,13 +199,13 @@ func (c *serveCmd) settings() admin.Settings {
 	return s
 }
 
-// watched has refused logins and readings recorded until stop, which waits for the last of them.
-func watched(ctx context.Context, w *admin.Watch) (stop func()) {
+// background runs something beside the requests until stop, which waits for its end.
+func background(ctx context.Context, run func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // requests are still answered after the first signal
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.Run(ctx)
+		run(ctx)
 	}()
 	return func() {
 		cancel()

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/alert"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/store"
@@ -37,6 +38,9 @@ type Office struct {
 	Log    Log
 	Tokens *auth.Authority
 	FS     fsx.FS // the store's directory, where settings are remembered
+
+	Alerts   *alert.Alerts // nil where they could not be read, as NoAlerts says
+	NoAlerts error
 }
 
 // By is who asks for something.
@@ -133,8 +137,8 @@ func (o *Office) tellRevoked(ctx context.Context, e *event.Event, t auth.Token) 
 	return o.Tokens.Told(t.Name)
 }
 
-// Settle records revocations that the log does not have yet, because whoever revoked died in between. A server calls it
-// when it starts.
+// Settle records revocations that the log does not have yet, because whoever revoked died in between, and ends what was begun
+// with alerts. A server calls it when it starts.
 func (o *Office) Settle(ctx context.Context) error {
 	for _, t := range o.Tokens.List() {
 		if !t.Untold {
@@ -146,7 +150,7 @@ func (o *Office) Settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return o.settleAlerts(ctx)
 }
 
 // EnrolKey enrols the key that a claim proves to be the caller's, and binds it to the caller's token. Where the claim says

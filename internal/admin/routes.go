@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/alert"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/server"
@@ -43,6 +44,11 @@ func (o *Office) Routes() []server.Route {
 		{Method: http.MethodGet, Pattern: LogKeysPath, Handle: manage(o.getLogKeys)},
 		{Method: http.MethodPost, Pattern: LogKeysPath, Handle: manage(o.postLogKey), Intake: true},
 		{Method: http.MethodDelete, Pattern: OldLogKeysPath, Handle: manage(o.deleteLogKeys)},
+		{Method: http.MethodPost, Pattern: AlertsPath, Handle: handle(auth.ManageAlerts, o.postAlert), Intake: true,
+			Types: []string{jsonType}, Packed: maxAlertRequest, Inflated: maxAlertRequest},
+		{Method: http.MethodGet, Pattern: AlertsPath, Handle: handle(auth.ManageAlerts, o.getAlerts)},
+		{Method: http.MethodDelete, Pattern: AlertsPath + "/{name}", Handle: handle(auth.ManageAlerts, o.deleteAlert)},
+		{Method: http.MethodPost, Pattern: AlertsPath + "/{name}/test", Handle: handle(auth.ManageAlerts, o.testAlert), Intake: true},
 	}
 }
 
@@ -102,6 +108,8 @@ func refused(err error) error {
 		{auth.ErrKey, wire.KeyNotEnrolled}, {auth.ErrNoToken, wire.NotFound}, {ErrNoKey, wire.NotFound}, {auth.ErrTaken, wire.NameTaken},
 		{auth.ErrFull, wire.TooLarge}, {store.ErrRevoked, wire.KeyRevoked}, {ledger.ErrUnknown, wire.NotFound},
 		{store.ErrKeys, wire.NotFound},
+		{alert.ErrSpec, wire.Malformed}, {alert.ErrTaken, wire.NameTaken}, {alert.ErrNoAlert, wire.NotFound}, {alert.ErrFull, wire.TooLarge},
+		{alert.ErrTests, wire.Overloaded},
 	} {
 		if errors.Is(err, x.is) {
 			return server.Refuse(x.code, err.Error())

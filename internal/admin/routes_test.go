@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/alert"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
@@ -78,6 +79,9 @@ func newSite(t testing.TB) *site {
 	}
 	logger := slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.office = &Office{Log: w.held, Tokens: tokens, FS: w.disk}
+	if w.office.Alerts, err = alert.Open(alert.Options{Log: w.held, Source: w.held.Source(), FS: w.disk, StoreKey: keys.Store.VKey, Logger: logger}); err != nil {
+		t.Fatal(err)
+	}
 	watch := &Watch{Log: w.held, Logger: logger}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -241,6 +245,10 @@ var routeRights = map[string]string{
 	"GET /v1/logkeys":                   "admin",
 	"POST /v1/logkeys":                  "admin",
 	"DELETE /v1/logkeys/old":            "admin",
+	"POST /v1/alerts":                   "admin",
+	"GET /v1/alerts":                    "admin",
+	"DELETE /v1/alerts/{name}":          "admin",
+	"POST /v1/alerts/{name}/test":       "admin",
 }
 
 // Every role of every application tries every route on what belongs to every application (THREATS 33).

@@ -36,11 +36,12 @@ const (
 	ReadLog      Action = "read log"      // whole bundles: the events of all applications
 	ReadMetrics  Action = "read metrics"  // how the server fares
 	ManageTokens Action = "manage tokens" // make, list and revoke tokens and keys
+	ManageAlerts Action = "manage alerts" // add, list, remove and test alerts, which give events to others
 )
 
 // Actions lists all actions.
 func Actions() []Action {
-	return []Action{Append, EnrolKey, ReadReceipt, ReadEntry, ReadTree, ReadLog, ReadMetrics, ManageTokens}
+	return []Action{Append, EnrolKey, ReadReceipt, ReadEntry, ReadTree, ReadLog, ReadMetrics, ManageTokens, ManageAlerts}
 }
 
 // Subject is what an action is about; which members count stands at the action.
@@ -110,7 +111,7 @@ func (id Identity) May(do Action, what Subject) error {
 		}
 	case Admin:
 		switch do {
-		case ReadTree, ReadEntry, ReadReceipt, ReadLog, ReadMetrics, ManageTokens:
+		case ReadTree, ReadEntry, ReadReceipt, ReadLog, ReadMetrics, ManageTokens, ManageAlerts:
 			return nil
 		}
 	}

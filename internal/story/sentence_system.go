@@ -89,7 +89,10 @@ func systemSentence(it Item) string {
 	case "expectation_removed":
 		return actor + " ended the watch for " + object(e, "a job") + why
 	case "alert_sent":
-		return "An alert was sent to " + object(e, "somebody who was not named") + why
+		if e.Status == event.StatusFailure {
+			return "Alert " + object(e, "(not named)") + " could not be sent" + why
+		}
+		return "Alert " + object(e, "(not named)") + " was sent" + why
 	case "retention_applied":
 		return "Records in " + object(e, "the log") + " were dropped because their time to be kept was over" + why
 	case "hold_placed":

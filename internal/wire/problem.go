@@ -73,7 +73,7 @@ func Codes() []Meaning {
 		{EventRefused, http.StatusUnprocessableEntity, "The schema does not allow the event", "see docs/spec/event.md", false},
 		{ReservedType, http.StatusForbidden, "Only the server itself may raise this type of event", "use another event type", false},
 		{EventConflict, http.StatusConflict, "Another event has this event_id", "a new event needs a new event_id", false},
-		{NameTaken, http.StatusConflict, "Another token has this name", "choose another name, or none", false},
+		{NameTaken, http.StatusConflict, "This name is taken", "choose another name", false},
 		{InvalidQuery, http.StatusBadRequest, "The query cannot be understood", "see docs/spec/search.md", false},
 		{QueryTooExpensive, http.StatusUnprocessableEntity, "The question takes too long to answer", "narrow it: by time with after: and before:, by a field with an exact value, or ask for fewer rows", false},
 		{NotFound, http.StatusNotFound, "There is nothing here", "see /openapi.yaml for the paths", false},

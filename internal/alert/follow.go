@@ -1,0 +1,104 @@
+package alert
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/stetlog/stet/internal/search"
+	"github.com/stetlog/stet/proof"
+)
+
+const (
+	// lookEvery is how often it is looked whether the log has published more.
+	lookEvery = 250 * time.Millisecond
+	// saveEvery is how often it is noted how far the log was looked at, while nothing is found.
+	saveEvery = 10 * time.Second
+	// troubleEvery is how long the follower waits behind an error.
+	troubleEvery = 5 * time.Second
+)
+
+// follow looks at what the log publishes until ctx ends.
+func (a *Alerts) follow(ctx context.Context) {
+	saved := a.o.Now()
+	for wait := lookEvery; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = lookEvery
+		err := a.look(ctx)
+		if now := a.o.Now(); err == nil && now.Sub(saved) >= saveEvery {
+			saved, err = now, a.save()
+		}
+		if err != nil && ctx.Err() == nil {
+			a.o.Logger.Error("alerts do not get on; what they did not look at stays in the log", slog.Any("error", err))
+			wait = troubleEvery
+		}
+	}
+}
+
+// look counts what was published since the last look. What an error cuts off is looked at again: an alert counts an entry
+// once.
+func (a *Alerts) look(ctx context.Context) error {
+	a.mu.Lock()
+	msg := a.o.Log.Checkpoint() // see Add
+	from := a.next
+	on := slices.ContainsFunc(a.all, (*state).on)
+	a.mu.Unlock()
+	if bytes.Equal(msg, a.looked) {
+		return nil
+	}
+	cp, err := proof.ParseCheckpointText(msg)
+	if err != nil {
+		return err
+	}
+	if on && from < cp.Size {
+		if err := search.NewScanner(a.o.Source, search.Query{}, time.Time{}).Forward(ctx, cp, from, func(h search.Hit) error {
+			a.see(h)
+			return ctx.Err()
+		}); err != nil {
+			return err
+		}
+	}
+	a.looked = msg
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.next = cp.Size
+	for _, s := range a.all {
+		s.place.Next = max(s.place.Next, cp.Size)
+	}
+	return nil
+}
+
+// see counts an entry for each alert that it matches.
+func (a *Alerts) see(h search.Hit) {
+	if a.own(h.Record) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.all {
+		if !s.on() || h.Seq < s.place.Next || !s.match.Match(h.Record) {
+			continue
+		}
+		if s.place.Waiting == nil {
+			s.place.Waiting = &fold{}
+			select {
+			case s.wake <- struct{}{}:
+			default: // it has not looked since
+			}
+		}
+		s.place.Waiting.add(h.Seq, h.Received)
+		s.place.Next = h.Seq + 1
+	}
+}
+
+// own says whether an entry is what the server itself says of a delivery, which no alert is about: else one on everything
+// would feed itself.
+func (a *Alerts) own(r *search.Record) bool {
+	return r.Event != nil && r.Event.EventType == sentType && r.Key == a.o.StoreKey
+}
