@@ -123,7 +123,7 @@ func (d *demo) killed() error {
 }
 
 func (d *demo) tell() error {
-	if _, err := d.show("story --tree nightly", "story", "--tree", "nightly"); err != nil {
+	if _, err := d.show("story --full nightly", "story", "--full", "nightly"); err != nil {
 		return err
 	}
 	if _, err := d.show("story migrate", "story", "migrate"); err != nil {

@@ -5,126 +5,113 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"time"
 
 	"golang.org/x/term"
 
-	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/story"
 )
 
 type storyCmd struct {
 	storeFlag
-	Which string `arg:"" optional:"" help:"An interaction, job or run id, or at least 8 bytes of its beginning, or a job's name (its latest story); otherwise the latest story."`
-	Tree  bool   `help:"Show children in full."`
-	List  bool   `help:"List the latest stories instead, one a line."`
-	Limit int    `help:"How many stories --list shows." default:"20"`
-	JSON  bool   `help:"Print JSON."`
+	Which         string `arg:"" optional:"" help:"An interaction, job or run id, or at least 8 bytes of its beginning, an event's id or its entry's number, or a job's name (its latest story); otherwise the latest story."`
+	Tree          bool   `help:"Show the lineage: what it goes back to, and every job of it in a row."`
+	ChildrenAfter string `help:"With --tree: the jobs that stand behind this one among those of its parent." placeholder:"JOB"`
+	Full          bool   `help:"Show children in full."`
+	List          bool   `help:"List the latest stories instead, one a line."`
+	Limit         int    `help:"How many stories --list shows; how many jobs any list of them has." default:"20"`
+	JSON          bool   `help:"Print JSON."`
 }
 
 func (c *storyCmd) Run(e *env) (err error) {
+	if c.ChildrenAfter != "" {
+		c.Tree = true
+		c.Which = firstOf(c.Which, c.ChildrenAfter)
+	}
+	switch {
+	case c.Limit < 1:
+		return usage("--limit %d: it is 1 or more", c.Limit)
+	case c.List && (c.Tree || c.Full), c.Tree && c.Full:
+		return usage("--list, --tree and --full exclude each other")
+	}
 	s, done, err := c.reading(e)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	stories, err := c.stories(e, s)
+	t := &teller{e: e, log: s}
+	found, err := t.look(c.Which)
 	if err != nil {
 		return err
 	}
 	if c.List {
-		return c.list(e, stories)
+		return c.list(e, t, found)
 	}
-	found, others := c.choose(stories)
-	if found == nil {
-		return fmt.Errorf("no story of %q among %d in %s; stet story --list shows the latest", c.Which, len(stories), s.Name)
+	if len(found) == 0 {
+		if c.Which == "" {
+			return fmt.Errorf("no job has a story in %s yet", s.Name)
+		}
+		return fmt.Errorf("no story of %q in %s; stet story --list shows the latest", c.Which, s.Name)
 	}
-	if c.JSON {
-		return printJSON(e, story.JSON(*found))
-	}
-	if err := story.Render(e.stdout, *found, story.RenderOptions{Width: width(e.stdout), Colour: colour(e.stdout), Tree: c.Tree, LocalOnly: !c.remote()}); err != nil {
+	last := found[len(found)-1]
+	tale, err := t.tell(last.interaction)
+	if err != nil {
 		return err
 	}
-	if others > 0 {
-		_, _ = fmt.Fprintf(e.stderr, "stet: the latest of %d stories; stet story --list shows the others\n", others+1)
+	o := story.RenderOptions{Width: width(e.stdout), Colour: colour(e.stdout), Full: c.Full, LocalOnly: !c.remote(), Limit: c.Limit, Now: time.Now()}
+	switch {
+	case c.Tree:
+		err = c.tree(e, t, tale, last, o)
+	case c.JSON:
+		err = printJSON(e, story.JSON(*tale))
+	default:
+		o.Job = last.job
+		err = story.Render(e.stdout, *tale, o)
 	}
-	return nil
+	if err == nil && len(found) > 1 {
+		_, _ = fmt.Fprintf(e.stderr, "stet: the latest of %d stories; stet story --list shows the others\n", len(found))
+	}
+	return err
 }
 
-// stories folds what can matter: where an interaction is named in full, only that one is kept in memory.
-func (c *storyCmd) stories(e *env, s *store.Reading) ([]story.Story, error) {
-	var f story.Fold
-	var want func(event.Ref) bool
-	if id, err := event.ParseUUID(c.Which); err == nil {
-		exact := id.String()
-		want = func(r event.Ref) bool { return string(r.InteractionID) == exact }
-		if err := s.Items(e.ctx, &f, want); err != nil {
-			return nil, err
-		}
-		if all := f.Stories(); len(all) > 0 {
-			return all, nil
-		}
+// tree prints the lineage: of one job where one was named, else of the whole interaction.
+func (c *storyCmd) tree(e *env, t *teller, tale *story.Story, m match, o story.RenderOptions) error {
+	to := story.TreeOptions{After: c.ChildrenAfter, Children: c.Limit}
+	if c.ChildrenAfter == "" && m.byJob {
+		to.Job = m.job
 	}
-	if err := s.Items(e.ctx, &f, nil); err != nil {
-		return nil, err
+	tree, err := tale.Tree(to)
+	if err != nil {
+		return err
 	}
-	return f.Stories(), nil
+	if err := tree.Ascend(t.find); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(e, story.JSONTree(tree))
+	}
+	return story.RenderTree(e.stdout, tree, o)
 }
 
-// choose finds the story that is meant, the latest where several are. others counts the rest that matched.
-func (c *storyCmd) choose(all []story.Story) (found *story.Story, others int) {
-	for i := range all {
-		if !ownStory(all[i]) && c.Which == "" || !c.matches(all[i]) {
-			continue
-		}
-		if found != nil {
-			others++
-		}
-		found = &all[i]
+func (c *storyCmd) list(e *env, t *teller, found []match) error {
+	found = found[max(len(found)-c.Limit, 0):]
+	ids := make([]string, 0, len(found))
+	for i := len(found) - 1; i >= 0; i-- {
+		ids = append(ids, found[i].interaction)
 	}
-	return found, others
-}
-
-// ownStory is one that is not the store's own housekeeping.
-func ownStory(s story.Story) bool { return len(s.Jobs)+len(s.Orphans) > 0 }
-
-func (c *storyCmd) matches(s story.Story) bool {
-	if c.Which == "" || c.begins(s.InteractionID) {
-		return true
-	}
-	for _, item := range s.Events {
-		if j := item.Event.Job; j != nil && (j.Name == c.Which || c.begins(j.ID) || c.begins(j.RunID)) {
-			return true
-		}
-	}
-	return false
-}
-
-// minPrefix is the shortest beginning of an id that is taken for one, in bytes: a short word is a job's name, and one such
-// as "feed" or "b2" may well be what some id begins with.
-const minPrefix = 8
-
-func (c *storyCmd) begins(id string) bool {
-	return id == c.Which || len(c.Which) >= minPrefix && strings.HasPrefix(id, c.Which)
-}
-
-func (c *storyCmd) list(e *env, all []story.Story) error {
-	var last []story.Story
-	for i := len(all) - 1; i >= 0 && len(last) < c.Limit; i-- {
-		if (c.Which != "" || ownStory(all[i])) && c.matches(all[i]) {
-			last = append(last, all[i])
-		}
+	last, err := t.tellAll(ids)
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		docs := make([]story.Document, len(last))
 		for i, s := range last {
-			docs[i] = story.JSON(s)
+			docs[i] = story.JSON(*s)
 		}
 		return printJSON(e, docs)
 	}
 	for _, s := range last {
-		if _, err := fmt.Fprintln(e.stdout, story.Line(s)); err != nil {
+		if _, err := fmt.Fprintln(e.stdout, story.Line(*s)); err != nil {
 			return err
 		}
 	}

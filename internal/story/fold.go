@@ -138,6 +138,10 @@ next:
 	return hung
 }
 
+// maxCorrections is how deep corrections of corrections hang on each other. What goes deeper hangs beside what it names: a
+// chain of any length must not make a story of any depth.
+const maxCorrections = 16
+
 // attachCorrections hangs every correction on the event it names, where this story has it, and returns those it hung.
 // A correction can only be hung on another one that stands before it: two that name each other hang on nothing.
 func attachCorrections(entries []*Entry) map[*Entry]bool {
@@ -158,7 +162,7 @@ func attachCorrections(entries []*Entry) map[*Entry]bool {
 			}
 		}
 	}
-	hung := make(map[*Entry]bool)
+	hung, above, depth := make(map[*Entry]bool), make(map[*Entry]*Entry), make(map[*Entry]int)
 	for _, e := range entries {
 		c := e.Event.Corrects
 		if c == nil || e.Standing == Copy {
@@ -173,8 +177,11 @@ func attachCorrections(entries []*Entry) map[*Entry]bool {
 			candidates = []*Entry{byHash[c.EntryHash]}
 		}
 		if target := chooseTarget(e, candidates); target != nil {
+			if depth[target] == maxCorrections {
+				target = above[target]
+			}
 			target.Corrections = append(target.Corrections, e)
-			hung[e] = true
+			hung[e], above[e], depth[e] = true, target, depth[target]+1
 		}
 	}
 	return hung
@@ -308,12 +315,23 @@ func (j *Job) describe(entries []*Entry) {
 			if j.Name == "" {
 				j.Name = e.Event.Job.Name
 			}
-			if j.ParentID == "" && !foreign {
-				j.ParentID = e.Event.Job.ParentID
+			if !foreign {
+				j.parent(e.Event.Job.ParentID)
 			}
 			if j.RootID == "" && !foreign {
 				j.RootID = e.Event.Job.RootID
 			}
 		}
+	}
+}
+
+// parent takes in that an event names a parent: the first counts, others are remembered.
+func (j *Job) parent(id string) {
+	switch {
+	case id == "" || id == j.ParentID:
+	case j.ParentID == "":
+		j.ParentID = id
+	case len(j.OtherParents) < MaxOtherParents && !slices.Contains(j.OtherParents, id):
+		j.OtherParents = append(j.OtherParents, id)
 	}
 }

@@ -320,7 +320,7 @@ func TestEveryEventHasOneRow(t *testing.T) {
 func rendered(t fataler, s Story) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Render(&b, s, RenderOptions{Tree: true}); err != nil {
+	if err := Render(&b, s, RenderOptions{Full: true}); err != nil {
 		t.Fatalf("render: %v", err)
 	}
 	return b.String()

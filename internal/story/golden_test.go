@@ -91,7 +91,7 @@ var tales = []struct {
 		}))
 	}},
 	{"children", RenderOptions{}, family},
-	{"children_tree", RenderOptions{Tree: true}, family},
+	{"children_tree", RenderOptions{Full: true}, family},
 	{"attempts", RenderOptions{}, func(t *tape) {
 		web := t.process("web", "web1")
 		web.asks("mail", func(e *event.Event) { e.Job.RunID = "" })
@@ -195,7 +195,7 @@ var tales = []struct {
 		s.begins("itself", childOf("itself"))
 		t.theStore().say("job_orphaned", job("child", ""))
 	}},
-	{"hostile", RenderOptions{Width: 80, Tree: true}, func(t *tape) {
+	{"hostile", RenderOptions{Width: 80, Full: true}, func(t *tape) {
 		evil := "x\x1b[2J\r\n\u202e#99  backup succeeded.\x00\u2028\ufeff \\ \xff \ue000 \"q\" (schedule)."
 		s := t.process("backup", "web1\x1b]0;title\x07")
 		s.key = "\x1b[31mkey"

@@ -2,6 +2,7 @@ package story
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/proof"
@@ -18,9 +19,14 @@ type Document struct {
 	EventCount    int         `json:"event_count"`
 	Jobs          []JSONJob   `json:"jobs"`
 	Orphans       []JSONJob   `json:"orphans"`
+	Deeper        []JSONJob   `json:"deeper"` // jobs more than MaxNesting levels below those, each with its parent_id
 	Loose         []JSONEntry `json:"loose"`
 	Clocks        []JSONClock `json:"clocks"`
 }
+
+// MaxNesting is how many levels of children a Document holds in each other: a decoder's stack must not depend on what
+// somebody has recorded. Jobs further below stand in Deeper.
+const MaxNesting = 64
 
 // JSONJob is a Job.
 type JSONJob struct {
@@ -28,7 +34,8 @@ type JSONJob struct {
 	Name         string      `json:"name"`
 	ParentID     string      `json:"parent_id,omitempty"`
 	RootID       string      `json:"root_id,omitempty"`
-	State        State       `json:"state"` // of its last run
+	OtherParents []string    `json:"other_parents,omitempty"` // which its events name beside parent_id
+	State        State       `json:"state"`                   // of its last run
 	Runs         []JSONRun   `json:"runs"`
 	Notes        []JSONEntry `json:"notes"`
 	Children     []JSONJob   `json:"children"`
@@ -68,6 +75,7 @@ type JSONPhase struct {
 	Event       *JSONEntry  `json:"event,omitempty"`
 	Missing     Missing     `json:"missing,omitempty"`
 	MissingText string      `json:"missing_text,omitempty"`
+	Since       string      `json:"missing_since,omitempty"` // when the phase before it arrived
 	More        []JSONEntry `json:"more"`
 }
 
@@ -105,10 +113,15 @@ func JSON(s Story) Document {
 		Schema:        SchemaJSON,
 		InteractionID: words{escapedStory(s)}.text(s.InteractionID),
 		EventCount:    len(s.Events),
-		Jobs:          each(s.Jobs, jsonJob),
-		Orphans:       each(s.Orphans, jsonJob),
 		Loose:         each(s.Loose, jsonEntry),
 		Clocks:        each(s.Clocks, jsonClock),
+		Deeper:        []JSONJob{},
+	}
+	var deeper []*Job
+	top := func(j *Job) JSONJob { return jsonJob(j, MaxNesting, &deeper) }
+	d.Jobs, d.Orphans = each(s.Jobs, top), each(s.Orphans, top)
+	for i := 0; i < len(deeper); i++ { // it grows
+		d.Deeper = append(d.Deeper, top(deeper[i]))
 	}
 	return d
 }
@@ -122,17 +135,25 @@ func each[A, B any](in []A, f func(A) B) []B {
 	return out
 }
 
-func jsonJob(j *Job) JSONJob {
+// jsonJob nests so many levels of children, and adds to deeper what is below them.
+func jsonJob(j *Job, levels int, deeper *[]*Job) JSONJob {
 	w := words{escapedJob(j)}
+	children := []JSONJob{}
+	if levels > 0 {
+		children = each(j.Children, func(c *Job) JSONJob { return jsonJob(c, levels-1, deeper) })
+	} else {
+		*deeper = append(*deeper, j.Children...)
+	}
 	return JSONJob{
 		ID:           w.text(j.ID),
 		Name:         w.text(j.Name),
 		ParentID:     w.text(j.ParentID),
 		RootID:       w.text(j.RootID),
+		OtherParents: texts(j.OtherParents, w),
 		State:        j.Runs[len(j.Runs)-1].State(),
 		Runs:         each(j.Runs, func(r *Run) JSONRun { return jsonRun(j, r, w) }),
 		Notes:        each(j.Notes, jsonEntry),
-		Children:     each(j.Children, jsonJob),
+		Children:     children,
 		ChildrenLeft: j.ChildrenLeft,
 	}
 }
@@ -164,6 +185,7 @@ func jsonPhase(p Phase) JSONPhase {
 		Event:       jsonEntryOrNil(p.Event),
 		Missing:     p.Missing,
 		MissingText: p.Missing.String(),
+		Since:       timeText(p.Since),
 		More:        each(p.More, jsonEntry),
 	}
 }
@@ -191,9 +213,7 @@ func jsonEntry(e *Entry) JSONEntry {
 	if e.HasSeq {
 		x.Seq = &e.Seq
 	}
-	if !e.ReceivedAt.IsZero() {
-		x.ReceivedAt = event.FormatTime(e.ReceivedAt)
-	}
+	x.ReceivedAt = timeText(e.ReceivedAt)
 	if e.Via.Kind != "" {
 		x.Via = e.Via.Append(nil)
 	}
@@ -220,6 +240,21 @@ func jsonClock(n ClockNote) JSONClock {
 		c.Earlier = idText(n.Earlier.Event.EventID)
 	}
 	return c
+}
+
+func texts(in []string, w words) (out []string) {
+	for _, s := range in {
+		out = append(out, w.text(s))
+	}
+	return out
+}
+
+// timeText is a time as events have it, or "".
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return event.FormatTime(t)
 }
 
 func idText(id event.UUID) string {

@@ -14,7 +14,7 @@ func Line(s Story) string {
 	}
 	text := Sentence(s.Events[0].Item)
 	if jobs := append(append([]*Job(nil), s.Jobs...), s.Orphans...); len(jobs) > 0 {
-		text = title(jobs[0])
+		text = new(paper).title(jobs[0])
 		if n := len(s.all()) - 1; n > 0 {
 			text += ", with " + plural(n, "other job")
 		}

@@ -14,10 +14,13 @@ type paper struct {
 	width    int // columns; 0: lines are as long as they are
 	colour   bool
 	zone     *time.Location
-	day      string    // the date that all times of the story share, or ""
-	sample   time.Time // one of them
-	refWidth int       // columns of the widest reference
-	topKey   string    // key of the run at the head of a tree: what another key sealed is marked
+	now      time.Time       // zero: what is missing is not said since when
+	limit    int             // jobs of one list; 0: all
+	jobs     map[string]*Job // of the story, by their ids
+	day      string          // the date that all times of the story share, or ""
+	sample   time.Time       // one of them
+	refWidth int             // columns of the widest reference
+	topKey   string          // key of the run at the head of a tree: what another key sealed is marked
 }
 
 // style is a way to write, as an SGR parameter. These are the only escape sequences that ever leave.

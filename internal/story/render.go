@@ -15,49 +15,77 @@ type RenderOptions struct {
 	Colour    bool           // SGR colours; whether they are wanted is the caller's to know
 	Location  *time.Location // zone of the times shown; nil is UTC. The offset is always shown
 	LocalOnly bool           // say that whoever owns the store's key could rewrite it
-	Tree      bool           // children in full, with phases of their own
+	Full      bool           // children in full, with phases of their own
+	Job       string         // id of the one job that is told; "": all of them
+	Limit     int            // jobs that one list has at most: of children, of those that nothing started, of orphans; 0: all
+	Now       time.Time      // says how long what is missing has been so; zero: that is not said
 }
 
 // maxIndent is how deep children are indented, in levels. Deeper ones say whose children they are.
 const maxIndent = 8
 
+// maxDepth is how deep children are written in full. What is below them is counted.
+const maxDepth = 1000
+
 // Render writes the text of a story. Only printable characters and line feeds leave, and with Colour the SGR sequences
 // of this package. Its error is the writer's first.
 func Render(w io.Writer, s Story, o RenderOptions) error {
-	p := &paper{w: w, width: o.Width, colour: o.Colour, zone: o.Location}
-	if p.zone == nil {
-		p.zone = time.UTC
-	}
-	p.measure(s)
+	p := newPaper(w, o)
+	p.measure(s.Events)
 	id := words{escaped: escapedStory(s)}
 	p.line("", 0, "Interaction "+id.name(s.InteractionID)+", "+plural(len(s.Events), "event")+p.date(), bold)
-	for _, j := range s.Jobs {
-		p.write("\n")
-		p.topKey = ""
-		p.job(j, 0, true, o.Tree)
+	p.limit = o.Limit
+	all := s.all()
+	p.jobs = make(map[string]*Job, len(all))
+	for _, j := range all {
+		p.jobs[j.ID] = j
 	}
-	for i, j := range s.Orphans {
-		if i == 0 {
+	if only := p.jobs[o.Job]; only != nil {
+		p.heads([]*Job{only}, o.Full)
+	} else {
+		p.heads(s.Jobs, o.Full)
+		if len(s.Orphans) > 0 {
 			p.write("\n")
 			p.line("", 0, "Jobs whose parent cannot be shown", yellow)
 		}
-		p.write("\n")
-		p.topKey = ""
-		p.job(j, 0, true, o.Tree)
+		p.heads(s.Orphans, o.Full)
+		p.loose(s)
 	}
-	p.loose(s)
 	p.clocks(s)
-	if o.LocalOnly {
-		p.write("\n")
-		p.line("", 0, "Local only: whoever owns this store's key could have rewritten all of this, unless a checkpoint of it is known elsewhere.", faint)
-	}
+	p.localOnly(o)
 	return p.err
 }
 
+// heads writes jobs that stand at the head of a tree.
+func (p *paper) heads(jobs []*Job, full bool) {
+	for i, j := range jobs {
+		if i == p.limit && i > 0 {
+			p.write("\n")
+			p.line("", 0, p.notShown(len(jobs)-i), faint)
+			return
+		}
+		p.write("\n")
+		p.topKey = ""
+		p.job(j, 0, true, full)
+	}
+}
+
+func (p *paper) notShown(n int) string {
+	return "… " + plural(n, "more job") + ": stet story --tree shows them"
+}
+
+func newPaper(w io.Writer, o RenderOptions) *paper {
+	p := &paper{w: w, width: o.Width, colour: o.Colour, zone: o.Location, now: o.Now}
+	if p.zone == nil {
+		p.zone = time.UTC
+	}
+	return p
+}
+
 // measure finds what the columns must hold.
-func (p *paper) measure(s Story) {
+func (p *paper) measure(events []*Entry) {
 	p.refWidth = 1
-	for i, e := range s.Events {
+	for i, e := range events {
 		p.refWidth = max(p.refWidth, utf8.RuneCountInString(ref(e)))
 		day := e.When().In(p.zone).Format(time.DateOnly)
 		if i == 0 {

@@ -7,11 +7,11 @@ import (
 )
 
 // job writes one job. top says whether it stands at the head of a tree, where the five Ws are answered.
-func (p *paper) job(j *Job, depth int, top, tree bool) {
+func (p *paper) job(j *Job, depth int, top, full bool) {
 	indent := 2 * min(depth, maxIndent)
 	pad := strings.Repeat(" ", indent)
 	last := j.Runs[len(j.Runs)-1]
-	p.line(pad, indent, title(j), stateStyle(last.State()))
+	p.line(pad, indent, p.title(j), stateStyle(last.State()))
 	if top {
 		p.answers(indent+2, j, last)
 		p.write("\n")
@@ -21,7 +21,7 @@ func (p *paper) job(j *Job, depth int, top, tree bool) {
 			if i > 0 {
 				p.write("\n")
 			}
-			p.line(pad+"  ", indent+2, attempt(r, i)+": "+stateWords(r), bold)
+			p.line(pad+"  ", indent+2, attempt(r, i)+": "+p.stateWords(r), bold)
 		}
 		p.sealedBy(indent+2, r)
 		p.run(indent+2, r)
@@ -33,10 +33,10 @@ func (p *paper) job(j *Job, depth int, top, tree bool) {
 		}
 		p.event(indent+2, "Note", e, yellow)
 	}
-	p.children(j, depth, tree)
+	p.children(j, depth, full)
 }
 
-func (p *paper) children(j *Job, depth int, tree bool) {
+func (p *paper) children(j *Job, depth int, full bool) {
 	indent := 2*min(depth, maxIndent) + 2
 	pad := strings.Repeat(" ", indent)
 	if len(j.Children)+j.ChildrenLeft == 0 {
@@ -45,13 +45,17 @@ func (p *paper) children(j *Job, depth int, tree bool) {
 	head := plural(len(j.Children)+j.ChildrenLeft, "job") + " started by " + jobTitle(j)
 	p.write("\n")
 	p.line(pad, indent, head, faint)
-	for _, c := range j.Children {
-		if tree {
+	for i, c := range j.Children {
+		if i == p.limit && i > 0 {
+			p.line(pad+"  ", indent+2, p.notShown(len(j.Children)-i+j.ChildrenLeft), faint)
+			return
+		}
+		if full && depth < maxDepth {
 			p.write("\n")
 			p.job(c, depth+1, false, true)
 			continue
 		}
-		p.line(pad+"  ", indent+2, title(c)+within(c), stateStyle(c.Runs[len(c.Runs)-1].State()))
+		p.line(pad+"  ", indent+2, p.title(c)+within(c), stateStyle(c.Runs[len(c.Runs)-1].State()))
 	}
 	if j.ChildrenLeft > 0 {
 		p.line(pad+"  ", indent+2, "and "+plural(j.ChildrenLeft, "more job")+" not shown here", faint)
@@ -90,8 +94,8 @@ func escapedJob(j *Job) bool {
 }
 
 // title is "backup: failed after 2.1 s with exit code 3".
-func title(j *Job) string {
-	s := jobTitle(j) + ": " + stateWords(j.Runs[len(j.Runs)-1])
+func (p *paper) title(j *Job) string {
+	s := jobTitle(j) + ": " + p.stateWords(j.Runs[len(j.Runs)-1])
 	if len(j.Runs) > 1 {
 		s += ", " + plural(len(j.Runs), "attempt")
 	}
@@ -107,16 +111,16 @@ func attempt(r *Run, i int) string {
 }
 
 // stateWords says where a run stands.
-func stateWords(r *Run) string {
+func (p *paper) stateWords(r *Run) string {
 	switch st := r.State(); st {
 	case StateWaiting:
-		return "not started yet"
+		return "not started yet" + p.since(r.Execution, ", %s after it was asked for")
 	case StateUnstarted:
-		return "never started"
+		return "never started" + p.since(r.Execution, ", asked for %s ago")
 	case StateRunning:
-		return "started, no outcome yet"
+		return "started, no outcome yet" + p.since(r.Outcome, " after %s")
 	case StateSilent:
-		return "started, and never reported an outcome"
+		return "started, and never reported an outcome" + p.since(r.Outcome, ", %s after it started")
 	case StateLost:
 		return "lost, its process is gone"
 	case StateDenied:
@@ -137,6 +141,14 @@ func stateWords(r *Run) string {
 		return s + amended(r.Outcome.Event)
 	}
 	return "nothing that counts was reported"
+}
+
+// since says how long a phase has been missing, where that can be said.
+func (p *paper) since(ph Phase, format string) string {
+	if p.now.IsZero() || ph.Since.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(format, duration(max(p.now.Sub(ph.Since), 0)))
 }
 
 // amended says that an event was corrected or reversed since, by somebody whose word counts.
@@ -174,11 +186,19 @@ func (p *paper) answers(indent int, j *Job, r *Run) {
 		write(strings.ToUpper(a.Question[:1])+a.Question[1:], a.Text)
 	}
 	if j.ParentID != "" {
-		text := "job " + (words{escapedJob(j)}).name(j.ParentID) + ", of which this story has no event"
-		if below(j, j.ParentID) {
-			text = "job " + (words{escapedJob(j)}).name(j.ParentID) + ", which stands below it: the line of parents goes round in a circle"
+		text := "job " + (words{escapedJob(j)}).name(j.ParentID)
+		switch parent := p.jobs[j.ParentID]; {
+		case parent == nil:
+			text += ", of which this story has no event"
+		case below(j, j.ParentID):
+			text += ", which stands below it: the line of parents goes round in a circle"
+		default:
+			text = p.title(parent) + ", " + text
 		}
 		write("Parent", text)
+	}
+	if len(j.OtherParents) > 0 {
+		write("", "it also names "+list(j.OtherParents, words{escapedJob(j)})+": the parent that it named first counts")
 	}
 	speaker := r.LastSeen()
 	if speaker == nil {
@@ -269,9 +289,18 @@ func (p *paper) run(indent int, r *Run) {
 	}
 }
 
+// missed is what a phase that is missing lacks, by its label.
+func missed(label string) string {
+	if label == "Execution" {
+		return "start"
+	}
+	return strings.ToLower(label)
+}
+
 func (p *paper) phase(indent int, label string, ph *Phase) {
 	if ph.Event == nil {
-		p.row(indent, label, "missing", "", capital(ph.Missing.String())+".", yellow)
+		text := capital(ph.Missing.String()) + p.since(*ph, ": no "+missed(label)+" after %s") + "."
+		p.row(indent, label, "missing", "", text, yellow)
 	} else {
 		p.event(indent, label, ph.Event, outcomeStyle(ph.Event))
 	}

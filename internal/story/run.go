@@ -1,6 +1,10 @@
 package story
 
-import "github.com/stetlog/stet/event"
+import (
+	"time"
+
+	"github.com/stetlog/stet/event"
+)
 
 // buildRun folds the events of one run, which stand in order.
 func buildRun(jobID, id string, entries []*Entry) *Run {
@@ -140,8 +144,29 @@ func (f *Fold) explainMissing(j *Job) {
 			default:
 				slot.Missing = NotYet
 			}
+			if slot.Missing == NotYet || slot.Missing == NeverReported {
+				slot.Since = r.since(p)
+			}
 		}
 	}
+}
+
+// since is when the phase before p arrived, which p has been awaited from: by the ledger's clock, as deadlines are, and for
+// what is still in a spool by its sender's.
+func (r *Run) since(p phase) time.Time {
+	for before := p - 1; before >= submission; before-- {
+		if e := r.slot(before).Event; e != nil {
+			return arrived(e.Item)
+		}
+	}
+	return time.Time{}
+}
+
+func arrived(it Item) time.Time {
+	if it.ReceivedAt.IsZero() {
+		return it.When()
+	}
+	return it.ReceivedAt
 }
 
 func earlierHas(runs []*Run, p phase) bool {

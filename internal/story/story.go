@@ -1,6 +1,8 @@
 package story
 
 import (
+	"time"
+
 	"github.com/stetlog/stet/event"
 )
 
@@ -44,9 +46,12 @@ type Job struct {
 	Name     string
 	ParentID string // "" for a job that nothing started
 	RootID   string
-	Runs     []*Run   // by attempt; never empty
-	Notes    []*Entry // about the job rather than a run of it: a missed slot, an unknown parent
-	Children []*Job   // in the order they appeared
+	// OtherParents are jobs that events of the job name as its parent beside ParentID, which is the first that was named: at
+	// most MaxOtherParents.
+	OtherParents []string
+	Runs         []*Run   // by attempt; never empty
+	Notes        []*Entry // about the job rather than a run of it: a missed slot, an unknown parent
+	Children     []*Job   // in the order they appeared
 
 	// ChildrenLeft is how many more children there are than Children holds. The fold leaves it 0; whoever pages through
 	// a wide tree cuts Children and says here how many it cut.
@@ -54,6 +59,9 @@ type Job struct {
 
 	first int // place of the job's first event in Story.Events
 }
+
+// MaxOtherParents bounds Job.OtherParents. Who names more contradicts himself enough.
+const MaxOtherParents = 8
 
 // Run is one execution of a job, or the intent of one.
 type Run struct {
@@ -79,9 +87,10 @@ type Run struct {
 
 // Phase is one of the four slots of a run.
 type Phase struct {
-	Event   *Entry   // what fills the slot, or nil
-	Missing Missing  // why the slot is empty; NotMissing where Event is there
-	More    []*Entry // what else was reported of this phase, in order
+	Event   *Entry    // what fills the slot, or nil
+	Missing Missing   // why the slot is empty; NotMissing where Event is there
+	Since   time.Time // since when NotYet or NeverReported: when the phase before it arrived; zero where there is none
+	More    []*Entry  // what else was reported of this phase, in order
 }
 
 // Missing says why a phase has no event.
