@@ -98,6 +98,8 @@ var neverImports = []struct {
 		why: "one language for CLI, API and UI, and the judge of the index: it must not know who asks nor how rows are found"},
 	{from: []string{"internal/expect"}, never: []string{"os", "net", module + "/internal/fsx", module + "/internal/ledger", module + "/internal/store", module + "/internal/server"},
 		why: "what was missed must be told by the log alone, so that it is the same after every restart"},
+	{from: []string{"internal/watch"}, never: []string{"os", "net", module + "/internal/fsx", module + "/internal/ledger", module + "/internal/store", module + "/internal/index", module + "/internal/server"},
+		why: "what is missing must follow from the log alone, so that it is found again by reading it"},
 	{from: []string{"internal/policy", "internal/convert"}, never: []string{"os", "net/http", module + "/internal/fsx", module + "/internal/ledger", module + "/internal/store", module + "/internal/server"},
 		why: "rules judge what they are given, whoever's log it is and wherever it lies"},
 	{from: []string{"internal/verify"}, never: []string{module + "/internal/store", module + "/internal/emitter", "net/http"},

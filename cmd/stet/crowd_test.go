@@ -99,7 +99,7 @@ func runCrowd(t *testing.T, r *rand.Rand) {
 	var present presence
 	var members, others sync.WaitGroup
 	others.Go(func() { killSome(x, &present, r, over) })
-	others.Go(func() { watch(t, x, over) })
+	others.Go(func() { verifies(t, x, over) })
 	for _, m := range all {
 		m.proc = x.command(ctx, "run", "--job", m.job, "--", "sh", "-c", m.command())
 		var err error
@@ -216,9 +216,9 @@ func killSome(x *shop, present *presence, r *rand.Rand, over <-chan struct{}) {
 	}
 }
 
-// watch verifies the store while everybody writes to it: never may that be taken for damage. Only while the first of them
+// verifies asks whether the store is whole while everybody writes to it: never may that be taken for damage. Only while the first of them
 // makes the log can it be that it is not checked.
-func watch(t *testing.T, x *shop, over <-chan struct{}) {
+func verifies(t *testing.T, x *shop, over <-chan struct{}) {
 	for {
 		select {
 		case <-over:

@@ -36,6 +36,8 @@ type serveCmd struct {
 	TokenBytes    int64         `help:"Bytes a second that one token may send." placeholder:"N"`
 	Connections   int           `help:"Connections that may be open at once, an address." placeholder:"N"`
 	Drain         time.Duration `help:"How long the requests that are under way have to end when the server is told to stop." default:"30s"`
+
+	watchFlags
 }
 
 // Help says what serve is.
@@ -141,11 +143,12 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		return err
 	}
 	watch := &admin.Watch{Log: held, Logger: logger}
+	lookout := c.lookout(logger, held)
 	srv, err := server.New(server.Options{
 		Log: held, LogKey: func() string { return held.LogKeys().Newest() }, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
 		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
-		Routes: office.Routes(), Refused: watch.RefusedPeer, Read: watch.ReadBy,
+		Routes: office.Routes(), Refused: watch.RefusedPeer, Read: watch.ReadBy, Hole: lookout.hole,
 		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) },
 	})
 	if err != nil {
@@ -179,6 +182,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 	}
 	stop := up.everyNow(e.ctx)
 	defer stop()
+	defer lookout.begin(e.ctx)()
 	for _, l := range listeners {
 		if _, err := fmt.Fprintln(e.stdout, server.URL(l)); err != nil {
 			return errors.Join(err, closeAll(listeners))
@@ -195,6 +199,9 @@ func (c *serveCmd) settings() admin.Settings {
 		if n > 0 {
 			s[name] = strconv.FormatInt(n, 10)
 		}
+	}
+	for name, d := range c.deadlines() {
+		s[name] = d.String()
 	}
 	return s
 }

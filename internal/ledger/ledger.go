@@ -324,6 +324,16 @@ func (l *Ledger) wait(ctx context.Context, ok func() bool) error {
 	}
 }
 
+// Published returns how many entries are under the newest checkpoint, once there are more than seen. Errors are those of
+// Publish.
+func (l *Ledger) Published(ctx context.Context, seen uint64) (size uint64, err error) {
+	err = l.wait(ctx, func() bool {
+		size = l.published
+		return size > seen
+	})
+	return size, err
+}
+
 // Head returns what is committed: entries and root.
 func (l *Ledger) Head() (size uint64, root proof.Hash) {
 	l.mu.Lock()

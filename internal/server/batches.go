@@ -205,8 +205,12 @@ func (in *intake) refuse(res *wire.Result, err error) error {
 	}
 	m, _ := wire.Lookup(code)
 	res.Status, res.Code, res.Detail, res.Hint, res.Expected = wire.Refused, code, err.Error(), m.Hint, expected
-	if code == wire.StreamHole {
+	var hole *ledger.HoleError
+	if errors.As(err, &hole) {
 		in.s.gaps.open(res.Stream)
+		if in.s.o.Hole != nil {
+			in.s.o.Hole(hole.Stream, hole.Expected, hole.Got)
+		}
 	}
 	in.s.metrics.batches.WithLabelValues(res.Status).Inc()
 	in.s.metrics.refused.WithLabelValues(string(code)).Inc()

@@ -41,6 +41,9 @@ type Options struct {
 	// Index opens the index of the log, which the server then has follow the log, and closes; again after trouble with it.
 	// nil: nothing can be searched.
 	Index func() (*index.Index, error)
+	// Hole is told whenever a batch is refused because the numbers before it are missing: expected must come next, and got came.
+	// It must not wait. nil: nobody is.
+	Hole func(stream string, expected, got uint64)
 }
 
 // Reading is which entries a caller was given: so many of those from First to Last.

@@ -25,6 +25,7 @@ const (
 	actReject     = "reject"     // subject: the stream whose spool holds what cannot be taken
 	actQuarantine = "quarantine" // subject: stream and segment
 	actLeft       = "left"       // subject: digest of what a server left open
+	actFind       = "find"       // subject: type of the finding and what it is about
 )
 
 const (

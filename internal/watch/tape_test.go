@@ -1,0 +1,160 @@
+package watch
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/proof"
+)
+
+var day = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+
+// tape is a log that a watch follows, and its clock: what is found stands in it a moment later.
+type tape struct {
+	w       *Watch
+	p       Policy
+	now     time.Time
+	entries []Entry
+	found   []string // "TYPE about RULE", in order
+	streams int
+}
+
+func newTape() *tape {
+	return &tape{w: New(Policy{}, time.Time{}), now: day}
+}
+
+// process is one sender: a stream of a key.
+type process struct {
+	t      *tape
+	key    string
+	app    string
+	stream event.UUID
+	seq    uint64
+	skew   time.Duration
+}
+
+func (t *tape) process(key, app string) *process {
+	t.streams++
+	return &process{t: t, key: key, app: app, stream: event.DeriveUUID("test", fmt.Sprint(t.streams), event.NewUUIDv7(day, [10]byte{}).Time48())}
+}
+
+func (t *tape) add(e Entry) Entry {
+	e.Seq, e.ReceivedAt = uint64(len(t.entries)+1), t.now
+	t.entries = append(t.entries, e)
+	t.w.Add(e)
+	t.ask()
+	t.now = t.now.Add(time.Millisecond)
+	return e
+}
+
+// ask asks what is due by now, and has the log say so.
+func (t *tape) ask() {
+	for next := t.w.Next(); !next.IsZero() && !next.After(t.now); next = t.w.Next() {
+		for _, f := range t.w.Due(t.now) {
+			t.write(f)
+		}
+	}
+}
+
+// write records a finding.
+func (t *tape) write(f Finding) {
+	t.found = append(t.found, fmt.Sprintf("%s %s %s", f.Type, f.About, f.Rule))
+	e := *f.Event
+	e.AppID, e.Timestamp, e.StreamID, e.StreamSeq = "stet", t.now, event.DeriveUUID("finding", f.Type+f.About, f.Near.Time48()), 1
+	entry := Entry{Seq: uint64(len(t.entries) + 1), ReceivedAt: t.now, KeyID: "store", StoreKey: true, Event: &e}
+	t.entries = append(t.entries, entry)
+	t.w.Add(entry)
+}
+
+// pass lets time go by, and asks when it is time.
+func (t *tape) pass(d time.Duration) {
+	end := t.now.Add(d)
+	for {
+		next := t.w.Next()
+		if next.IsZero() || next.After(end) {
+			break
+		}
+		if next.After(t.now) {
+			t.now = next
+		}
+		t.ask()
+	}
+	t.now = end
+}
+
+// restart begins a new watch, which reads the log.
+func (t *tape) restart() {
+	t.w = New(t.p, t.now)
+	for _, e := range t.entries {
+		t.w.Add(e)
+	}
+}
+
+// say adds an event about run 1 of a job; change makes of it what the test wants.
+func (p *process) say(eventType, job string, change ...func(*event.Event)) Entry {
+	p.seq++
+	e := &event.Event{EventID: event.DeriveUUID("event", fmt.Sprint(p.stream, p.seq), p.stream.Time48()), EventType: eventType, Timestamp: p.t.now.Add(p.skew),
+		InteractionID: "i", AppID: p.app, Environment: "test", StreamID: p.stream, StreamSeq: p.seq, Escaped: true}
+	if job != "" {
+		e.Job = &event.Job{ID: job, Name: job, RunID: "run of " + job, Attempt: 1}
+		if eventType == "job_submitted" || eventType == "job_authorized" || eventType == "job_denied" || eventType == "job_deduplicated" {
+			e.Job.RunID = ""
+		}
+	}
+	for _, c := range change {
+		c(e)
+	}
+	return p.t.add(Entry{KeyID: p.key, StoreKey: p.key == "store", Event: e})
+}
+
+// seal ends a batch of the stream, up to its last number, or to another one.
+func (p *process) seal(final bool) {
+	p.t.add(Entry{KeyID: p.key, Seal: &proof.Seal{Stream: p.stream.String(), First: max(p.seq, 1), Count: 1, Final: final}})
+}
+
+func (p *process) begins(job string, change ...func(*event.Event)) Entry {
+	e := p.say("job_submitted", job, change...)
+	p.say("job_authorized", job, change...)
+	p.say("job_started", job, change...)
+	return e
+}
+
+// beats is a heartbeat that states when the next one is due.
+func (p *process) beats(job string, next time.Duration, change ...func(*event.Event)) Entry {
+	return p.say("job_heartbeat", job, append([]func(*event.Event){func(e *event.Event) {
+		e.Heartbeat = &event.Heartbeat{N: p.seq, NextDue: e.Timestamp.Add(next)}
+	}}, change...)...)
+}
+
+// lost is the store's word that a run's process is gone.
+func (t *tape) lost(job string) Entry {
+	store := t.process("store", "stet")
+	return store.say("job_lost", job)
+}
+
+func mayUntil(d time.Duration) func(*event.Event) {
+	return func(e *event.Event) { e.Heartbeat.AuthorizationValidUntil = e.Timestamp.Add(d) }
+}
+
+func childOf(parent string) func(*event.Event) {
+	return func(e *event.Event) { e.Job.ParentID, e.Job.RootID = parent, parent }
+}
+
+func attempt(n int64) func(*event.Event) {
+	return func(e *event.Event) {
+		e.Job.Attempt = n
+		if e.Job.RunID != "" {
+			e.Job.RunID = fmt.Sprintf("run %d of %s", n, e.Job.ID)
+		}
+	}
+}
+
+// want demands what was found so far.
+func (t *tape) want(tb testing.TB, findings ...string) {
+	tb.Helper()
+	if got, want := fmt.Sprintf("%q", t.found), fmt.Sprintf("%q", append([]string{}, findings...)); got != want && (len(t.found) > 0 || len(findings) > 0) {
+		tb.Errorf("found\n %s\nwant\n %s", got, want)
+	}
+}
