@@ -230,6 +230,10 @@ var routeRights = map[string]string{
 	"POST /v1/batches":                  "own-writer",
 	"POST /v1/events":                   "any-writer",
 	"GET /v1/events":                    "reader auditor admin",
+	"GET /v1/counts":                    "reader auditor admin",
+	"GET /v1/stories/{interaction}":     "reader auditor admin",
+	"GET /v1/jobs/{id}":                 "reader auditor admin",
+	"GET /v1/jobs/{id}/lineage":         "reader auditor admin",
 	"GET /v1/log":                       "any",
 	"GET /logkeys":                      "any",
 	"GET /healthz":                      "any",
@@ -395,7 +399,7 @@ func TestRoleRouteApp(t *testing.T) {
 				if len(rt.Types) > 0 {
 					typ, body = rt.Types[0], []byte("{}")
 				}
-				target := strings.NewReplacer("{name}", "no-such-token", "{id}", strings.Repeat("0", 16)).Replace(rt.Pattern)
+				target := strings.NewReplacer("{interaction}", "i", "{name}", "no-such-token", "{id}", strings.Repeat("0", 16)).Replace(rt.Pattern)
 				try(name, row, rt.Method, target, typ, body, thing{}, false)
 			}
 		}

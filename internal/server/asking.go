@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 
@@ -68,7 +69,7 @@ func (s *Server) ask(r *http.Request, c *Call) (_ *asker, ctx context.Context, e
 		return nil, nil, nil, fmt.Errorf("the log's own checkpoint: %w", err)
 	}
 	s.keeper.fresh(ctx, cp.Size)
-	a.said = searched{Indexed: cp.Size, Size: cp.Size}
+	a.said = searched{Indexed: unasked, Size: cp.Size}
 	if a.x = s.keeper.x.Load(); a.x == nil {
 		a.damage = true
 	}
@@ -135,6 +136,9 @@ func (a *asker) find(ctx context.Context, q search.Query, w index.Window, limit 
 	return rows, page.Next, nil
 }
 
+// unasked stands for how much was looked at before anything was asked.
+const unasked = math.MaxUint64
+
 // settle notes what an answer of the index is about. Where the index turns out to be damaged it is made anew, and the answer
 // says so; a question that takes too long is refused.
 func (a *asker) settle(ctx context.Context, in index.Searched, err error) error {
@@ -143,7 +147,7 @@ func (a *asker) settle(ctx context.Context, in index.Searched, err error) error 
 		a.s.keeper.poke()
 		return nil
 	}
-	a.said.Indexed, a.said.Size = min(a.said.Indexed, in.Indexed), max(a.said.Size, in.Size)
+	a.said.Indexed = min(a.said.Indexed, in.Indexed)
 	if err != nil && errors.Is(context.Cause(ctx), errQueryTime) {
 		ref := refuse(wire.QueryTooExpensive, fmt.Sprintf("it was given up after %v", a.s.limits.QueryTime))
 		ref.err = err
@@ -154,7 +158,7 @@ func (a *asker) settle(ctx context.Context, in index.Searched, err error) error 
 
 // searched is what the whole answer is about.
 func (a *asker) searched() searched {
-	if a.damage {
+	if a.damage || a.said.Indexed == unasked {
 		a.said.Indexed = 0
 	}
 	a.said.Complete = a.said.Indexed >= a.said.Size

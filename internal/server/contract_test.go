@@ -99,13 +99,23 @@ func calls(t *testing.T, w *world) map[string]call {
 	if got := receipts(t, w.post("writer", stream.say(2))).Results[0]; got.Status != wire.Placed {
 		t.Fatalf("%+v", got)
 	}
+	w.job("writer", "order-1", "a-job", "", "submitted", "started")
+	w.publish()
 	if _, err := w.held.RotateLogKey(t.Context(), "root"); err != nil {
 		t.Fatal(err)
+	}
+	if w.server.keeper != nil {
+		w.follow()
+		w.caughtUp()
 	}
 	return map[string]call{
 		"postBatches":   {http.MethodPost, "/v1/batches", wire.BatchesType, batch, "writer", "", ""},
 		"postEvents":    {http.MethodPost, "/v1/events", typeJSON, []byte(good), "writer", "auditor", ""},
 		"getEvents":     {http.MethodGet, "/v1/events?q=event:user_created&limit=3", "", nil, "auditor", "writer", ""},
+		"getCounts":     {http.MethodGet, "/v1/counts?q=event:user_created&facet=app&histogram=3", "", nil, "auditor", "writer", ""},
+		"getStory":      {http.MethodGet, "/v1/stories/order-1", "", nil, "auditor", "writer", "/v1/stories/none"},
+		"getJob":        {http.MethodGet, "/v1/jobs/a-job", "", nil, "auditor", "writer", "/v1/jobs/none"},
+		"getLineage":    {http.MethodGet, "/v1/jobs/a-job/lineage", "", nil, "auditor", "writer", "/v1/jobs/none/lineage"},
 		"getEntry":      {http.MethodGet, "/v1/entries/1", "", nil, "auditor", "writer", "/v1/entries/999"},
 		"getProof":      {http.MethodGet, "/v1/entries/1/proof", "", nil, "auditor", "writer", "/v1/entries/999/proof"},
 		"getReceipt":    {http.MethodGet, "/v1/receipts/" + stream.stream.String() + "/1", "", nil, "writer", "", "/v1/receipts/" + stream.stream.String() + "/9"},
@@ -195,7 +205,10 @@ func TestContractIsKept(t *testing.T) {
 		return w, calls(t, w)
 	}
 	w := newWorld(t, nil)
-	c.hold(t, w, "", call{method: http.MethodGet, target: "/logkeys"}, nil) // while its key has never changed
+	c.hold(t, w, "", call{method: http.MethodGet, target: "/logkeys"}, nil)                         // while its key has never changed
+	for _, target := range []string{"/v1/stories/none", "/v1/jobs/none", "/v1/jobs/none/lineage"} { // while nothing is indexed
+		c.hold(t, w, "auditor", call{method: http.MethodGet, target: target}, nil)
+	}
 	all := calls(t, w)
 	for _, op := range c.ops {
 		if _, ok := all[op.id]; !ok {
@@ -292,8 +305,6 @@ func TestContractIsKept(t *testing.T) {
 		c.hold(t, w, o.may, o, nil)
 	}
 	w, all = worlds(func(o *Options) { o.Limits = Limits{QueryTime: 1} })
-	w.follow()
-	w.caughtUp()
 	for _, o := range all {
 		c.hold(t, w, o.may, o, nil)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
@@ -56,7 +57,14 @@ func TestPostEvents(t *testing.T) {
 // publish waits until everything is under a checkpoint: as long as it takes for a batch behind it.
 func (w *world) publish() {
 	w.t.Helper()
-	if got := receipts(w.t, w.post("writer", newSender(w.t, "shop").say(1))).Results[0]; got.Status != wire.Placed {
+	if w.publisher == nil {
+		var err error
+		if w.tokens["publisher"], _, err = w.auth.Create(auth.Spec{Name: "publisher", Role: auth.Writer, App: "publisher"}); err != nil {
+			w.t.Fatal(err)
+		}
+		w.publisher = newSender(w.t, "publisher")
+	}
+	if got := receipts(w.t, w.post("publisher", w.publisher.say(1))).Results[0]; got.Status != wire.Placed {
 		w.t.Fatalf("%+v", got)
 	}
 }

@@ -38,6 +38,10 @@ type Reader interface {
 	Source() *logread.Dir
 	// Checkpoint is the newest signed one. It is never nil.
 	Checkpoint() []byte
+	// Marker says which log this is, and which keys it began with.
+	Marker() store.Marker
+	// Stream says how far a stream is; false where there is none.
+	Stream(stream string) (ledger.StreamState, bool, error)
 	// Receipts are of what Place has placed, in order, all to one signed checkpoint (L2), for which it waits. Where there is an
 	// error, or nothing to prove, there is a zero receipt.
 	Receipts(ctx context.Context, placed []store.Placed) (receipts []ledger.Receipt, checkpoint []byte, err error)

@@ -26,12 +26,13 @@ import (
 
 // world is a server on a store in memory, and a token for each role.
 type world struct {
-	t      testing.TB
-	fsys   fsx.FS
-	held   *store.Held
-	auth   *auth.Authority
-	server *Server
-	tokens map[string]string // by name: writer, reader, auditor, admin, other (a writer of another application)
+	t         testing.TB
+	fsys      fsx.FS
+	held      *store.Held
+	auth      *auth.Authority
+	server    *Server
+	publisher *sender           // of events that only make a publish happen
+	tokens    map[string]string // by name: writer, reader, auditor, admin, other (a writer of another application)
 }
 
 func newKey(t testing.TB, name string) keyfile.Key {
@@ -205,7 +206,9 @@ func (s *sender) say(n int) wire.Element {
 	return s.seal(all, false)
 }
 
-func (s *sender) event(seq uint64, typ string) []byte {
+func (s *sender) event(seq uint64, typ string) []byte { return s.eventWith(seq, typ, nil) }
+
+func (s *sender) eventWith(seq uint64, typ string, change func(*event.Event)) []byte {
 	s.t.Helper()
 	sev := event.Severity(6)
 	var random [10]byte
@@ -217,6 +220,9 @@ func (s *sender) event(seq uint64, typ string) []byte {
 		Absent:    map[string]string{"user_id": "not_applicable", "source_ip": "not_applicable"},
 		EventType: typ, Severity: &sev, Description: "something happened",
 		Timestamp: time.Now(), StreamID: s.stream, StreamSeq: seq, Clock: &event.Clock{Confidence: "unknown"},
+	}
+	if change != nil {
+		change(e)
 	}
 	b, err := (&event.Codec{}).Append(nil, e)
 	if err != nil {
