@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -49,6 +50,7 @@ func (w *hostileWorld) generator(r *rand.Rand) *generator {
 		{"numbers", 8, g.numbers, false}, {"control", 24, g.control, false}, {"header control", 6, g.headerControl, false}, {"path", 20, g.path, false}, {"method", 8, g.method, false},
 		{"token", 20, g.token, false}, {"watch type", 10, g.watchType, false}, {"another's application", 8, g.foreignApp, false}, {"foreign stream", 16, g.foreignStream, false},
 		{"sealed wrongly", 16, g.sealedWrongly, false}, {"wire", 16, g.wire, false}, {"cross-read", 16, g.crossRead, false}, {"media type", 8, g.media, false},
+		{"query", 12, g.query, false},
 		{"other site", 4, g.otherSite, false}, {"secrets", 10, g.secrets, false}, {"mutation", 40, g.mutation, true}, {"garbage", 8, g.garbage, true},
 	}
 	return g
@@ -317,7 +319,7 @@ func (g *generator) path() attack {
 func (g *generator) method() attack {
 	method := pick(g.r, "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get", "QUERY", "G\x00T", "", "POST", "GET", strings.Repeat("A", 9000))
 	op := g.w.contract.ops[g.r.IntN(len(g.w.contract.ops))]
-	target := strings.NewReplacer("{seq}", "1", "{stream}", g.w.ours.stream.String(), "{first}", "1", "{level}", "0", "{index}", "000", "{name}", "nobody", "{id}", "nobody").Replace(op.path)
+	target := strings.NewReplacer("{seq}", "1", "{stream}", g.w.ours.stream.String(), "{first}", "1", "{level}", "0", "{index}", "000", "{name}", "nobody", "{id}", "nobody", "{interaction}", "i").Replace(op.path)
 	if o, _ := g.w.contract.find(method, target); o != nil { // that one is allowed
 		method = "BREW"
 	}
@@ -607,6 +609,27 @@ func (g *generator) crossRead() attack {
 		return get(pick(g.r, "writer", "reader", "auditor"), pick(g.r, "/v1/tokens", "/v1/keys"), "403 not_allowed|404 not_found|405 method_not_allowed")
 	}
 	return hit("nobody", request("GET", pick(g.r, "/checkpoint", "/tile/0/000.p/1", "/tile/entries/000.p/1", "/v1/entries/1"), nil, nil), []string{"401 unauthenticated"})
+}
+
+// query asks for what costs much, or is none (THREATS 35).
+func (g *generator) query() attack {
+	n := g.r.IntN(200)
+	q := pick(g.r,
+		strings.Repeat("(", n)+"a"+strings.Repeat(")", n), strings.Repeat("-", n)+"a", strings.Repeat("a ", n), strings.Repeat("a OR ", n)+"b", "app:"+strings.Repeat("a,", n)+"a", strings.Repeat("x", n*40),
+		"interaction:0* OR interaction:1* OR run:* OR -run:*", "a* b* c* OR (e* f* -g*)", "-(-(-(-(-a))))", "ip:0.0.0.0/0,::/0", "param.a.b.c.0.1.2:>=0", "label.x:*", "seq:0..9007199254740991", "time:1970..2261",
+		"after:9999", "seq:>99999999999999999999", "is:*", "app:", "*", "\x00", "\xff\xfe", "\u202e", `"`+strings.Repeat(`\x`, n), "since:99999999999999999w", "event:job_failed\r\nX: y", "ip:::1/999", "app:*:*", "OR OR OR", "((((")
+	rest := pick(g.r, "", "&limit=1000", "&limit=-1", "&limit=1e9", "&order=oldest&limit=1000", "&order=sideways", "&cursor="+strings.Repeat("A", n), "&cursor=YmVmb3JlIDk5OTk5OTk5OTk5OTk5OTk5OTk5", "&q=x", "&"+strings.Repeat("a=b&", n))
+	path := "/v1/events"
+	if g.r.IntN(2) == 0 {
+		path = "/v1/counts"
+		rest = pick(g.r, "&facet=interaction&limit=1000", "&histogram=1000", "&histogram=1001", "&facet=seq", "&facet=label."+strings.Repeat("x", n), "&facet=param.a..b", "&bounds="+strings.Repeat("2026-01-01T00:00:00Z,", n), "&histogram=1&bounds=x", "&facet=is&facet=is")
+	}
+	if g.r.IntN(5) == 0 {
+		path, rest = pick(g.r, "/v1/stories/", "/v1/jobs/")+url.PathEscape(strings.ReplaceAll(q[:min(len(q), 200)], "/", ""))+pick(g.r, "", "/lineage", "/lineage"), ""
+		return hit(fmt.Sprintf("%.80q", path), g.w.get(path, g.w.tokens[pick(g.r, "auditor", "reader", "writer")]), []string{"400 *", "404 not_found", "403 not_allowed", "429 rate_limited", "503 not_ready"})
+	}
+	return hit(fmt.Sprintf("%s %.80q%.40s", path, q, rest), g.w.get(path+"?q="+url.QueryEscape(q)+rest, g.w.tokens[pick(g.r, "auditor", "reader", "writer")]),
+		[]string{"200 plain", "400 *", "403 not_allowed", "422 query_too_expensive", "429 rate_limited", "431 plain"})
 }
 
 func (g *generator) media() attack {

@@ -22,6 +22,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/fsx"
+	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/verify"
@@ -85,7 +86,8 @@ func newHostileWorldWith(t testing.TB, l Limits) *hostileWorld {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Second)
-	if w.server, err = New(Options{Log: w.held, Authority: tokens, Limits: l, Logger: w.log.logger(), OwnUID: ^uint32(0)}); err != nil {
+	if w.server, err = New(Options{Log: w.held, Authority: tokens, Limits: l, Logger: w.log.logger(), OwnUID: ^uint32(0),
+		Index: func() (*index.Index, error) { return index.Open(s.FS, w.held.Marker().LogKey) }}); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

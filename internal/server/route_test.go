@@ -141,7 +141,7 @@ func TestEveryRouteAsks(t *testing.T) {
 		if rt.Anyone {
 			continue
 		}
-		target := strings.NewReplacer("/tile/", "/tile/0/000", "{seq}", "0", "{stream}", "x", "{first}", "1").Replace(rt.Pattern)
+		target := strings.NewReplacer("/tile/", "/tile/0/000", "{seq}", "0", "{stream}", "x", "{first}", "1", "{interaction}", "i", "{id}", "j").Replace(rt.Pattern)
 		wantRefusal(t, w.do("", rt.Method, target, nil), wire.Unauthenticated)
 	}
 }
