@@ -319,7 +319,7 @@ func (x *Index) begin() error {
 	if err != nil {
 		return err
 	}
-	x.open = newMemory(x.indexed())
+	x.open = newMemory(x.indexed(), nil)
 	x.parts = append(x.parts, x.open)
 	return nil
 }
@@ -332,7 +332,7 @@ func (x *Index) add(received time.Time, terms *termList, leaf proof.Hash) error 
 	}
 	full, tree := x.open, x.tree.Clone()
 	x.mu.Lock()
-	x.open = newMemory(full.to)
+	x.open = newMemory(full.to, full)
 	x.parts = append(x.parts, x.open)
 	x.mu.Unlock()
 	x.written.Wait() // one at a time: memory holds two chunks at most

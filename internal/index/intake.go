@@ -21,6 +21,8 @@ type intake struct {
 	last     *search.Record // the one before, with what it was made of
 	received string
 	via      string
+
+	key, keyID string // of the last seal
 }
 
 type waiting struct {
@@ -49,7 +51,7 @@ func (in *intake) take(entry []byte, add adder) error {
 		if len(in.waiting) > 0 {
 			return fmt.Errorf("entry %d: a declared loss stands within a batch", e.Seq)
 		}
-		return in.index(e, leaf, "", add)
+		return in.index(e, leaf, "", "", add)
 	case len(in.waiting) == maxBatch:
 		return fmt.Errorf("entry %d: no seal follows", e.Seq)
 	}
@@ -63,8 +65,11 @@ func (in *intake) sealed(e proof.Entry, leaf proof.Hash, add adder) error {
 	if err != nil {
 		return fmt.Errorf("entry %d: %w", e.Seq, err)
 	}
+	if in.key != seal.Key {
+		in.key, in.keyID = seal.Key, proof.KeyID(seal.Key)
+	}
 	for _, w := range in.waiting {
-		if err := in.index(w.entry, w.leaf, seal.Key, add); err != nil {
+		if err := in.index(w.entry, w.leaf, in.key, in.keyID, add); err != nil {
 			return err
 		}
 	}
@@ -78,18 +83,19 @@ func (in *intake) sealed(e proof.Entry, leaf proof.Hash, add adder) error {
 	return add(received, &in.terms, leaf)
 }
 
-func (in *intake) index(e proof.Entry, leaf proof.Hash, key string, add adder) error {
-	r, err := in.record(e, key)
+func (in *intake) index(e proof.Entry, leaf proof.Hash, key, keyID string, add adder) error {
+	r, err := in.record(e)
 	if err != nil {
 		return err
 	}
+	r.Key, r.KeyID = key, keyID
 	in.terms.of(r)
 	return add(r.Received, &in.terms, leaf)
 }
 
 // record is search.NewRecord of what is no seal, which it spares most of the work: the entries of a batch share received_at
 // and via, and an event is parsed into the memory of the one before.
-func (in *intake) record(e proof.Entry, key string) (*search.Record, error) {
+func (in *intake) record(e proof.Entry) (*search.Record, error) {
 	raw := e.Event
 	if in.last == nil || e.ReceivedAt != in.received || string(e.Via) != in.via {
 		e.Event = nil
@@ -100,7 +106,7 @@ func (in *intake) record(e proof.Entry, key string) (*search.Record, error) {
 		in.last, in.received, in.via = r, e.ReceivedAt, string(e.Via)
 	}
 	r := in.last
-	r.Seq, r.Key, r.Stub, r.Event = e.Seq, key, e.Stub, nil
+	r.Seq, r.Stub, r.Event = e.Seq, e.Stub, nil
 	if raw != nil {
 		var err error
 		if r.Event, err = in.events.Parse(raw); err != nil {

@@ -8,61 +8,79 @@ import (
 	"slices"
 )
 
-// A lexicon is the terms of a chunk, each numbered when it first comes, from 0. Hundreds of thousands are there, most of them
-// once: so they lie one behind the other, and nothing of them is a pointer.
+// A lexicon is the terms of a chunk, each numbered when it first comes, from 0, with the entries that have it. Hundreds of
+// thousands are there, most of them once: so they lie one behind the other, and nothing of them is a pointer.
 type lexicon struct {
 	seed  maphash.Seed
-	slots []slot        // a power of two of them, where to look for a term: from its hash on, up to a free one
+	slots []slot // a power of two of them, where to look for a term: from its hash on, up to a free one
+	terms []term
 	text  []byte        // of all terms
-	ends  []int         // of each term in text
+	room  []uint16      // of all lists
 	kinds [256][]uint32 // the terms that begin with a byte
 }
 
 // A slot is free or has a term, and the lower half of its hash.
 type slot struct{ hash, term uint32 } // the term's number + 1; 0: free
 
-const firstSlots = 1 << 12
-
-func newLexicon() lexicon {
-	return lexicon{seed: maphash.MakeSeed(), slots: make([]slot, firstSlots)}
+type term struct {
+	at   int // in text
+	size uint32
+	list
 }
 
-func (l *lexicon) term(n uint32) []byte {
-	start := 0
-	if n > 0 {
-		start = l.ends[n-1]
+// newLexicon makes one that has room for as many terms as the one before it had, which may be nil.
+func newLexicon(before *lexicon) *lexicon {
+	l := &lexicon{seed: maphash.MakeSeed(), slots: make([]slot, 1<<12)}
+	if before == nil {
+		return l
 	}
-	return l.text[start:l.ends[n]]
+	l.slots = make([]slot, len(before.slots))
+	l.terms = make([]term, 0, cap(before.terms))
+	l.text = make([]byte, 0, cap(before.text))
+	l.room = make([]uint16, 0, cap(before.room))
+	return l
 }
+
+func (l *lexicon) bytes(n uint32) []byte { t := &l.terms[n]; return l.text[t.at : t.at+int(t.size)] }
+
+// is says whether term n has these bytes.
+func (l *lexicon) is(n uint32, text []byte) bool {
+	t := &l.terms[n]
+	return int(t.size) == len(text) && bytes.Equal(l.text[t.at:t.at+len(text)], text)
+}
+
+func (l *lexicon) hash(text []byte) uint32 { return uint32(maphash.Bytes(l.seed, text)) }
+
+// near touches the slot where the search for a hash begins.
+func (l *lexicon) near(hash uint32) uint32 { return l.slots[int(hash)&(len(l.slots)-1)].hash }
 
 // at is the slot that has the term, or the free one for it.
-func (l *lexicon) at(hash uint32, term []byte) int {
+func (l *lexicon) at(hash uint32, text []byte) int {
 	for i := int(hash) & (len(l.slots) - 1); ; i = (i + 1) & (len(l.slots) - 1) {
-		if s := l.slots[i]; s.term == 0 || s.hash == hash && bytes.Equal(l.term(s.term-1), term) {
+		if s := l.slots[i]; s.term == 0 || s.hash == hash && l.is(s.term-1, text) {
 			return i
 		}
 	}
 }
 
 // find looks a term up.
-func (l *lexicon) find(term []byte) (n uint32, there bool) {
-	n = l.slots[l.at(uint32(maphash.Bytes(l.seed, term)), term)].term
+func (l *lexicon) find(text []byte) (n uint32, there bool) {
+	n = l.slots[l.at(l.hash(text), text)].term
 	return n - 1, n > 0
 }
 
-// number looks a term up, and makes it where it is new.
-func (l *lexicon) number(term []byte) uint32 {
-	hash := uint32(maphash.Bytes(l.seed, term))
-	i := l.at(hash, term)
+// number looks a term up by its hash, and makes it where it is new.
+func (l *lexicon) number(hash uint32, text []byte) uint32 {
+	i := l.at(hash, text)
 	if n := l.slots[i].term; n > 0 {
 		return n - 1
 	}
-	n := uint32(len(l.ends))
-	l.text = append(l.text, term...)
-	l.ends = append(l.ends, len(l.text))
-	l.kinds[term[0]] = append(l.kinds[term[0]], n)
+	n := uint32(len(l.terms))
+	l.terms = append(l.terms, term{at: len(l.text), size: uint32(len(text))})
+	l.text = append(l.text, text...)
+	l.kinds[text[0]] = append(l.kinds[text[0]], n)
 	l.slots[i] = slot{hash, n + 1}
-	if 2*len(l.ends) > len(l.slots) {
+	if 2*len(l.terms) > len(l.slots) {
 		l.grow()
 	}
 	return n
@@ -84,22 +102,15 @@ func (l *lexicon) grow() {
 }
 
 // sorted returns the terms that begin so, which is at least a byte, in the order of their bytes.
-func (l *lexicon) sorted(prefix []byte) []uint32 {
-	var out []uint32
+func (l *lexicon) sorted(prefix []byte) []sortKey {
+	var keys []sortKey
 	for _, n := range l.kinds[prefix[0]] {
-		if bytes.HasPrefix(l.term(n), prefix) {
-			out = append(out, n)
+		if bytes.HasPrefix(l.bytes(n), prefix) {
+			keys = append(keys, sortKey{term: n})
 		}
 	}
-	keys := make([]sortKey, len(out))
-	for i, n := range out {
-		keys[i].term = n
-	}
 	l.sort(keys, len(prefix))
-	for i, k := range keys {
-		out[i] = k.term
-	}
-	return out
+	return keys
 }
 
 // A sortKey is a term, and eight bytes of it in the order of their numbers: terms that begin alike are compared by them, and
@@ -114,7 +125,7 @@ type sortKey struct {
 func (l *lexicon) sort(keys []sortKey, from int) {
 	for i := range keys {
 		k := &keys[i]
-		rest := l.term(k.term)[from:]
+		rest := l.bytes(k.term)[from:]
 		if len(rest) >= 8 {
 			k.word, k.size = binary.BigEndian.Uint64(rest), 8
 			continue

@@ -1,13 +1,7 @@
 package index
 
-// lists are the entries that have each term of a chunk, while it grows: numbers one behind the other in blocks, which become
-// larger with the list. Nothing of them is a pointer.
-type lists struct {
-	all  []list
-	room []uint16 // of all blocks
-}
-
-// A list is the entries of one term, which ascend. Most terms have one.
+// A list is the entries of one term while a chunk grows: they ascend, and lie in blocks of the lexicon's room, which become
+// larger with the list. Most terms have one entry.
 type list struct {
 	n    uint32 // entries
 	head uint32 // first block, where there are two entries or more
@@ -25,53 +19,53 @@ const (
 // blockAfter is how many entries the block behind n entries holds.
 func blockAfter(n uint32) int { return min(max(int(n), firstBlock), lastBlock) }
 
-// add appends an entry, which must not be less than the last; it may be the same.
-func (ls *lists) add(term uint32, doc uint16) {
-	l := &ls.all[term]
+// add appends an entry to the list of a term. It must not be less than the last; it may be the same.
+func (l *lexicon) add(n uint32, doc uint16) {
+	t := &l.terms[n]
 	switch {
-	case l.n == 0:
-		l.n, l.last = 1, doc
+	case t.n == 0:
+		t.n, t.last = 1, doc
 		return
-	case l.last == doc:
+	case t.last == doc:
 		return
-	case l.n == 1:
-		l.head = ls.block(firstBlock)
-		ls.room[l.head] = l.last
-		l.next, l.left = l.head+1, firstBlock-1
-	case l.left == 0:
-		size := blockAfter(l.n)
-		at := ls.block(size)
-		ls.room[l.next], ls.room[l.next+1] = uint16(at), uint16(at>>16)
-		l.next, l.left = at, uint16(size)
+	case t.n == 1:
+		t.head = l.block(firstBlock)
+		l.room[t.head] = t.last
+		t.next, t.left = t.head+1, firstBlock-1
+	case t.left == 0:
+		size := blockAfter(t.n)
+		at := l.block(size)
+		l.room[t.next], l.room[t.next+1] = uint16(at), uint16(at>>16)
+		t.next, t.left = at, uint16(size)
 	}
-	ls.room[l.next] = doc
-	l.next++
-	l.left--
-	l.n++
-	l.last = doc
+	l.room[t.next] = doc
+	t.next++
+	t.left--
+	t.n++
+	t.last = doc
 }
 
 // block makes room for a block.
-func (ls *lists) block(size int) uint32 {
-	at := len(ls.room)
-	ls.room = append(ls.room, make([]uint16, size+linkSize)...)
+func (l *lexicon) block(size int) uint32 {
+	at := len(l.room)
+	l.room = append(l.room, make([]uint16, size+linkSize)...)
 	return uint32(at)
 }
 
-// appendTo appends the entries of a term.
-func (ls *lists) appendTo(dst []uint16, term uint32) []uint16 {
-	l := ls.all[term]
-	if l.n <= 1 {
-		return append(dst, l.last)
+// appendDocs appends the entries of a term.
+func (l *lexicon) appendDocs(dst []uint16, n uint32) []uint16 {
+	t := &l.terms[n]
+	if t.n == 1 {
+		return append(dst, t.last)
 	}
-	at, size := l.head, firstBlock
-	for n := uint32(0); ; {
-		here := min(size, int(l.n-n))
-		dst = append(dst, ls.room[at:int(at)+here]...)
-		if n += uint32(here); n == l.n {
-			return dst
+	at, size := t.head, firstBlock
+	for n := uint32(0); n < t.n; {
+		here := min(size, int(t.n-n))
+		dst = append(dst, l.room[at:int(at)+here]...)
+		if n += uint32(here); n < t.n {
+			link := int(at) + size
+			at, size = uint32(l.room[link])|uint32(l.room[link+1])<<16, blockAfter(n)
 		}
-		link := int(at) + size
-		at, size = uint32(ls.room[link])|uint32(ls.room[link+1])<<16, blockAfter(n)
 	}
+	return dst
 }

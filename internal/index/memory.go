@@ -1,9 +1,6 @@
 package index
 
-import (
-	"bytes"
-	"sync"
-)
+import "sync"
 
 // memory is the index of the entries of one chunk that is not yet written: as much as is indexed again after a crash. One
 // goroutine adds to it, any may look into it meanwhile.
@@ -11,16 +8,13 @@ type memory struct {
 	mu     sync.RWMutex
 	from   uint64 // the begin of a chunk
 	to     uint64 // behind the last entry
-	words  lexicon
-	lists  lists                  // by the number of the term
-	marks  []marks                // by entry
-	last   [256][lastTerms]uint32 // the last terms of each first byte, + 1
+	words  *lexicon
+	marks  []marks // by entry
 	stamps []stamp
-}
 
-// lastTerms is how many terms of a kind are compared with those of the entry before, so that they need not be looked up: the
-// events of a batch share much.
-const lastTerms = 4
+	hashes []uint32 // of the terms of an entry
+	near   uint32   // of what is in their slots: of no use to anybody
+}
 
 // marks say which of the terms an entry has that are nothing but their first byte: that it is an answer, that a field has a
 // value. Nearly every entry has a dozen of them; a bit each is less than a place in a dozen lists.
@@ -41,7 +35,16 @@ func markOf(term []byte) (bit int, ok bool) {
 	return 0, false
 }
 
-func newMemory(from uint64) *memory { return &memory{from: from, to: from, words: newLexicon()} }
+// newMemory begins a chunk. It will be about as large as the one before, which may be nil.
+func newMemory(from uint64, before *memory) *memory {
+	m := &memory{from: from, to: from}
+	if before == nil {
+		m.words = newLexicon(nil)
+		return m
+	}
+	m.words, m.marks = newLexicon(before.words), make([]marks, 0, chunkSize)
+	return m
+}
 
 // add indexes the next entry. terms may hold one twice.
 func (m *memory) add(nanos int64, terms *termList) {
@@ -53,26 +56,24 @@ func (m *memory) add(nanos int64, terms *termList) {
 	}
 	m.to++
 	m.marks = append(m.marks, terms.marks)
+	// The slots of all are touched before the first is needed, so that the processor waits for their memory once and not in turn.
+	m.hashes, m.near = m.hashes[:0], 0
 	start := 0
-	var nth [256]uint8 // terms of each kind so far
 	for _, end := range terms.ends {
-		term := terms.b[start:end]
+		hash := m.words.hash(terms.b[start:end])
+		m.hashes, m.near = append(m.hashes, hash), m.near|m.words.near(hash)
 		start = end
-		last := &m.last[term[0]][nth[term[0]]%lastTerms]
-		nth[term[0]]++
-		if *last == 0 || !bytes.Equal(m.words.term(*last-1), term) {
-			*last = m.words.number(term) + 1
-			if int(*last) > len(m.lists.all) {
-				m.lists.all = append(m.lists.all, list{})
-			}
-		}
-		m.lists.add(*last-1, doc)
+	}
+	start = 0
+	for i, end := range terms.ends {
+		m.words.add(m.words.number(m.hashes[i], terms.b[start:end]), doc)
+		start = end
 	}
 }
 
 // found is the run of a term. Entries that come later do not change it.
 func (m *memory) found(term uint32) run {
-	docs := m.lists.appendTo(make([]uint16, 0, m.lists.all[term].n), term)
+	docs := m.words.appendDocs(make([]uint16, 0, m.words.terms[term].n), term)
 	return run{chunk: m.from / chunkSize, n: len(docs), docs: docs}
 }
 
@@ -116,8 +117,8 @@ func (m *memory) find(term string) ([]run, error) {
 func (m *memory) scan(prefix string, fn func(term []byte, runs func() ([]run, error)) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	for _, n := range m.words.sorted([]byte(prefix)) {
-		if err := fn(m.words.term(n), func() ([]run, error) { return []run{m.found(n)}, nil }); err != nil {
+	for _, k := range m.words.sorted([]byte(prefix)) {
+		if err := fn(m.words.bytes(k.term), func() ([]run, error) { return []run{m.found(k.term)}, nil }); err != nil {
 			return err
 		}
 	}
@@ -150,10 +151,10 @@ func (m *memory) write(w *writer) {
 				one(kind, r)
 			}
 		}
-		for _, n := range m.words.sorted(kind) {
-			r.docs = m.lists.appendTo(r.docs[:0], n)
+		for _, k := range m.words.sorted(kind) {
+			r.docs = m.words.appendDocs(r.docs[:0], k.term)
 			r.n = len(r.docs)
-			one(m.words.term(n), r)
+			one(m.words.bytes(k.term), r)
 		}
 	}
 	first, last := m.stamps[0].nanos, m.stamps[len(m.stamps)-1].nanos

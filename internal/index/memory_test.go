@@ -16,7 +16,7 @@ import (
 // TestLexicon: a term has one number, is found by it and by its bytes, and terms that begin so come in the order of their bytes.
 func TestLexicon(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := newLexicon()
+		l := newLexicon(nil)
 		numbers := map[string]uint32{}
 		part := rapid.SampledFrom([]string{"", "a", "b", "\x00", "12345678", "1234567", "\xff\xff\xff\xff\xff\xff\xff\xff"})
 		for range rapid.IntRange(0, 60).Draw(t, "terms") {
@@ -28,8 +28,8 @@ func TestLexicon(t *testing.T) {
 			if n, known := l.find([]byte(term)); known != there || known && n != want {
 				t.Fatalf("%q is %d (%v), want %d (%v)", term, n, known, want, there)
 			}
-			n := l.number([]byte(term))
-			if there && n != want || !there && int(n) != len(numbers) || string(l.term(n)) != term {
+			n := l.number(l.hash([]byte(term)), []byte(term))
+			if there && n != want || !there && int(n) != len(numbers) || string(l.bytes(n)) != term {
 				t.Fatalf("%q is number %d, want %d", term, n, want)
 			}
 			numbers[term] = n
@@ -42,8 +42,8 @@ func TestLexicon(t *testing.T) {
 			}
 		}
 		slices.Sort(want)
-		for _, n := range l.sorted([]byte(prefix)) {
-			got = append(got, string(l.term(n)))
+		for _, k := range l.sorted([]byte(prefix)) {
+			got = append(got, string(l.bytes(k.term)))
 		}
 		if !slices.Equal(got, want) {
 			t.Fatalf("%q begins %q, want %q", prefix, got, want)
@@ -53,13 +53,15 @@ func TestLexicon(t *testing.T) {
 
 // TestLexiconGrows: many terms, more than there was room for.
 func TestLexiconGrows(t *testing.T) {
-	l := newLexicon()
-	for i := range 3 * firstSlots {
-		if n := l.number(fmt.Appendf(nil, "t%d", i)); int(n) != i {
+	l := newLexicon(nil)
+	const terms = 15_000
+	for i := range terms {
+		text := fmt.Appendf(nil, "t%d", i)
+		if n := l.number(l.hash(text), text); int(n) != i {
 			t.Fatalf("term %d is number %d", i, n)
 		}
 	}
-	for i := range 3 * firstSlots {
+	for i := range terms {
 		if n, ok := l.find(fmt.Appendf(nil, "t%d", i)); !ok || int(n) != i {
 			t.Fatalf("term %d is number %d (%v)", i, n, ok)
 		}
@@ -69,18 +71,19 @@ func TestLexiconGrows(t *testing.T) {
 // TestLists: a list has what was added, once, however long lists grow between each other.
 func TestLists(t *testing.T) {
 	const terms = 5
-	ls := lists{all: make([]list, terms)}
+	l := newLexicon(nil)
+	l.terms = make([]term, terms)
 	var want [terms][]uint16
 	for doc := range 20_000 {
 		for term := range uint32(terms) {
 			if every := 1 << (2 * term); doc%every != 0 && doc != int(term) {
 				continue
 			}
-			ls.add(term, uint16(doc))
-			ls.add(term, uint16(doc))
+			l.add(term, uint16(doc))
+			l.add(term, uint16(doc))
 			want[term] = append(want[term], uint16(doc))
 			if n := len(want[term]); n < 300 || doc%997 == 0 {
-				if got := ls.appendTo(nil, term); !slices.Equal(got, want[term]) {
+				if got := l.appendDocs(nil, term); !slices.Equal(got, want[term]) {
 					t.Fatalf("after entry %d term %d has %d entries, want %d", doc, term, len(got), n)
 				}
 			}
@@ -122,6 +125,7 @@ func TestIntake(t *testing.T) {
 				start = end
 			}
 			slices.Sort(out.terms) // labels and parameters come in any order
+			out.terms = slices.Compact(out.terms)
 			return out
 		}
 		want := map[uint64]indexed{}

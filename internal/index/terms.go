@@ -109,7 +109,10 @@ func (t *termList) of(r *search.Record) {
 	}
 	t.path = t.path[:0]
 	t.texts = r.AppendProse(t.texts[:0])
-	for _, s := range t.texts {
+	for i, s := range t.texts {
+		if s == "" || i > 0 && s == t.texts[i-1] {
+			continue // who acts is there twice, as a rule
+		}
 		t.tokens = search.AppendTokens(t.tokens[:0], s)
 		for _, token := range t.tokens {
 			t.b = append(append(t.b, byToken), token...)

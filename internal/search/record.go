@@ -20,6 +20,7 @@ type Record struct {
 	Received time.Time // received_at
 	Via      proof.Via
 	Key      string       // verifier key of the seal over it; "" of a declared loss, which no seal covers
+	KeyID    string       // proof.KeyID of Key, where somebody has computed it before
 	Event    *event.Event // as event.Parse gives it; or nil
 	Stub     *proof.Stub  // or nil
 }
@@ -58,7 +59,7 @@ func (r *Record) AppendTexts(dst []string, f Field, path []string) []string {
 	if f == FieldEmitter {
 		if r.Key != "" {
 			name, _, _ := strings.Cut(r.Key, "+")
-			some(name, proof.KeyID(r.Key))
+			some(name, r.keyID())
 		}
 		some(r.Via.Token)
 		if r.Stub != nil {
@@ -162,14 +163,24 @@ func (r *Record) AppendTexts(dst []string, f Field, path []string) []string {
 	return dst
 }
 
+func (r *Record) keyID() string {
+	if r.KeyID != "" {
+		return r.KeyID
+	}
+	return proof.KeyID(r.Key)
+}
+
 // address is an IP address in its one spelling, IPv4 never within IPv6; what is none is nothing, but for the HMAC of one.
 func address(s string) string {
 	if strings.HasPrefix(s, hmacPrefix) {
 		return s
 	}
 	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" {
+	switch {
+	case err != nil || a.Zone() != "":
 		return ""
+	case a.Is4():
+		return s // it has no other spelling
 	}
 	return a.Unmap().String()
 }
