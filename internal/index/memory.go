@@ -133,15 +133,13 @@ func (m *memory) since(nanos int64) (uint64, error) {
 
 // write writes the chunk, which nobody adds to any more.
 func (m *memory) write(w *writer) {
-	var buf []byte
 	one := func(term []byte, r run) {
 		w.begin(term, r.n)
 		if r.n == 1 {
 			w.one(m.from + uint64(r.docs[0]))
 			return
 		}
-		buf = appendRuns(buf[:0], m.from, []run{r})
-		w.many(buf)
+		w.many(r)
 	}
 	r := run{chunk: m.from / chunkSize}
 	for first := range 256 {

@@ -20,7 +20,7 @@ func merge(w *writer, all []*segment) error {
 	for i := len(h)/2 - 1; i >= 0; i-- {
 		h.down(i)
 	}
-	var term, buf []byte
+	var term []byte
 	var runs []run
 	for len(h) > 0 {
 		term = append(term[:0], h[0].term()...)
@@ -31,11 +31,10 @@ func merge(w *writer, all []*segment) error {
 			st := h[0]
 			p := st.terms[st.at].p
 			n, only = n+p.n, p.only
-			found, err := st.s.runs(p)
-			if err != nil {
+			var err error
+			if runs, err = st.s.appendRuns(runs, p, st.posting(p)); err != nil {
 				return err
 			}
-			runs = append(runs, found...)
 			if st.at++; st.at == len(st.terms) {
 				if err := st.next(); err != nil {
 					return err
@@ -52,8 +51,7 @@ func merge(w *writer, all []*segment) error {
 			w.one(only)
 			continue
 		}
-		buf = appendRuns(buf[:0], w.meta.From, runs)
-		w.many(buf)
+		w.many(runs...)
 	}
 	for _, s := range all {
 		for _, t := range s.Times {
@@ -71,6 +69,8 @@ func merge(w *writer, all []*segment) error {
 type stream struct {
 	s     *segment
 	block int
+	off   int64  // of raw
+	raw   []byte // what the block's terms say and have; not used again, for runs are parts of it
 	text  []byte
 	terms []streamed
 	at    int
@@ -83,20 +83,48 @@ type streamed struct {
 
 func (s *stream) term() []byte { t := s.terms[s.at]; return s.text[t.from:t.to] }
 
+// posting is the bytes of a posting of the block.
+func (s *stream) posting(p posting) []byte {
+	if p.n <= 1 {
+		return nil
+	}
+	return s.raw[p.off-s.off:][:p.size:p.size]
+}
+
 // next reads the next block; without one, no term is left.
 func (s *stream) next() error {
 	s.text, s.terms, s.at = s.text[:0], s.terms[:0], 0
 	if s.block == len(s.s.blocks) {
 		return nil
 	}
+	bl := s.s.blocks[s.block]
 	s.block++
-	_, err := s.s.terms(s.s.blocks[s.block-1], func(term []byte, p posting) bool {
+	end := s.s.Times[0].Off // the times lie behind the blocks
+	if s.block < len(s.s.blocks) {
+		end = s.s.blocks[s.block].off
+	}
+	b, err := s.s.read(bl.off, int(end-bl.off))
+	if err != nil {
+		return err
+	}
+	if bl.size > len(b) {
+		return damaged(s.s.name, "block %d reaches into the next", s.block-1)
+	}
+	s.off, s.raw = bl.off, b
+	whole := true
+	if _, err := s.s.termsIn(bl, b[:bl.size], func(term []byte, p posting) bool {
 		from := len(s.text)
 		s.text = append(s.text, term...)
 		s.terms = append(s.terms, streamed{from, len(s.text), p})
-		return true
-	})
-	return err
+		whole = p.n <= 1 || p.off >= bl.off && int64(p.size) <= end-p.off
+		return whole
+	}); err != nil {
+		return err
+	}
+	if !whole {
+		return damaged(s.s.name, "the entries of block %d reach into the next", s.block-1)
+	}
+	return nil
 }
 
 // heap keeps the stream with the least term first, of equal ones that with the first entries.

@@ -87,17 +87,3 @@ func (r run) addTo(s *set) error {
 	}
 	return nil
 }
-
-// appendRuns is the inverse of segment.runs, for a segment that begins with entry from.
-func appendRuns(dst []byte, from uint64, runs []run) []byte {
-	var all []byte
-	dst = binary.AppendUvarint(dst, uint64(len(runs)))
-	for _, r := range runs {
-		was := len(all)
-		all = r.bytes(all)
-		dst = binary.AppendUvarint(dst, r.chunk-from/chunkSize)
-		dst = binary.AppendUvarint(dst, uint64(r.n))
-		dst = binary.AppendUvarint(dst, uint64(len(all)-was))
-	}
-	return append(dst, all...)
-}

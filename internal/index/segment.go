@@ -170,6 +170,11 @@ func (s *segment) terms(bl block, fn func(term []byte, p posting) bool) (more bo
 	if err != nil {
 		return false, err
 	}
+	return s.termsIn(bl, b, fn)
+}
+
+// termsIn is terms of a block that was read.
+func (s *segment) termsIn(bl block, b []byte, fn func(term []byte, p posting) bool) (more bool, err error) {
 	c := cursor{b: b}
 	n, length := c.number(), c.number()
 	if c.bad || n > blockTerms || length != uint64(len(c.b)) {
@@ -243,36 +248,44 @@ func (s *segment) scan(prefix string, fn func(term []byte, runs func() ([]run, e
 
 // runs reads the runs of a posting, by chunk.
 func (s *segment) runs(p posting) ([]run, error) {
-	switch p.n {
-	case 0:
-		return nil, nil
-	case 1:
-		return []run{{chunk: p.only / chunkSize, n: 1, docs: []uint16{uint16(p.only % chunkSize)}}}, nil
+	if p.n <= 1 {
+		return s.appendRuns(nil, p, nil)
 	}
 	b, err := s.read(p.off, p.size)
 	if err != nil {
 		return nil, err
+	}
+	return s.appendRuns(nil, p, b)
+}
+
+// appendRuns appends the runs of a posting, of which b was read; they are parts of b.
+func (s *segment) appendRuns(dst []run, p posting, b []byte) ([]run, error) {
+	switch p.n {
+	case 0:
+		return dst, nil
+	case 1:
+		return append(dst, run{chunk: p.only / chunkSize, n: 1, docs: []uint16{uint16(p.only % chunkSize)}}), nil
 	}
 	c := cursor{b: b}
 	n := c.number()
 	if n > uint64(len(s.Times)) {
 		return nil, damaged(s.name, "a term in %d chunks", n)
 	}
-	out := make([]run, n)
-	for i := range out {
+	was := len(dst)
+	for range n {
 		at, docs, size := c.number(), c.number(), c.number()
 		if c.bad || at >= uint64(len(s.Times)) || docs > chunkSize || size > uint64(p.size) {
 			return nil, damaged(s.name, "the runs of a term cannot be")
 		}
-		out[i] = run{chunk: s.From/chunkSize + at, n: int(docs), b: b[:size]} // its length only; below it gets its place
+		dst = append(dst, run{chunk: s.From/chunkSize + at, n: int(docs), b: b[:size]}) // its length only; below it gets its place
 	}
-	for i := range out {
-		out[i].b = c.take(uint64(len(out[i].b)))
+	for i := was; i < len(dst); i++ {
+		dst[i].b = c.take(uint64(len(dst[i].b)))
 	}
-	if c.bad || len(c.b) > 0 || !slices.IsSortedFunc(out, func(a, b run) int { return int(a.chunk) - int(b.chunk) }) {
+	if c.bad || len(c.b) > 0 || !slices.IsSortedFunc(dst[was:], func(a, b run) int { return int(a.chunk) - int(b.chunk) }) {
 		return nil, damaged(s.name, "the runs of a term have another length")
 	}
-	return out, nil
+	return dst, nil
 }
 
 // readFull fills b.

@@ -66,6 +66,7 @@ type writer struct {
 	last  []byte
 	terms []byte
 	runs  []byte
+	docs  []byte // of the runs of one term
 }
 
 func newWriter(f fsx.File, m meta) *writer {
@@ -114,10 +115,20 @@ func (w *writer) begin(term []byte, n int) {
 // one ends a term that a single entry has.
 func (w *writer) one(seq uint64) { w.terms = binary.AppendUvarint(w.terms, seq-w.meta.From) }
 
-// many ends a term with the bytes of its runs.
-func (w *writer) many(runs []byte) {
-	w.terms = binary.AppendUvarint(w.terms, uint64(len(runs)))
-	w.runs = append(w.runs, runs...)
+// many ends a term with its runs, by chunk.
+func (w *writer) many(runs ...run) {
+	was := len(w.runs)
+	w.docs = w.docs[:0]
+	w.runs = binary.AppendUvarint(w.runs, uint64(len(runs)))
+	for _, r := range runs {
+		begin := len(w.docs)
+		w.docs = r.bytes(w.docs)
+		w.runs = binary.AppendUvarint(w.runs, r.chunk-w.meta.From/chunkSize)
+		w.runs = binary.AppendUvarint(w.runs, uint64(r.n))
+		w.runs = binary.AppendUvarint(w.runs, uint64(len(w.docs)-begin))
+	}
+	w.runs = append(w.runs, w.docs...)
+	w.terms = binary.AppendUvarint(w.terms, uint64(len(w.runs)-was))
 }
 
 func (w *writer) endBlock() {
