@@ -17,6 +17,7 @@ type storyCmd struct {
 	Which         string `arg:"" optional:"" help:"An interaction, job or run id, or at least 8 bytes of its beginning, an event's id or its entry's number, or a job's name (its latest story); otherwise the latest story."`
 	Tree          bool   `help:"Show the lineage: what it goes back to, and every job of it in a row."`
 	ChildrenAfter string `help:"With --tree: the jobs that stand behind this one among those of its parent." placeholder:"JOB"`
+	Diff          bool   `help:"Show what differs: the states that runs recorded before and after, and one attempt of a job and the next."`
 	Full          bool   `help:"Show children in full."`
 	List          bool   `help:"List the latest stories instead, one a line."`
 	Limit         int    `help:"How many stories --list shows; how many jobs any list of them has." default:"20"`
@@ -31,8 +32,8 @@ func (c *storyCmd) Run(e *env) (err error) {
 	switch {
 	case c.Limit < 1:
 		return usage("--limit %d: it is 1 or more", c.Limit)
-	case c.List && (c.Tree || c.Full), c.Tree && c.Full:
-		return usage("--list, --tree and --full exclude each other")
+	case several(c.List, c.Tree, c.Diff, c.Full):
+		return usage("--list, --tree, --diff and --full exclude each other")
 	}
 	s, done, err := c.reading(e)
 	if err != nil {
@@ -62,6 +63,8 @@ func (c *storyCmd) Run(e *env) (err error) {
 	switch {
 	case c.Tree:
 		err = c.tree(e, t, tale, last, o)
+	case c.Diff:
+		err = c.diff(e, tale, last, o)
 	case c.JSON:
 		err = printJSON(e, story.JSON(*tale))
 	default:
@@ -91,6 +94,26 @@ func (c *storyCmd) tree(e *env, t *teller, tale *story.Story, m match, o story.R
 		return printJSON(e, story.JSONTree(tree))
 	}
 	return story.RenderTree(e.stdout, tree, o)
+}
+
+// diff prints what differs in a job where one was named, else in all of the interaction.
+func (c *storyCmd) diff(e *env, tale *story.Story, m match, o story.RenderOptions) error {
+	all, left := tale.Differences(m.job)
+	if c.JSON {
+		return printJSON(e, story.JSONDifferences(*tale, all, left))
+	}
+	return story.RenderDifferences(e.stdout, *tale, all, left, o)
+}
+
+// several reports whether more than one of some flags was given.
+func several(flags ...bool) bool {
+	n := 0
+	for _, f := range flags {
+		if f {
+			n++
+		}
+	}
+	return n > 1
 }
 
 func (c *storyCmd) list(e *env, t *teller, found []match) error {
