@@ -1,11 +1,11 @@
 package story
 
-// LineageJSON is the version of the structure that JSONTree makes. Within it members are only added.
-const LineageJSON = "stet.lineage/1"
+// TreeJSON is the version of the structure that JSONTree makes. Within it members are only added.
+const TreeJSON = "stet.tree/1"
 
 // TreeDocument is a Tree for programs.
 type TreeDocument struct {
-	Schema        string        `json:"schema"` // LineageJSON
+	Schema        string        `json:"schema"` // TreeJSON
 	InteractionID string        `json:"interaction_id"`
 	EventCount    int           `json:"event_count"`
 	JobCount      int           `json:"job_count"`
@@ -64,7 +64,7 @@ type JSONStep struct {
 // JSONTree makes the structure for --tree --json. Lists are empty rather than null.
 func JSONTree(t *Tree) TreeDocument {
 	return TreeDocument{
-		Schema:        LineageJSON,
+		Schema:        TreeJSON,
 		InteractionID: words{escapedStory(*t.Story)}.text(t.Story.InteractionID),
 		EventCount:    len(t.Story.Events),
 		JobCount:      t.Jobs,
