@@ -65,6 +65,7 @@ func TestWhatFillsASlot(t *testing.T) {
 			[]run{{"0h", "", nil}, {"1h", "", nil}, {"3h", "", nil}, {"3h5m", "", planned("3h")}}, []string{"02:00"}},
 		{"planned for one that is over, it takes no other", "cron 0 * * * *", "30m", "3h30m", []run{{"0h", "", nil}, {"1h", "", nil}, {"3h", "", planned("2h")}}, []string{"02:00", "03:00"}},
 		{"nobody claims a slot that is far ahead", "cron 0 2 * * *", "1h", "12h", []run{{"-10h", "", planned("2h")}}, []string{"02:00"}},
+		{"nor one that it began long before", "cron 0 2 * * *", "1h", "12h", []run{{"1h", "2h30m", planned("2h")}}, []string{"02:00"}},
 		{"planned for no slot: its start counts", "cron 0 2 * * *", "1h", "12h", []run{{"2h", "", planned("1h30m")}}, nil},
 
 		{"every: so long after the last one", "every 8h", "1h", "20h", []run{{"-5h", "", nil}, {"0h", "", nil}, {"8h59m", "", nil}, {"17h", "", nil}}, nil},
