@@ -9,6 +9,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/alert"
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/proof"
@@ -25,6 +26,8 @@ type Log interface {
 	Revoke(ctx context.Context, id, by string) error
 	// Rotated records that one key takes the place of another, once.
 	Rotated(ctx context.Context, old, key, by string) error
+	// Expected reads which definitions of the log count, of those that are published.
+	Expected(ctx context.Context) (*expect.Defined, error)
 	// LogKeys are the keys that the log itself has had.
 	LogKeys() store.LogKeys
 	// RotateLogKey has a new key take the place of the log's, which signs beside it until RetireLogKeys.
@@ -41,6 +44,8 @@ type Office struct {
 
 	Alerts   *alert.Alerts // nil where they could not be read, as NoAlerts says
 	NoAlerts error
+
+	expected expectations
 }
 
 // By is who asks for something.

@@ -14,6 +14,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/alert"
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
@@ -44,6 +45,9 @@ func (o *Office) Routes() []server.Route {
 		{Method: http.MethodGet, Pattern: LogKeysPath, Handle: manage(o.getLogKeys)},
 		{Method: http.MethodPost, Pattern: LogKeysPath, Handle: manage(o.postLogKey), Intake: true},
 		{Method: http.MethodDelete, Pattern: OldLogKeysPath, Handle: manage(o.deleteLogKeys)},
+		body(server.Route{Method: http.MethodPost, Pattern: ExpectationsPath, Handle: handle(auth.ManageExpectations, o.postExpectation), Intake: true}),
+		{Method: http.MethodGet, Pattern: ExpectationsPath, Handle: handle(auth.ReadLog, o.getExpectations)},
+		{Method: http.MethodDelete, Pattern: ExpectationsPath + "/{id}", Handle: handle(auth.ManageExpectations, o.deleteExpectation)},
 		{Method: http.MethodPost, Pattern: AlertsPath, Handle: handle(auth.ManageAlerts, o.postAlert), Intake: true,
 			Types: []string{jsonType}, Packed: maxAlertRequest, Inflated: maxAlertRequest},
 		{Method: http.MethodGet, Pattern: AlertsPath, Handle: handle(auth.ManageAlerts, o.getAlerts)},
@@ -110,6 +114,8 @@ func refused(err error) error {
 		{store.ErrKeys, wire.NotFound},
 		{alert.ErrSpec, wire.Malformed}, {alert.ErrTaken, wire.NameTaken}, {alert.ErrNoAlert, wire.NotFound}, {alert.ErrFull, wire.TooLarge},
 		{alert.ErrTests, wire.Overloaded},
+		{expect.ErrSchedule, wire.Malformed}, {expect.ErrDefinition, wire.Malformed}, {expect.ErrExpected, wire.NameTaken},
+		{expect.ErrFull, wire.TooLarge}, {expect.ErrUnknown, wire.NotFound},
 	} {
 		if errors.Is(err, x.is) {
 			return server.Refuse(x.code, err.Error())

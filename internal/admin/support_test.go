@@ -15,6 +15,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/proof"
@@ -82,6 +83,16 @@ func (l *fakeLog) Revoke(ctx context.Context, id, by string) error {
 
 func (l *fakeLog) Rotated(ctx context.Context, old, key, by string) error {
 	return l.say(ctx, "key_rotated", proof.KeyID(old), by+" "+proof.KeyID(key))
+}
+
+func (l *fakeLog) Expected(context.Context) (*expect.Defined, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all expect.Defined
+	for seq, e := range l.events {
+		all.Apply(expect.Entry{Seq: uint64(seq), ReceivedAt: noon, StoreKey: true, Event: e})
+	}
+	return &all, l.fails
 }
 
 func (l *fakeLog) LogKeys() store.LogKeys { return store.LogKeys{First: vkey("log.example/a")} }

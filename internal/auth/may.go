@@ -37,11 +37,13 @@ const (
 	ReadMetrics  Action = "read metrics"  // how the server fares
 	ManageTokens Action = "manage tokens" // make, list and revoke tokens and keys
 	ManageAlerts Action = "manage alerts" // add, list, remove and test alerts, which give events to others
+
+	ManageExpectations Action = "manage expectations" // say when jobs must run, and end that
 )
 
 // Actions lists all actions.
 func Actions() []Action {
-	return []Action{Append, EnrolKey, ReadReceipt, ReadEntry, ReadTree, ReadLog, ReadMetrics, ManageTokens, ManageAlerts}
+	return []Action{Append, EnrolKey, ReadReceipt, ReadEntry, ReadTree, ReadLog, ReadMetrics, ManageTokens, ManageAlerts, ManageExpectations}
 }
 
 // Subject is what an action is about; which members count stands at the action.
@@ -111,7 +113,7 @@ func (id Identity) May(do Action, what Subject) error {
 		}
 	case Admin:
 		switch do {
-		case ReadTree, ReadEntry, ReadReceipt, ReadLog, ReadMetrics, ManageTokens, ManageAlerts:
+		case ReadTree, ReadEntry, ReadReceipt, ReadLog, ReadMetrics, ManageTokens, ManageAlerts, ManageExpectations:
 			return nil
 		}
 	}

@@ -88,6 +88,15 @@ func Zone(name string) (*time.Location, error) {
 	return l, nil
 }
 
+// ParseGrace reads a grace as FormatDuration writes it. Errors wrap ErrDefinition.
+func ParseGrace(s string) (time.Duration, error) {
+	d, err := parseDuration(s)
+	if err != nil {
+		return 0, refuse("grace %.40q: %v", s, err)
+	}
+	return d, nil
+}
+
 // ID tells definitions apart: equal ones, and only these, have the same. It is 16 hexadecimal digits of a SHA-256.
 func (d Definition) ID() string {
 	h := sha256.Sum256([]byte(strings.Join([]string{"stet/expectation/v1", d.Job, d.App, d.Environment, d.Schedule.String(), d.Zone, FormatDuration(d.Grace)}, "\n")))
@@ -151,8 +160,8 @@ func FromLabels(m map[string]string) (d Definition, err error) {
 	if d.Schedule, err = Parse(m[labelSchedule]); err != nil {
 		return d, err
 	}
-	if d.Grace, err = parseDuration(m[labelGrace]); err != nil {
-		return d, refuse("grace %.40q: %v", m[labelGrace], err)
+	if d.Grace, err = ParseGrace(m[labelGrace]); err != nil {
+		return d, err
 	}
 	if err := d.Check(); err != nil {
 		return d, err

@@ -69,12 +69,6 @@ type Finding struct {
 	Due         time.Time // when it became true
 }
 
-// Place is an event's place in the log.
-type Place struct {
-	Seq     uint64
-	EventID event.UUID
-}
-
 // Type is the type of the finding's event.
 func (Finding) Type() string { return missed }
 

@@ -26,10 +26,11 @@ const (
 // entries give the same findings, whenever it is asked for them. It is for one goroutine. Its zero value is that of an empty
 // log. Memory: some hundred bytes for each slot whose grace is not over.
 type Watch struct {
-	all  []*expected            // in the order of the log
-	jobs map[string][]*expected // those that have not ended, by their job
-	last time.Time              // received_at of the last entry
-	hold hold
+	defined Defined
+	all     []*expected            // what counts, or owes; in the order of the log
+	jobs    map[string][]*expected // those that have not ended, by their job
+	last    time.Time              // received_at of the last entry
+	hold    hold
 }
 
 // hold says which slots are judged later than they are due, because a server was down.
@@ -48,10 +49,8 @@ func (h hold) due(end time.Time) time.Time {
 
 // expected is a definition that the log has, and what is known of its slots.
 type expected struct {
-	Definition
+	Active
 	id    string
-	place Place
-	since time.Time   // slots lie behind it
 	ended bool        // removed: what it still owes is told, nothing more is found
 	owed  []time.Time // missed slots that the log does not have
 
@@ -62,32 +61,8 @@ type expected struct {
 	ahead time.Time
 }
 
-// Active is a definition that counts now.
-type Active struct {
-	Definition
-	Place Place
-	Since time.Time // when the log took it in
-}
-
 // Active lists the definitions that count, in the order of the log.
-func (w *Watch) Active() []Active {
-	var all []Active
-	for _, x := range w.all {
-		if !x.ended {
-			all = append(all, Active{x.Definition, x.place, x.since})
-		}
-	}
-	return all
-}
-
-func (w *Watch) count() (n int) {
-	for _, x := range w.all {
-		if !x.ended {
-			n++
-		}
-	}
-	return n
-}
+func (w *Watch) Active() []Active { return w.defined.All() }
 
 // Add takes in the next entry of the log. Only the store's own word on definitions and on what was missed counts. Entries
 // whose type nobody Wants change nothing.
@@ -102,13 +77,12 @@ func (w *Watch) Add(e Entry) {
 	case t == startup:
 		w.started(e.ReceivedAt)
 	case t == Added:
-		w.added(e)
+		if a, ok := w.defined.Apply(e); ok {
+			w.added(a)
+		}
 	case t == Removed:
-		if x := w.find(e.Event.Labels[labelID]); x != nil {
-			x.judge(e.ReceivedAt, w.hold)
-			x.ended, x.open = true, nil
-			w.index()
-			w.tidy()
+		if a, ok := w.defined.Apply(e); ok {
+			w.removed(a, e.ReceivedAt)
 		}
 	case t == missed:
 		if m, ok := MissedOf(e.Event); ok {
@@ -120,30 +94,28 @@ func (w *Watch) Add(e Entry) {
 	}
 }
 
-func (w *Watch) find(id string) *expected {
-	for _, x := range w.all {
-		if x.id == id && !x.ended {
-			return x
-		}
-	}
-	return nil
-}
-
-func (w *Watch) added(e Entry) {
-	d, err := FromLabels(e.Event.Labels)
-	if err != nil || w.find(d.ID()) != nil || w.count() >= MaxDefinitions { // of a later version, or said twice
-		return
-	}
-	x := &expected{Definition: d, id: d.ID(), place: Place{e.Seq, e.Event.EventID}, since: e.ReceivedAt}
-	if d.Schedule.Kind == Every {
-		x.ahead = d.after(e.ReceivedAt)
-	} else if x.table, err = d.Timetable(); err == nil {
-		x.ahead = x.table.Next(e.ReceivedAt)
+func (w *Watch) added(a Active) {
+	x := &expected{Active: a, id: a.ID()}
+	if a.Schedule.Kind == Every {
+		x.ahead = a.after(a.Since)
+	} else if table, err := a.Timetable(); err == nil {
+		x.table, x.ahead = table, table.Next(a.Since)
 	} else {
-		return // a zone that this machine does not know
+		return // never: Apply has looked
 	}
 	w.all = append(w.all, x)
 	w.index()
+}
+
+func (w *Watch) removed(a Active, now time.Time) {
+	for _, x := range w.all {
+		if x.Place == a.Place {
+			x.judge(now, w.hold)
+			x.ended, x.open = true, nil
+		}
+	}
+	w.index()
+	w.tidy()
 }
 
 // after is by when a run is due behind another one's start.
@@ -280,7 +252,7 @@ func (w *Watch) Due(now time.Time) []Finding {
 	for _, x := range w.all {
 		x.judge(now, w.hold)
 		for i, at := range x.owed {
-			f := Finding{Definition: x.Definition, Since: x.place, First: at, Last: at, Count: 1, Due: at.Add(x.Grace)}
+			f := Finding{Definition: x.Definition, Since: x.Place, First: at, Last: at, Count: 1, Due: at.Add(x.Grace)}
 			if rest := len(x.owed) - i; i == MaxSingle && rest > 1 {
 				f.Last, f.Count = x.owed[len(x.owed)-1], rest
 			}
