@@ -4,8 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"time"
+	_ "time/tzdata" // a zone means the same wherever a server runs
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/watch"
 )
@@ -32,9 +34,11 @@ type lookout struct {
 
 func (f watchFlags) lookout(logger *slog.Logger, held *store.Held) *lookout {
 	policy := watch.Policy{StartWithin: f.StartWithin, SilentAfter: f.SilentAfter, HeartbeatGrace: f.HeartbeatGrace, RestartGrace: f.RestartGrace}
-	w := watch.New(policy, time.Now())
+	now := time.Now()
+	w := watch.New(policy, now)
+	expected := &expect.Machine{Watch: expect.Watch{RestartGrace: f.RestartGrace, Began: now}}
 	return &lookout{watch: w, logger: logger,
-		runner: &watch.Runner{Log: held, Source: held.Source(), StoreKey: held.Marker().StoreKey, Machines: []watch.Machine{w}, Logger: logger}}
+		runner: &watch.Runner{Log: held, Source: held.Source(), StoreKey: held.Marker().StoreKey, Machines: []watch.Machine{w, expected}, Logger: logger}}
 }
 
 // hole takes in that a batch was refused because of the numbers before it.

@@ -69,11 +69,8 @@ type Finding struct {
 	Due         time.Time // when it became true
 }
 
-// Type is the type of the finding's event.
-func (Finding) Type() string { return missed }
-
-// Rule names the rule that found it.
-func (Finding) Rule() string { return "expected_slot" }
+// rule names the rule by which it is found.
+const rule = "expected_slot"
 
 // About names what was missed: the log takes one job_missed of a definition for a first slot.
 func (f Finding) About() string { return f.Definition.ID() + " " + slotText(f.First) }
@@ -95,9 +92,11 @@ func (f Finding) Event() *event.Event {
 		EventID: id, InteractionID: id.String(), EventType: missed, Status: event.StatusUnknown,
 		CausationID: f.Since.EventID,
 		Absent:      map[string]string{"why": event.AbsentNotApplicable}, // nobody asked for what did not come
+		Action:      "watch",
+		Object:      &event.Object{Type: "job", ID: d.Job},
 		Job:         &event.Job{ID: id.String(), Name: d.Job, Phase: "submission", ScheduledFor: f.First},
 		References:  []event.Reference{{Kind: "seq", Value: fmt.Sprint(f.Since.Seq)}, {Kind: "event_id", Value: f.Since.EventID.String()}},
-		StatusCode:  f.Rule(),
+		StatusCode:  rule,
 		Labels:      d.Labels(),
 		Escaped:     true, // a definition's names need no escape: Check
 	}

@@ -8,9 +8,8 @@ import (
 
 // The bounds of a Watch, and when it waits.
 const (
-	// RestartGrace is how long after a server's start nothing is called missed: what was recorded while it was down is
-	// still on its way. It is twice the longest pause of an emitter between two attempts.
-	RestartGrace = 10 * time.Minute
+	// DefaultRestartGrace is twice the longest pause of an emitter between two attempts.
+	DefaultRestartGrace = 10 * time.Minute
 	// MaxSingle is how many slots of a definition are told one by one when they are found at once, as when a server was
 	// down for long; those behind them are told in one event, which says how many they are.
 	MaxSingle = 100
@@ -26,10 +25,17 @@ const (
 // entries give the same findings, whenever it is asked for them. It is for one goroutine. Its zero value is that of an empty
 // log. Memory: some hundred bytes for each slot whose grace is not over.
 type Watch struct {
+	// RestartGrace is how long after a server's start nothing is called missed, because what was recorded while it was down
+	// is still on its way; 0 for DefaultRestartGrace.
+	RestartGrace time.Duration
+	// Began is when the server began that asks, for where its log could not be told; zero: the log says it.
+	Began time.Time
+
 	defined Defined
 	all     []*expected            // what counts, or owes; in the order of the log
 	jobs    map[string][]*expected // those that have not ended, by their job
 	last    time.Time              // received_at of the last entry
+	begun   time.Time              // the last start of a server
 	hold    hold
 }
 
@@ -136,6 +142,7 @@ func (w *Watch) index() {
 // started takes in that a server started: what came due since the last sign of it is judged when emitters have had time to
 // come back. One that starts again and again within that time gets no more of it.
 func (w *Watch) started(now time.Time) {
+	w.begun = now
 	if now.Before(w.hold.until) {
 		return
 	}
@@ -149,7 +156,7 @@ func (w *Watch) started(now time.Time) {
 	for _, x := range w.all {
 		x.judge(alive, w.hold)
 	}
-	w.hold = hold{from: alive, until: now.Add(RestartGrace)}
+	w.hold = hold{from: alive, until: now.Add(cmp.Or(w.RestartGrace, DefaultRestartGrace))}
 }
 
 func (w *Watch) arrived(e Entry) {
@@ -248,6 +255,9 @@ func (x *expected) owe(at time.Time) {
 // Due returns what was missed by now and is not in the log: the oldest first, of equal ones that which was expected first.
 // Each is returned once; who asks sees to it that the log gets it.
 func (w *Watch) Due(now time.Time) []Finding {
+	if w.Began.After(w.begun) {
+		w.started(w.Began)
+	}
 	var all []Finding
 	for _, x := range w.all {
 		x.judge(now, w.hold)

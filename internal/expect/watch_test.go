@@ -205,7 +205,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// A server that was down over slots: what was recorded meanwhile still counts when it is there within RestartGrace of the
+// A server that was down over slots: what was recorded meanwhile still counts when it is there within DefaultRestartGrace of the
 // start; what is missing then is told once.
 func TestDownOverSlots(t *testing.T) {
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -222,16 +222,16 @@ func TestDownOverSlots(t *testing.T) {
 	if got := w.Due(hour(8.1)); len(got) != 0 {
 		t.Fatalf("before anybody could send: %v", texts(got))
 	}
-	if next := w.Next(); !next.Equal(hour(8).Add(RestartGrace)) {
+	if next := w.Next(); !next.Equal(hour(8).Add(DefaultRestartGrace)) {
 		t.Errorf("next is %s", next)
 	}
 	w.Add(p.run(hour(4.5), hour(8.05)))
 	w.Add(p.run(hour(6.5), hour(8.1)))
 	want := []string{"2026-03-02T17:30:00Z", "2026-03-02T19:30:00Z"}
-	if d := cmp.Diff(want, texts(w.Due(hour(8).Add(RestartGrace)))); d != "" {
+	if d := cmp.Diff(want, texts(w.Due(hour(8).Add(DefaultRestartGrace)))); d != "" {
 		t.Error(d)
 	}
-	w.Add(p.run(hour(5.5), hour(8).Add(RestartGrace+time.Second))) // late
+	w.Add(p.run(hour(5.5), hour(8).Add(DefaultRestartGrace+time.Second))) // late
 	w.Add(p.run(hour(8.5), hour(8.5)))
 	if got := w.Due(hour(9)); len(got) != 0 {
 		t.Errorf("once more: %v", texts(got))
@@ -239,7 +239,7 @@ func TestDownOverSlots(t *testing.T) {
 	// A server that starts again and again gets no more time for what it should have found.
 	p.start(hour(8.01))
 	p.start(hour(8.15))
-	if d := cmp.Diff(want, texts(p.watch().Due(hour(8).Add(RestartGrace)))); d != "" {
+	if d := cmp.Diff(want, texts(p.watch().Due(hour(8).Add(DefaultRestartGrace)))); d != "" {
 		t.Errorf("starting again and again: %s", d)
 	}
 }
@@ -255,7 +255,7 @@ func TestManyMissed(t *testing.T) {
 	p.start(back)
 	w := p.watch()
 	early := w.Due(back) // of 20,000 slots 10,000 may wait, and that one is not among them
-	got := w.Due(back.Add(RestartGrace))
+	got := w.Due(back.Add(DefaultRestartGrace))
 	if len(early) != MaxSingle+1 || len(got) != MaxSingle+1 {
 		t.Fatalf("%d and %d findings", len(early), len(got))
 	}
@@ -273,9 +273,9 @@ func TestManyMissed(t *testing.T) {
 		t.Errorf("the event says %+v", e.Repeat)
 	}
 	for _, f := range append(early, got...) {
-		p.found(back.Add(RestartGrace), f)
+		p.found(back.Add(DefaultRestartGrace), f)
 	}
-	if again := p.watch().Due(back.Add(RestartGrace)); len(again) != 0 {
+	if again := p.watch().Due(back.Add(DefaultRestartGrace)); len(again) != 0 {
 		t.Errorf("after a restart: %d findings once more", len(again))
 	}
 }
