@@ -47,6 +47,7 @@ type cli struct {
 	Correct correctCmd `cmd:"" group:"Record" help:"Add a correction; the original stays."`
 	Search  searchCmd  `cmd:"" group:"Read" help:"Find events: stet search actor:alice event:job_failed since:7d"`
 	Story   storyCmd   `cmd:"" group:"Read" help:"One job, from request to outcome."`
+	Ghosts  ghostsCmd  `cmd:"" group:"Read" help:"Jobs that never started, ended or came."`
 	Show    showCmd    `cmd:"" group:"Read" help:"One entry of the log."`
 	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store, an exported log or a proof."`
 	Lint    lintCmd    `cmd:"" group:"Prove" help:"Check events, or any JSON log, against the policy."`

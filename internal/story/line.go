@@ -3,6 +3,8 @@ package story
 import (
 	"fmt"
 	"time"
+
+	"github.com/stetlog/stet/event"
 )
 
 // Line is a story in one line, for a list of them: when it began, what it is about and where that stands, and the
@@ -38,3 +40,15 @@ func Row(it Item) string {
 	return fmt.Sprintf("%8d  %sZ  %-16s  %-10s  %-10s  %s  %s", it.Seq, it.ReceivedAt.UTC().Format(time.DateTime),
 		w.name(e.EventType), w.name(e.AppID), actor, Sentence(it), w.name(e.InteractionID))
 }
+
+// Text is a text of an event, printable: for a place that is labelled as the event's own words.
+func Text(e *event.Event, s string) string { return wordsOf(e).text(s) }
+
+// Name is Text for the middle of a line: quoted where it could be taken for ours.
+func Name(e *event.Event, s string) string { return wordsOf(e).name(s) }
+
+// Phrase is Text for the end of a line: quoted where it could be taken for another sentence of ours.
+func Phrase(e *event.Event, s string) string { return wordsOf(e).phrase(s) }
+
+// Age is a duration as a story has it, for people: "3 h 12 min".
+func Age(d time.Duration) string { return duration(d) }
