@@ -230,6 +230,7 @@ var routeRights = map[string]string{
 	"POST /v1/batches":                  "own-writer",
 	"POST /v1/events":                   "any-writer",
 	"GET /v1/events":                    "reader auditor admin",
+	"GET /v1/tail":                      "reader auditor admin",
 	"GET /v1/counts":                    "reader auditor admin",
 	"GET /v1/stories/{interaction}":     "reader auditor admin",
 	"GET /v1/jobs/{id}":                 "reader auditor admin",
@@ -390,6 +391,8 @@ func TestRoleRouteApp(t *testing.T) {
 				width := cp.Size % proof.TileWidth
 				try(name, row+" hashes", rt.Method, fmt.Sprintf("/tile/0/000.p/%d", width), "", nil, thing{}, false)
 				try(name, row+" entries", rt.Method, fmt.Sprintf("/tile/entries/000.p/%d", width), "", nil, thing{}, false)
+			case "/v1/tail":
+				try(name, row, rt.Method, rt.Pattern+"?from=0&limit=1", "", nil, thing{}, false)
 			case "/v1/batches":
 				// Judged above for each batch; here the route itself is asked, with nothing that could be placed.
 				tried[row]++

@@ -113,6 +113,7 @@ func calls(t *testing.T, w *world) map[string]call {
 		"postEvents":    {http.MethodPost, "/v1/events", typeJSON, []byte(good), "writer", "auditor", ""},
 		"getEvents":     {http.MethodGet, "/v1/events?q=event:user_created&limit=3", "", nil, "auditor", "writer", ""},
 		"getCounts":     {http.MethodGet, "/v1/counts?q=event:user_created&facet=app&histogram=3", "", nil, "auditor", "writer", ""},
+		"getTail":       {http.MethodGet, "/v1/tail?q=event:job_started&from=0&limit=1", "", nil, "auditor", "writer", ""},
 		"getStory":      {http.MethodGet, "/v1/stories/order-1", "", nil, "auditor", "writer", "/v1/stories/none"},
 		"getJob":        {http.MethodGet, "/v1/jobs/a-job", "", nil, "auditor", "writer", "/v1/jobs/none"},
 		"getLineage":    {http.MethodGet, "/v1/jobs/a-job/lineage", "", nil, "auditor", "writer", "/v1/jobs/none/lineage"},
@@ -273,11 +274,17 @@ func TestContractIsKept(t *testing.T) {
 	for range cap(w.server.working) {
 		w.server.working <- struct{}{}
 	}
+	for range cap(w.server.listening) {
+		w.server.listening <- struct{}{}
+	}
 	for _, o := range all {
 		c.hold(t, w, o.may, o, nil)
 	}
 	for range cap(w.server.working) {
 		<-w.server.working
+	}
+	for range cap(w.server.listening) {
+		<-w.server.listening
 	}
 	// It is ending.
 	w.server.draining.Store(true)

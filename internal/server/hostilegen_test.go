@@ -625,7 +625,7 @@ func (g *generator) query() attack {
 		rest = pick(g.r, "&facet=interaction&limit=1000", "&histogram=1000", "&histogram=1001", "&facet=seq", "&facet=label."+strings.Repeat("x", n), "&facet=param.a..b", "&bounds="+strings.Repeat("2026-01-01T00:00:00Z,", n), "&histogram=1&bounds=x", "&facet=is&facet=is")
 	}
 	if g.r.IntN(5) == 0 {
-		path, rest = pick(g.r, "/v1/stories/", "/v1/jobs/")+url.PathEscape(strings.ReplaceAll(q[:min(len(q), 200)], "/", ""))+pick(g.r, "", "/lineage", "/lineage"), ""
+		path = pick(g.r, "/v1/stories/", "/v1/jobs/") + url.PathEscape(strings.ReplaceAll(q[:min(len(q), 200)], "/", "")) + pick(g.r, "", "/lineage", "/lineage")
 		return hit(fmt.Sprintf("%.80q", path), g.w.get(path, g.w.tokens[pick(g.r, "auditor", "reader", "writer")]), []string{"400 *", "404 not_found", "403 not_allowed", "429 rate_limited", "503 not_ready"})
 	}
 	return hit(fmt.Sprintf("%s %.80q%.40s", path, q, rest), g.w.get(path+"?q="+url.QueryEscape(q)+rest, g.w.tokens[pick(g.r, "auditor", "reader", "writer")]),

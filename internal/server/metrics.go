@@ -75,6 +75,7 @@ func newMetrics(s *Server) *metrics {
 	gauge("stet_log_size", "Entries under the newest checkpoint.", func() float64 { return float64(s.log.State().Published) })
 	gauge("stet_streams_with_gaps", "Streams that were refused for a hole and have not gone on since.", func() float64 { return float64(s.gaps.count()) })
 	gauge("stet_requests_working", "Requests that are being answered.", func() float64 { return float64(len(s.working)) })
+	gauge("stet_tails", "Streams of events that are open.", func() float64 { return float64(len(s.listening)) })
 	gauge("stet_body_bytes", "Memory held for request bodies, in bytes.", func() float64 { return float64(s.bodies.mem.used.Load()) })
 	gauge("stet_connections", "Open connections.", func() float64 {
 		open, _ := s.openConnections()

@@ -66,6 +66,9 @@ type Limits struct {
 	Queries   int           // questions to the index answered at once; 16. One token has half of them
 	QueryTime time.Duration // for a question; 10 s. What takes longer is too expensive
 
+	Tails    int           // streams of events that are open at once; 64. One token has half of them
+	TailTime time.Duration // for what a stream says to be taken; 10 s. Who is slower is cut off
+
 	Streams    int           // HTTP/2 streams of one connection; 100
 	Header     int           // bytes of a request's header; 16 KiB
 	HeaderTime time.Duration // for a header to arrive; 10 s
@@ -98,6 +101,8 @@ func (l Limits) orDefaults() Limits {
 	def(&l.StreamBurst, 10_000)
 	def(&l.Queries, 16)
 	def(&l.QueryTime, 10*time.Second)
+	def(&l.Tails, 64)
+	def(&l.TailTime, 10*time.Second)
 	def(&l.Streams, 100)
 	def(&l.Header, 16<<10)
 	def(&l.HeaderTime, 10*time.Second)

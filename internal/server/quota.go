@@ -23,9 +23,10 @@ type quotas struct {
 type quota struct {
 	requests, bytes, streams *rate.Limiter
 
-	mu      sync.Mutex
-	working int // requests that are being answered
-	asking  int // of these, questions to the index
+	mu        sync.Mutex
+	working   int // requests that are being answered
+	asking    int // of these, questions to the index
+	listening int // streams of events
 }
 
 func newQuotas(l Limits, now func() time.Time) *quotas {
@@ -58,7 +59,7 @@ func (q *quotas) forget() {
 	for _, full := range []bool{true, false} {
 		for name, c := range q.all {
 			c.mu.Lock()
-			idle := c.working == 0
+			idle := c.working+c.listening == 0
 			c.mu.Unlock()
 			if idle && (!full || c.requests.TokensAt(now) >= float64(q.limits.RequestBurst)) {
 				delete(q.all, name)
@@ -96,6 +97,23 @@ func (c *quota) asked() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asking--
+}
+
+// listen says whether the caller may have one more stream; then listened must be called.
+func (c *quota) listen(most int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.listening >= most {
+		return false
+	}
+	c.listening++
+	return true
+}
+
+func (c *quota) listened() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listening--
 }
 
 func (c *quota) end() {

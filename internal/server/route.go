@@ -26,6 +26,7 @@ type Route struct {
 
 	Anyone bool // also who does not say who they are; otherwise they are told to
 	Free   bool // no quota, and no limit of requests at once: for what must answer when nothing else does
+	Long   bool // answers for as long as the caller listens: counted by itself, and without a limit of time
 	Intake bool // adds to the log: refused while that cannot take anything
 
 	Types    []string // media types of a body; empty: no body is taken
@@ -139,7 +140,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt Route) error 
 		return err
 	}
 	if !rt.Free {
-		end, err := s.admit(c)
+		end, err := s.admit(c, rt.Long)
 		if err != nil {
 			return err
 		}
@@ -151,9 +152,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt Route) error 
 		}
 		c.clock = s.clockMark()
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.limits.ReadTime+s.limits.HandleTime)
-	defer cancel()
-	r = r.WithContext(ctx)
+	if !rt.Long {
+		ctx, cancel := context.WithTimeout(r.Context(), s.limits.ReadTime+s.limits.HandleTime)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	if len(rt.Types) > 0 {
 		b, err := s.receive(w, r, rt, c)
 		if err != nil {
@@ -168,13 +171,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt Route) error 
 }
 
 // admit counts a request against its caller's quota and the server's bounds. end must be called.
-func (s *Server) admit(c *Call) (end func(), err error) {
+func (s *Server) admit(c *Call, long bool) (end func(), err error) {
 	c.quota = s.quotas.of(callerName(c))
 	now := time.Now()
 	if wait := max(charge(c.quota.requests, now, 1), debt(c.quota.bytes, now)); wait > 0 {
 		ref := refuse(wire.RateLimited, "")
 		ref.retry = wait
 		return nil, ref
+	}
+	if long {
+		return s.listen(c)
 	}
 	if !c.quota.begin(s.limits.PerToken) {
 		return nil, Refuse(wire.RateLimited, fmt.Sprintf("%d requests of yours are being answered", s.limits.PerToken))
@@ -188,6 +194,23 @@ func (s *Server) admit(c *Call) (end func(), err error) {
 	return func() {
 		<-s.working
 		c.quota.end()
+	}, nil
+}
+
+// listen counts a stream against its caller's bound and the server's. end must be called.
+func (s *Server) listen(c *Call) (end func(), err error) {
+	if most := s.limits.Tails/2 + 1; !c.quota.listen(most) {
+		return nil, Refuse(wire.RateLimited, fmt.Sprintf("%d streams are yours", most))
+	}
+	select {
+	case s.listening <- struct{}{}:
+	default:
+		c.quota.listened()
+		return nil, Refuse(wire.Overloaded, fmt.Sprintf("%d streams are open", s.limits.Tails))
+	}
+	return func() {
+		<-s.listening
+		c.quota.listened()
 	}, nil
 }
 

@@ -16,6 +16,7 @@ func (s *Server) ownRoutes() []Route {
 			Types: []string{typeJSON, typeNDJSON, typeJSONL}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
 		{Method: http.MethodGet, Pattern: "/v1/events", Handle: s.getEvents},
 		{Method: http.MethodGet, Pattern: "/v1/counts", Handle: s.getCounts},
+		{Method: http.MethodGet, Pattern: "/v1/tail", Handle: s.getTail, Long: true},
 		{Method: http.MethodGet, Pattern: "/v1/stories/{interaction}", Handle: s.getStory},
 		{Method: http.MethodGet, Pattern: "/v1/jobs/{id}", Handle: s.getJob},
 		{Method: http.MethodGet, Pattern: "/v1/jobs/{id}/lineage", Handle: s.getLineage},

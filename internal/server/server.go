@@ -18,22 +18,25 @@ import (
 
 // Server answers requests. All its methods are safe for concurrent use.
 type Server struct {
-	o       Options
-	limits  Limits
-	logger  *slog.Logger
-	clock   *clock.Clock
-	log     Log
-	source  Source
-	bodies  *bodies
-	quotas  *quotas
-	logins  *quotas       // of failed logins, by address
-	working chan struct{} // a place for each request that is being answered
-	asking  chan struct{} // a place for each question to the index
-	keeper  *keeper       // nil: there is no index
-	metrics *metrics
-	gaps    *gaps
-	door    *door
-	handler http.Handler
+	o         Options
+	limits    Limits
+	logger    *slog.Logger
+	clock     *clock.Clock
+	log       Log
+	source    Source
+	bodies    *bodies
+	quotas    *quotas
+	logins    *quotas       // of failed logins, by address
+	working   chan struct{} // a place for each request that is being answered
+	asking    chan struct{} // a place for each question to the index
+	listening chan struct{} // a place for each stream of events
+	keeper    *keeper       // nil: there is no index
+	ending    chan struct{} // closed when the end has begun
+	endOnce   sync.Once
+	metrics   *metrics
+	gaps      *gaps
+	door      *door
+	handler   http.Handler
 
 	draining atomic.Bool // the end has begun
 
@@ -57,6 +60,7 @@ func New(o Options) (*Server, error) {
 	s.quotas = newQuotas(s.limits, time.Now)
 	s.logins = newQuotas(Limits{RequestRate: 1, RequestBurst: 20, ByteRate: 1, ByteBurst: 1, StreamRate: 1, StreamBurst: 1}, time.Now)
 	s.working = make(chan struct{}, s.limits.Requests)
+	s.listening, s.ending = make(chan struct{}, s.limits.Tails), make(chan struct{})
 	s.asking = make(chan struct{}, s.limits.Queries)
 	if o.Index != nil {
 		s.keeper = newKeeper(o.Index, s.log, s.logger)
@@ -120,6 +124,7 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...ne
 	case failed = <-s.ended(ctx):
 	}
 	s.draining.Store(true)
+	s.endOnce.Do(func() { close(s.ending) }) // streams end by themselves
 	s.logger.Info("ending: no new requests are taken", slog.Any("because", errors.Join(failed, context.Cause(ctx))))
 	shut, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()

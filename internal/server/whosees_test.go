@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -68,6 +69,14 @@ func TestWhoSeesWhat(t *testing.T) {
 			}
 			if got := shown(r.body); r.status != http.StatusOK || !slices.Equal(got, may) {
 				t.Errorf("%s for %s: status %d, shown %v, may see %v", target, name, r.status, got, may)
+			}
+		}
+		if len(may) > 0 || writes {
+			r := w.do(name, http.MethodGet, fmt.Sprintf("/v1/tail?from=0&limit=%d", max(1, len(may))), nil)
+			if writes {
+				wantRefusal(t, r, wire.NotAllowed)
+			} else if got := shown(r.body); !slices.Equal(got, may) {
+				t.Errorf("the stream for %s has %v, may have %v", name, got, may)
 			}
 		}
 		switch r := w.do(name, http.MethodGet, "/v1/stories/order-1", nil); {
