@@ -61,7 +61,8 @@ chaos:
 	STET_LONG=1 ./.ci/memory go test -count=1 -v -timeout 40m -run 'TestChaos$$' ./cmd/stet
 
 # Aims against what is reached, in ratios: docs/performance.md.
-bench:
+bench: export STET_POSTGRES := 1
+bench: tools
 	cd bench && go run . $(BENCH)
 
 # A crontab of ten lines under Debian's own cron, as root: waits for the next minute.

@@ -72,7 +72,14 @@ func indexing(ctx context.Context, c config, t *table) (err error) {
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
 	t.row("open it, every byte checked", micros(time.Since(start)), "%d entries", x.Indexed())
-	if err := ask(ctx, x, log, t, b.slower()); err != nil {
+	stories, err := some(ctx, x, log)
+	if err != nil {
+		return err
+	}
+	if err := ask(t, "", stories, b.slower(), used, answerer(ctx, x, log)); err != nil {
+		return err
+	}
+	if err := inPostgres(ctx, c, t, log, cp.Size, stories, b); err != nil {
 		return err
 	}
 	return inSQLite(ctx, c, t, log, cp.Size, b)
@@ -117,71 +124,105 @@ func perEntry(n uint64, fn func() error) (time.Duration, error) {
 // questions is how often each question is asked, of something else each time.
 const questions = 200
 
-func ask(ctx context.Context, x *index.Index, log logAt, t *table, slower float64) error {
+// asked is a question with its particulars, in both languages.
+type asked struct {
+	query string
+	limit int // of rows; 0: counts by type
+	sql   string
+	args  []any
+}
+
+// A question draws particulars each time.
+type question struct {
+	what string
+	draw func() asked
+}
+
+// theQuestions are the four that must not take longer than 50 ms. They draw the same particulars in each run.
+func theQuestions(stories []string) []question {
+	const found = "SELECT seq, received, emitter, event FROM event WHERE "
 	rng := rand.New(rand.NewPCG(7, 8))
-	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	now := begin.Add(31 * 24 * time.Hour)
-	var stories []string
-	all := index.Everything()
+	actor := rand.NewZipf(rng, 1.2, 4, 4999)
+	day := func(n int) time.Time { return logBegin.Add(time.Duration(n) * 24 * time.Hour) }
+	return []question{
+		{"a story, all of it", func() asked {
+			id := stories[rng.IntN(len(stories))]
+			return asked{"interaction:" + id, index.MaxRows, found + "event->>'interaction_id' = $1 ORDER BY seq DESC LIMIT 1000", []any{id}}
+		}},
+		{"an actor's last 100 in a week", func() asked {
+			from, who := rng.IntN(23), generate.Actor(int(actor.Uint64()))
+			return asked{fmt.Sprintf("actor:%s received:%s..%s", who, day(from).Format(time.DateOnly), day(from+6).Format(time.DateOnly)), 100,
+				found + "event->>'user_id' = $1 AND received >= $2 AND received < $3 ORDER BY seq DESC LIMIT 100", []any{who, day(from), day(from + 7)}}
+		}},
+		{"a day's counts by type", func() asked {
+			from := rng.IntN(30)
+			return asked{"received:" + day(from).Format(time.DateOnly), 0,
+				"SELECT event->>'event_type', count(*) FROM event WHERE received >= $1 AND received < $2 GROUP BY 1", []any{day(from), day(from + 1)}}
+		}},
+		{"a rare word", func() asked {
+			return asked{generate.Rare, 100, found + wordsOf + " @@ to_tsquery('simple', $1) ORDER BY seq DESC LIMIT 100", []any{generate.Rare}}
+		}},
+	}
+}
+
+// logBegin is when a generated log begins.
+var logBegin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// some are stories of the log.
+func some(ctx context.Context, x *index.Index, log logAt) (stories []string, err error) {
 	jobs, err := search.Parse("event:job_submitted")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	page, err := x.Find(ctx, log, jobs, now, all, index.MaxRows)
+	page, err := x.Find(ctx, log, jobs, logBegin, index.Everything(), index.MaxRows)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, r := range page.Rows {
 		stories = append(stories, r.Record.Event.InteractionID)
 	}
 	if len(stories) == 0 {
-		return errors.New("the log has no jobs")
+		return nil, errors.New("the log has no jobs")
 	}
-	find := func(query string, limit int) (int, error) {
-		q, err := search.Parse(query)
-		if err != nil {
-			return 0, err
-		}
-		p, err := x.Find(ctx, log, q, now, all, limit)
-		return len(p.Rows), err
-	}
-	actor := rand.NewZipf(rng, 1.2, 4, 4999)
-	for _, q := range []struct {
-		what string
-		ask  func() (int, error)
-	}{
-		{"a story, all of it", func() (int, error) {
-			return find(fmt.Sprintf("interaction:%s", stories[rng.IntN(len(stories))]), index.MaxRows)
-		}},
-		{"an actor's last 100 in a week", func() (int, error) {
-			from := begin.Add(time.Duration(rng.IntN(23)) * 24 * time.Hour)
-			return find(fmt.Sprintf("actor:%s received:%s..%s", generate.Actor(int(actor.Uint64())), from.Format(time.DateOnly), from.Add(6*24*time.Hour).Format(time.DateOnly)), 100)
-		}},
-		{"a day's counts by type", func() (int, error) {
-			q, err := search.Parse("received:" + begin.Add(time.Duration(rng.IntN(30))*24*time.Hour).Format(time.DateOnly))
-			if err != nil {
-				return 0, err
-			}
-			f, err := x.Facets(ctx, log, q, now, all, search.FieldEvent, nil)
-			return len(f.Values), err
-		}},
-		{"a rare word", func() (int, error) { return find(generate.Rare, 100) }},
-	} {
+	return stories, nil
+}
+
+// ask asks each question again and again, and prints what one costs. cpu is the processor time used so far.
+func ask(t *table, of string, stories []string, slower float64, cpu func() time.Duration, answer func(asked) (rows int, err error)) error {
+	for _, q := range theQuestions(stories) {
 		var times []time.Duration
-		rows, before := 0, used()
+		rows, before := 0, cpu()
 		for range questions {
+			a := q.draw()
 			start := time.Now()
-			n, err := q.ask()
+			n, err := answer(a)
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", q.what, err)
 			}
 			times = append(times, time.Since(start))
 			rows += n
 		}
-		cpu := (used() - before) / questions
+		cost := (cpu() - before) / questions
 		half := median(times)
-		t.row(q.what+", p99", micros(times[len(times)*99/100]), "p50 %s; CPU %s, %s at DESIGN's speed; %.1f rows", micros(half), micros(cpu),
-			micros(time.Duration(float64(cpu)/slower)), float64(rows)/questions)
+		t.row(of+q.what+", p99", micros(times[len(times)*99/100]), "p50 %s; CPU %s, %s at DESIGN's speed; %.1f rows", micros(half), micros(cost),
+			micros(time.Duration(float64(cost)/slower)), float64(rows)/questions)
 	}
 	return nil
+}
+
+// answerer asks the index.
+func answerer(ctx context.Context, x *index.Index, log logAt) func(asked) (int, error) {
+	all, now := index.Everything(), logBegin.Add(31*24*time.Hour)
+	return func(a asked) (int, error) {
+		q, err := search.Parse(a.query)
+		if err != nil {
+			return 0, err
+		}
+		if a.limit == 0 {
+			f, err := x.Facets(ctx, log, q, now, all, search.FieldEvent, nil)
+			return len(f.Values), err
+		}
+		p, err := x.Find(ctx, log, q, now, all, a.limit)
+		return len(p.Rows), err
+	}
 }

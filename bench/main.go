@@ -68,6 +68,7 @@ func sections() []section {
 		{"command", command},
 		{"server", servers},
 		{"index", indexing},
+		{"indexed", indexed},
 	}
 }
 
