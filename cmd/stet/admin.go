@@ -16,6 +16,7 @@ import (
 	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/alert"
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ship"
 	"github.com/stetlog/stet/internal/store"
@@ -49,6 +50,9 @@ type administration interface {
 	RevokeToken(ctx context.Context, name string) (auth.Token, error)
 	ListKeys(ctx context.Context) ([]admin.Key, error)
 	RevokeKey(ctx context.Context, id string) (admin.Key, error)
+	AddExpectation(ctx context.Context, d expect.Definition) (expect.Active, error)
+	ListExpectations(ctx context.Context) ([]expect.Active, error)
+	RemoveExpectation(ctx context.Context, id string) (expect.Active, error)
 	ListLogKeys(ctx context.Context) ([]admin.LogKey, error)
 	RotateLogKey(ctx context.Context) ([]admin.LogKey, error)
 	RetireLogKeys(ctx context.Context) ([]admin.LogKey, error)

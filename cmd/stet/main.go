@@ -54,6 +54,7 @@ type cli struct {
 	Export  exportCmd  `cmd:"" group:"Prove" help:"Write the log in other tools' formats."`
 	Serve   serveCmd   `cmd:"" group:"Operate" help:"Collect from many machines: the log as an HTTP service."`
 	Enrol   enrolCmd   `cmd:"" group:"Operate" help:"Connect this machine to a server."`
+	Expect  expectCmd  `cmd:"" group:"Operate" help:"Say when jobs must run, and see whether they did."`
 	Admin   adminCmd   `cmd:"" group:"Operate" help:"Tokens, keys and the index of a store or server."`
 	Doctor  doctorCmd  `cmd:"" group:"Operate" help:"What is broken, what is unsent, and what to do about it."`
 	Demo    demoCmd    `cmd:"" group:"Operate" help:"See a tamper caught."`

@@ -100,6 +100,9 @@ func FormatDuration(d time.Duration) string {
 	return s
 }
 
+// Interval is how long Every is; 0 of a calendar.
+func (s Schedule) Interval() time.Duration { return s.every }
+
 // within is how many slots of a calendar can lie in so long a time, at most, roughly; never too few.
 func (s Schedule) within(d time.Duration) int {
 	if s.Kind == Every {
