@@ -84,6 +84,8 @@ var neverImports = []struct {
 }{
 	{from: []string{"event", "proof", "evidence"}, never: []string{"os", "net", "net/http", "syscall", "io/fs", "crypto/rand", "math/rand", module + "/internal/fsx", module + "/internal/clock"},
 		why: "what an event or a proof says must not depend on the machine that looks at it"},
+	{from: []string{"evidence"}, never: []string{"time", module + "/internal/ledger", module + "/internal/store", module + "/internal/search", module + "/internal/story"},
+		why: "a file of evidence is judged by formats and proofs: when, for whom and how it was found must not matter"},
 	{from: []string{"event", "proof"}, never: []string{"encoding/json"}, except: []string{"event/load.go"}, // reads a catalogue file, not events
 		why: "the strict scanner is the only decoder; a second one would read some bytes differently (THREATS 21)"},
 	{from: []string{"internal/redact"}, never: []string{module},

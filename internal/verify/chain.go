@@ -22,6 +22,7 @@ type chain struct {
 	streams map[streamID]*stream
 	keys    map[string]*key // by proof.KeyID
 	gaps    int             // how often entries were missing
+	part    bool            // what is read is an extract: entries are left out on purpose
 	unread  bool            // one of these gaps was for want of reading, not for damage
 
 	foreignAt uint64 // seq of the first foreign claim
@@ -73,6 +74,7 @@ type batch struct {
 	first   uint64
 	next    uint64
 	leaves  []proof.Hash
+	root    *proof.Hash // over the events, computed from a proof because leaves of some are not known; or nil
 	bytes   int
 	acts    []act
 }
@@ -288,9 +290,17 @@ func (c *chain) checkBatch(r *record, s *proof.Seal) {
 	if b.bytes > proof.MaxBatchBytes {
 		c.rep.failSeq(r.seq, "", "the batch has %d bytes of events, at most %d are allowed.", b.bytes, proof.MaxBatchBytes)
 	}
-	if root := proof.RootOf(b.leaves); root != s.Root {
+	if root := b.eventRoot(); root != s.Root {
 		c.rep.failSeq(b.seq, "", "the events from here to seq %d are not those that were sealed: they have root %s, the seal at seq %d says %s.", r.seq-1, root, r.seq, s.Root)
 	}
+}
+
+// eventRoot is the root over the batch's events.
+func (b *batch) eventRoot() proof.Hash {
+	if b.root != nil {
+		return *b.root
+	}
+	return proof.RootOf(b.leaves)
 }
 
 // owner checks that a stream stays in one hand: one key, one application, one environment.

@@ -44,6 +44,8 @@ func (c *chain) checkKey(r *record, s *proof.Seal) {
 	switch {
 	case k == nil && c.unread:
 		c.rep.add(Finding{State: NotChecked, Seq: r.seq, HasSeq: true, What: "the sealing key " + shortKey(s.Key) + " is not enrolled by any entry that could be read.", Next: nextSkipped})
+	case k == nil && c.part:
+		c.rep.failSeq(r.seq, "", "no entry that is here enrols the sealing key %s: nothing says that the store let it in.", shortKey(s.Key))
 	case k == nil:
 		c.rep.failSeq(r.seq, "", "the sealing key %s was not enrolled by the store: a stranger's batch.", shortKey(s.Key))
 	case k.revoked:

@@ -103,12 +103,17 @@ func (c *chain) retired(seq uint64, id string) {
 // compareKeys holds the chain beside the checkpoint against the handovers that stand in the log. It is called when all of
 // it was read.
 func (s *scan) compareKeys() {
+	s.compareKeysTold(s.chain.gaps > 0)
+}
+
+// compareKeysTold is compareKeys; lack says that a handover may stand in entries that were not read.
+func (s *scan) compareKeysTold(lack bool) {
 	rep, file, told := s.rep, s.check.dir+proof.KeyChainPath, s.rep.LogKeys
 	for i := range s.keys.Len() {
 		h, msg := s.keys.At(i)
 		switch {
 		case i < len(told) && string(told[i].note) == string(msg):
-		case s.chain.gaps > 0:
+		case lack:
 			rep.skip(file, "whether the log says that %s took the place of %s could not be checked, for entries are missing.", h.New, h.Old)
 			return
 		default:
@@ -117,7 +122,7 @@ func (s *scan) compareKeys() {
 		}
 	}
 	switch more := told[s.keys.Len():]; {
-	case len(more) == 0 || s.chain.gaps > 0:
+	case len(more) == 0 || lack:
 	case len(more) == 1:
 		rep.add(Finding{State: Verified, Seq: more[0].Seq, HasSeq: true, What: "from here on " + more[0].New + " is to take the place of the log's key, and that was not finished when this was read; the next command on the store finishes it."})
 	default:

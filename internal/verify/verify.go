@@ -62,10 +62,7 @@ type Finding struct {
 
 // String returns the finding in one line.
 func (f Finding) String() string {
-	s := f.State.String()
-	if f.HasSeq {
-		s += fmt.Sprintf(" at seq %d", f.Seq)
-	}
+	s := f.Where()
 	if f.File != "" {
 		s += " (" + f.File + ")"
 	}
@@ -74,6 +71,14 @@ func (f Finding) String() string {
 		s += " " + f.Next
 	}
 	return s
+}
+
+// Where returns the finding's state and the entry that it is about: "failed at seq 7".
+func (f Finding) Where() string {
+	if !f.HasSeq {
+		return f.State.String()
+	}
+	return fmt.Sprintf("%s at seq %d", f.State, f.Seq)
 }
 
 // A Report is the outcome of a verification. Counts are of what was read, also where some of it failed.

@@ -1,0 +1,142 @@
+package evidence_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/evidence"
+	"github.com/stetlog/stet/proof"
+)
+
+var update = flag.Bool("update", false, "make testdata/v1 anew; what is there stands for evidence that people have")
+
+const golden = "testdata/v1"
+
+// TestVersion1 verifies evidence that was made when format 1 was new. It must verify for ever (THREATS 40).
+func TestVersion1(t *testing.T) {
+	if *update {
+		w, file := sample(t)
+		key := []byte(w.first + "\n")
+		tiny, tinyFile := tinySample(t)
+		for name, b := range map[string][]byte{"part.zip": file, "part.key": key, "tiny.zip": tinyFile, "tiny.key": []byte(tiny.first + "\n")} {
+			if err := os.WriteFile(filepath.Join(golden, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, name := range []string{"part", "tiny"} {
+		file, err := os.ReadFile(filepath.Join(golden, name+".zip"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := os.ReadFile(filepath.Join(golden, name+".key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustBe(t, verify(t, file, string(bytes.TrimSpace(key))), "verified", name)
+	}
+}
+
+// tinySample is the example of docs/spec/evidence.md: a log of five entries, of which an event of two under one seal is
+// shown.
+func tinySample(t testing.TB) (*world, []byte) {
+	w := newWorld(t, 1)
+	s := w.open(w.store, "billing")
+	w.batch(s, []event.Event{w.login("user1"), w.login("user2")}, nil)
+	return w, pack(t, w.contents(by("user1")))
+}
+
+// TestTheSpecsExample: docs/spec/evidence.md shows what the tiny file has.
+func TestTheSpecsExample(t *testing.T) {
+	spec, err := os.ReadFile("../docs/spec/evidence.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(filepath.Join(golden, "tiny.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range unpack(t, file) {
+		if p.Name == "tree.txt" || p.Name == "batches.txt" {
+			for line := range bytes.Lines(p.Data) {
+				if !bytes.Contains(spec, bytes.TrimSpace(line)) {
+					t.Errorf("the spec's example does not have %s of %s", line, p.Name)
+				}
+			}
+		}
+	}
+	cp, err := proof.ParseCheckpointText([]byte(forge(t, file).checkpoint()))
+	if err != nil || !bytes.Contains(spec, []byte(cp.Root.String())) {
+		t.Errorf("the spec's example does not have the root %s, %v", cp.Root, err)
+	}
+}
+
+func (f *forgery) checkpoint() string { return string(*f.member("checkpoint")) }
+
+// FuzzVerify: whatever a file holds, the verifier neither panics nor takes more memory or time than its bounds, and what it
+// calls verified other tools unpack, too.
+func FuzzVerify(f *testing.F) {
+	w, _ := sample(f)
+	for _, name := range []string{"part", "tiny"} {
+		file, err := os.ReadFile(filepath.Join(golden, name+".zip"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(file)
+		f.Add(file[:len(file)/2])
+	}
+	f.Add([]byte("PK\x05\x06" + string(make([]byte, 18))))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 1<<20 {
+			return
+		}
+		rep := verify(t, b, w.first)
+		if rep.State() == evidence.Verified {
+			unpack(t, b)
+		}
+	})
+}
+
+// BenchmarkVerify verifies evidence of 100,000 events of about 0.8 KB in batches of 100, every second one of them found.
+func BenchmarkVerify(b *testing.B) {
+	w := newWorld(b, 1)
+	s := w.emitter(10, "billing")
+	const batches, size = 2000, 100
+	for range batches {
+		events := make([]event.Event, size)
+		for i := range events {
+			events[i] = w.login(fmt.Sprint("user", i%2))
+			events[i].Labels = map[string]string{"note": fmt.Sprintf("%x lorem ipsum %0200d", w.rng.Uint64(), w.rng.Uint64())}
+		}
+		w.batch(s, events, nil)
+	}
+	c := w.contents(by("user1"))
+	file := pack(b, c)
+	b.ReportAllocs()
+	for b.Loop() {
+		rep, err := evidence.Verify(b.Context(), bytes.NewReader(file), int64(len(file)), evidence.Options{LogKey: w.log.vkey})
+		if err != nil || rep.State() != evidence.Verified {
+			b.Fatal(rep.Word(), err)
+		}
+	}
+	b.ReportMetric(float64(batches*size/2), "events")
+	b.ReportMetric(float64(len(file))/float64(batches*size/2), "bytes/event")
+}
+
+// quick keeps the hashes of all complete subtrees.
+func quick(leaves []proof.Hash) proof.HashReader {
+	nodes := map[proof.NodeID]proof.Hash{}
+	var t proof.Tree
+	t.AppendAll(leaves, func(id proof.NodeID, h proof.Hash) { nodes[id] = h })
+	return proof.HashReaderFunc(func(ids []proof.NodeID) (out []proof.Hash, err error) {
+		for _, id := range ids {
+			out = append(out, nodes[id])
+		}
+		return out, nil
+	})
+}
