@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/ghosts"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
@@ -107,8 +108,8 @@ func (c *ghostsCmd) look(e *env, s *store.Reading, cp proof.Checkpoint, now time
 	to := []watch.Taker{&l}
 	if !c.remote() {
 		p := watch.Policy{StartWithin: c.StartWithin, SilentAfter: c.SilentAfter, HeartbeatGrace: c.HeartbeatGrace}
-		l.Machines = []watch.Machine{watch.New(p, time.Time{})}
-		to = append(to, l.Machines[0])
+		l.Machines = []watch.Machine{watch.New(p, time.Time{}), &expect.Machine{}}
+		to = append(to, l.Machines[0], l.Machines[1])
 	}
 	bar := newProgress(e.stderr, "entries")
 	defer bar.clear()

@@ -40,6 +40,7 @@ func TestJSON(t *testing.T) {
 		{"stet.verify/1", &verifyReport{}, []string{"verify", "--json"}},
 		{"stet.lint/1", &policy.Document{}, []string{"lint", "--json"}},
 		{"stet.lint/1", &policy.Document{}, []string{"lint", "--json", lines}},
+		{"stet.ghosts/1", &ghostsReport{}, []string{"ghosts", "--json"}},
 		{"stet.doctor/1", &health{}, []string{"doctor", "--json"}},
 		{"stet.version/1", nil, []string{"version", "--json"}},
 		{"", nil, []string{"story", "--json", "one"}},

@@ -105,15 +105,7 @@ func Of(e *event.Event, at time.Time, recorded bool, seq uint64) *Ghost {
 // found takes in a ghost, or else what may be an answer to one.
 func (l *List) found(g *Ghost, e *event.Event, at time.Time, recorded bool, seq uint64) {
 	if g == nil {
-		if slices.Contains(AnswerTypes(), e.EventType) {
-			refs := evidence(e)
-			if len(refs) == 0 {
-				return
-			}
-			if of := l.bySeq[refs[0]]; of != nil && of.Answer == nil {
-				of.Answer = &Answer{Type: e.EventType, At: at, Recorded: recorded, Seq: seq, Event: e, Evidence: refs[1:]}
-			}
-		}
+		answer(e, at, recorded, seq, l.bySeq)
 		return
 	}
 	if len(l.all) == Max {
@@ -126,6 +118,21 @@ func (l *List) found(g *Ghost, e *event.Event, at time.Time, recorded bool, seq 
 			l.bySeq = make(map[uint64]*Ghost)
 		}
 		l.bySeq[seq] = g
+	}
+}
+
+// Answers takes an event of the log, the store's own, for the answer to the ghost that it names first, if it is one.
+func Answers(e *event.Event, at time.Time, seq uint64, bySeq map[uint64]*Ghost) {
+	answer(e, at, true, seq, bySeq)
+}
+
+func answer(e *event.Event, at time.Time, recorded bool, seq uint64, bySeq map[uint64]*Ghost) {
+	refs := evidence(e)
+	if len(refs) == 0 || !slices.Contains(AnswerTypes(), e.EventType) {
+		return
+	}
+	if of := bySeq[refs[0]]; of != nil && of.Answer == nil {
+		of.Answer = &Answer{Type: e.EventType, At: at, Recorded: recorded, Seq: seq, Event: e, Evidence: refs[1:]}
 	}
 }
 

@@ -117,6 +117,7 @@ func calls(t *testing.T, w *world) map[string]call {
 		"getStory":      {http.MethodGet, "/v1/stories/order-1", "", nil, "auditor", "writer", "/v1/stories/none"},
 		"getJob":        {http.MethodGet, "/v1/jobs/a-job", "", nil, "auditor", "writer", "/v1/jobs/none"},
 		"getLineage":    {http.MethodGet, "/v1/jobs/a-job/lineage", "", nil, "auditor", "writer", "/v1/jobs/none/lineage"},
+		"getGhosts":     {http.MethodGet, "/v1/ghosts?q=job:work&limit=3&open=true", "", nil, "auditor", "writer", ""},
 		"getEntry":      {http.MethodGet, "/v1/entries/1", "", nil, "auditor", "writer", "/v1/entries/999"},
 		"getProof":      {http.MethodGet, "/v1/entries/1/proof", "", nil, "auditor", "writer", "/v1/entries/999/proof"},
 		"getReceipt":    {http.MethodGet, "/v1/receipts/" + stream.stream.String() + "/1", "", nil, "writer", "", "/v1/receipts/" + stream.stream.String() + "/9"},

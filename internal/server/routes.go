@@ -20,6 +20,7 @@ func (s *Server) ownRoutes() []Route {
 		{Method: http.MethodGet, Pattern: "/v1/stories/{interaction}", Handle: s.getStory},
 		{Method: http.MethodGet, Pattern: "/v1/jobs/{id}", Handle: s.getJob},
 		{Method: http.MethodGet, Pattern: "/v1/jobs/{id}/lineage", Handle: s.getLineage},
+		{Method: http.MethodGet, Pattern: "/v1/ghosts", Handle: s.getGhosts},
 		{Method: http.MethodGet, Pattern: wire.LogPath, Handle: s.getLog, Anyone: true},
 		{Method: http.MethodGet, Pattern: "/v1/receipts/{stream}/{first}", Handle: s.getReceipt},
 		{Method: http.MethodGet, Pattern: "/v1/entries/{seq}", Handle: s.getEntry},
