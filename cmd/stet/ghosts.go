@@ -108,7 +108,7 @@ func (c *ghostsCmd) look(e *env, s *store.Reading, cp proof.Checkpoint, now time
 	to := []watch.Taker{&l}
 	if !c.remote() {
 		p := watch.Policy{StartWithin: c.StartWithin, SilentAfter: c.SilentAfter, HeartbeatGrace: c.HeartbeatGrace}
-		l.Machines = []watch.Machine{watch.New(p, time.Time{}), &expect.Machine{}}
+		l.Machines = []watch.Machine{watch.New(p), &expect.Machine{}}
 		to = append(to, l.Machines[0], l.Machines[1])
 	}
 	bar := newProgress(e.stderr, "entries")

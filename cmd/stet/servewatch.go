@@ -34,9 +34,8 @@ type lookout struct {
 
 func (f watchFlags) lookout(logger *slog.Logger, held *store.Held) *lookout {
 	policy := watch.Policy{StartWithin: f.StartWithin, SilentAfter: f.SilentAfter, HeartbeatGrace: f.HeartbeatGrace, RestartGrace: f.RestartGrace}
-	now := time.Now()
-	w := watch.New(policy, now)
-	expected := &expect.Machine{Watch: expect.Watch{RestartGrace: f.RestartGrace, Began: now}}
+	w := watch.New(policy)
+	expected := &expect.Machine{Watch: expect.Watch{RestartGrace: f.RestartGrace, Began: time.Now()}}
 	return &lookout{watch: w, logger: logger,
 		runner: &watch.Runner{Log: held, Source: held.Source(), StoreKey: held.Marker().StoreKey, Machines: []watch.Machine{w, expected}, Logger: logger}}
 }

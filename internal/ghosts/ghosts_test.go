@@ -25,7 +25,7 @@ type tape struct {
 }
 
 func newTape() *tape {
-	t := &tape{w: watch.New(watch.Policy{}, time.Time{}), now: day}
+	t := &tape{w: watch.New(watch.Policy{}), now: day}
 	t.list.Machines = []watch.Machine{t.w}
 	return t
 }

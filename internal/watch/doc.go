@@ -18,7 +18,8 @@
 // Deadlines count from received_at, the log's own clock. What an emitter states (when its next heartbeat is due, until when
 // it may run, when it is scheduled) counts as the interval from the event's own timestamp, so that a wrong clock does
 // no harm, and up to the policy's cap (SCHEMA "Only its own"). While a server was down it heard nobody, and emitters come
-// again within [Policy.RestartGrace]: nobody is called silent before that is over.
+// again within [Policy.RestartGrace]: nobody is called silent before that is over, counted from the server's own
+// sys_startup in the log.
 //
 // # Whose word counts
 //

@@ -27,6 +27,8 @@ func (w *Watch) found(e Entry) {
 		w.foundOrphan(e, about)
 	case "stream_gap":
 		w.foundGap(e)
+	case "sys_startup":
+		w.since = e.ReceivedAt.Add(w.p.RestartGrace)
 	}
 }
 
@@ -86,6 +88,9 @@ func (w *Watch) givenUp(e Entry, about string) {
 		}
 		r.stalled = true
 		r.silent = r.silent || typ == "job_no_outcome"
+		if typ == "job_stalled" && r.gave.typ != "" { // the run was given up for more than that
+			return
+		}
 	}
 	r.gave = gaveUp{typ, e.Seq}
 	w.reschedule(r)
@@ -123,6 +128,10 @@ func (w *Watch) foundOrphan(e Entry, about string) {
 	}
 	if j := w.jobs[jobKey(e.Event.InteractionID, e.Event.Job.ID)]; j != nil {
 		j.orphaned = true
+		if j.waiting != nil {
+			w.due.set(j.waiting, time.Time{})
+			j.waiting = nil
+		}
 	}
 	for _, o := range w.orphans[jobKey(e.Event.InteractionID, e.Event.Job.ParentID)] {
 		if entry(o.begin.seq) == about {

@@ -26,6 +26,12 @@ func pastDenial(job, by hash, attempt int64) hash {
 func pastNoMore(job, by hash, attempt int64) hash { // denied, a duplicate, or ended
 	return hashOf('n', string(job[:]), string(by[:]), strconv.FormatInt(attempt, 10))
 }
+func pastSettled(job hash, attempt int64) hash { // a request that was answered without a start, by a word that counts
+	return hashOf('q', string(job[:]), strconv.FormatInt(attempt, 10))
+}
+func pastSpoken(job hash, attempt int64) hash { // somebody spoke before there was a request
+	return hashOf('f', string(job[:]), strconv.FormatInt(attempt, 10))
+}
 func pastOutcome(job, by hash, run string) hash {
 	return hashOf('o', string(job[:]), string(by[:]), run)
 }
@@ -81,11 +87,11 @@ func (w *Watch) find(key hash, runID string, attempt int64) *run {
 		if r.attempt == attempt && (same == nil || same.id == "") {
 			same = r
 		}
-		if first == nil || r.attempt < first.attempt {
+		if r.id != "" && (first == nil || r.attempt < first.attempt) {
 			first = r
 		}
 	}
-	if same == nil && attempt == 1 && runID == "" {
+	if same == nil && attempt == 1 && runID == "" && !w.past.has(pastStart(key, 1)) {
 		return first
 	}
 	return same
@@ -93,7 +99,7 @@ func (w *Watch) find(key hash, runID string, attempt int64) *run {
 
 // begun says whether what a request asks for was started, or will not be, as far as is remembered.
 func (w *Watch) begun(key, by hash, run string, attempt int64) bool {
-	if w.past.has(pastNoMore(key, by, attempt)) || w.past.has(pastStart(key, attempt)) {
+	if w.past.has(pastNoMore(key, by, attempt)) || w.past.has(pastStart(key, attempt)) || w.past.has(pastSettled(key, attempt)) {
 		return true
 	}
 	if run != "" && w.past.has(pastOutcome(key, by, run)) {
@@ -109,14 +115,23 @@ func (w *Watch) submitted(e Entry, key hash) {
 		if r.by == by || r.started {
 			w.inOrder(e, r, submission)
 		}
+		if !r.asked && r.attempt == attempt && !w.past.has(pastSettled(key, attempt)) {
+			r.asked, r.asker = true, by
+			if !r.allowed && !r.lost && w.past.has(pastDenial(key, by, attempt)) {
+				w.close(r)
+			}
+		}
 		return
 	}
 	w.afterEnd(e, key)
 	switch denied := w.past.has(pastDenial(key, by, attempt)); {
+	case w.past.has(pastSettled(key, attempt)): // who asked first has been answered
+		return
 	case denied, w.begun(key, by, e.Event.Job.RunID, attempt):
 		if denied {
 			w.past.add(pastDenial(key, nobody, attempt))
 		}
+		w.past.add(pastSettled(key, attempt))
 		if r != nil {
 			w.close(r)
 		}
@@ -127,7 +142,8 @@ func (w *Watch) submitted(e Entry, key hash) {
 		}
 	}
 	// Who asks for a run has the say over it until it starts, whoever said before that it may.
-	r.asked, r.by, r.begin, r.sign = true, by, mark{e.Seq, e.ReceivedAt}, mark{e.Seq, e.ReceivedAt}
+	r.allowed = r.allowed && r.by == by
+	r.asked, r.asker, r.by, r.begin, r.sign = true, by, by, mark{e.Seq, e.ReceivedAt}, mark{e.Seq, e.ReceivedAt}
 	r.waits(e, w.p.ScheduleCap)
 	w.inOrder(e, r, submission)
 	w.reschedule(r)
@@ -144,7 +160,7 @@ func (r *run) waits(e Entry, most time.Duration) {
 func (w *Watch) refused(e Entry, key hash, denied bool) {
 	by, attempt := senderOf(e), max(e.Event.Job.Attempt, 1)
 	r := w.find(key, e.Event.Job.RunID, attempt)
-	if denied && r != nil && r.by == by {
+	if denied && r != nil && r.decides(by) {
 		w.inOrder(e, r, authorization)
 		if r.allowed {
 			return // the first decision stands
@@ -154,19 +170,19 @@ func (w *Watch) refused(e Entry, key hash, denied bool) {
 		w.past.add(pastDenial(key, by, attempt))
 	}
 	w.past.add(pastNoMore(key, by, attempt))
-	if r == nil || r.by != by {
+	if r == nil {
+		w.past.add(pastSpoken(key, attempt))
+	}
+	if r == nil || !r.decides(by) || r.lost || r.started && !denied {
 		return
 	}
-	if denied {
-		if r.asked {
+	if r.asked {
+		w.past.add(pastSettled(key, attempt))
+		if denied {
 			w.past.add(pastDenial(key, nobody, attempt))
 		}
-		w.close(r)
-		return
 	}
-	if !r.started {
-		w.close(r)
-	}
+	w.close(r)
 }
 
 // authorized takes in that a run may be.
@@ -175,13 +191,13 @@ func (w *Watch) authorized(e Entry, key hash) {
 	r := w.find(key, e.Event.Job.RunID, attempt)
 	if r == nil {
 		w.afterEnd(e, key)
-		if w.begun(key, by, e.Event.Job.RunID, attempt) {
+		if w.begun(key, by, e.Event.Job.RunID, attempt) || w.past.has(pastSpoken(key, attempt)) {
 			return
 		}
 		if r = w.open(e, key); r == nil {
 			return
 		}
-	} else if r.by != by {
+	} else if !r.decides(by) {
 		return
 	}
 	r.allowed = true
@@ -279,9 +295,15 @@ func (w *Watch) ends(e Entry, key hash) {
 	if r == nil || !r.started || r.by != by { // it counts if its sender turns out to have the say
 		w.past.add(pastOutcome(key, by, id))
 		w.past.add(pastNoMore(key, by, attempt))
+		if r == nil {
+			w.past.add(pastSpoken(key, attempt))
+		}
 	}
 	if r == nil || r.by != by {
 		return
+	}
+	if r.asked && !r.started {
+		w.past.add(pastSettled(key, attempt))
 	}
 	w.inOrder(e, r, outcome)
 	w.answer(e, r, "job_late_outcome")

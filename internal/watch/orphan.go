@@ -30,9 +30,6 @@ func (w *Watch) appeared(e Entry, j *job) {
 	parent := w.jobs[j.parent]
 	if parent != nil && parent != j {
 		w.children[j.parent] = append(w.children[j.parent], j)
-		if parent.left() {
-			w.leave(j, e.ReceivedAt)
-		}
 		return
 	}
 	w.children[j.parent] = append(w.children[j.parent], j)
@@ -114,7 +111,11 @@ func (w *Watch) leftBehind(j *job, at time.Time) {
 }
 
 func (w *Watch) leave(child *job, at time.Time) {
-	if child.orphaned || child.waiting != nil || len(child.runs) == 0 {
+	if child.orphaned || len(child.runs) == 0 {
+		return
+	}
+	if child.waiting != nil {
+		w.due.set(child.waiting, w.silence(at.Add(w.p.EndGrace)))
 		return
 	}
 	r := child.runs[0]

@@ -27,9 +27,10 @@ type run struct {
 	job     *job
 	id      string // "" where nothing with an id was reported
 	attempt int64
-	by      hash       // whose word counts: who started it, or else who asked for it
-	asked   bool       // by a submission; else by an authorization alone
-	started bool       //
+	by      hash // whose word counts: who started it, or else who asked for it
+	asker   hash // who asked for it; he may decide about it, too
+	asked   bool // by a submission; else by an authorization alone
+	started bool
 	stream  event.UUID // of the start, or of the request
 	app     string
 
@@ -55,6 +56,9 @@ type run struct {
 
 	look deadline
 }
+
+// decides says whether somebody has a say in whether the run may be.
+func (r *run) decides(by hash) bool { return r.by == by || r.asked && r.asker == by }
 
 // mark is an entry, and when the log took it in.
 type mark struct {
@@ -120,6 +124,7 @@ func (w *Watch) reschedule(r *run) {
 type prospect struct {
 	Due  time.Time
 	find func(w *Watch, r *run, due time.Time)
+	weak bool // it says nothing more once the run has no outcome
 }
 
 // prospects lists them.
@@ -131,7 +136,7 @@ func (w *Watch) prospects(r *run) []prospect {
 	out := all[:0]
 	if !r.started {
 		if !r.unstarted {
-			out = append(out, prospect{w.silence(r.begin.at.Add(r.wait + w.p.StartWithin)), (*Watch).neverStarted})
+			out = append(out, prospect{w.silence(r.begin.at.Add(r.wait + w.p.StartWithin)), (*Watch).neverStarted, false})
 		}
 		return out
 	}
@@ -142,20 +147,20 @@ func (w *Watch) prospects(r *run) []prospect {
 				at, find = end, (*Watch).noOutcomeAtEnd
 			}
 		}
-		out = append(out, prospect{w.silence(at), find})
+		out = append(out, prospect{w.silence(at), find, false})
 	}
-	if r.next > 0 && !r.stalled {
-		out = append(out, prospect{w.silence(r.sign.at.Add(r.next + w.p.HeartbeatGrace)), (*Watch).stalledAt})
+	if r.next > 0 && !r.stalled && !r.silent {
+		out = append(out, prospect{w.silence(r.sign.at.Add(r.next + w.p.HeartbeatGrace)), (*Watch).stalledAt, true})
 	}
 	if !r.until.IsZero() && !r.lapsed {
-		out = append(out, prospect{w.silence(r.until.Add(w.p.HeartbeatGrace)), (*Watch).lapsedAt})
+		out = append(out, prospect{w.silence(r.until.Add(w.p.HeartbeatGrace)), (*Watch).lapsedAt, false})
 	}
 	return out
 }
 
 func (r *run) fire(w *Watch, now time.Time) {
 	for _, p := range w.prospects(r) {
-		if !p.Due.After(now) {
+		if !p.Due.After(now) && !(p.weak && r.silent) {
 			p.find(w, r, p.Due)
 		}
 	}
@@ -183,6 +188,9 @@ func (w *Watch) open(e Entry, key hash) *run {
 	r.sign = r.begin
 	j.runs = append(j.runs, r)
 	w.count++
+	if parent := w.jobs[j.parent]; parent != nil && parent != j && parent.left() {
+		w.leave(j, e.ReceivedAt)
+	}
 	return r
 }
 
@@ -273,5 +281,10 @@ func (w *Watch) alive(e Entry, r *run) {
 			r.mayRun(e, h.AuthorizationValidUntil, w.p.SilentAfter)
 		}
 	}
-	w.answer(e, r, "job_recovered")
+	if r.gave.typ != "" {
+		w.answer(e, r, "job_recovered")
+		if parent := w.jobs[r.job.parent]; parent != nil && parent.left() {
+			w.leave(r.job, e.ReceivedAt)
+		}
+	}
 }

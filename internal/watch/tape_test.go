@@ -18,11 +18,13 @@ type tape struct {
 	now     time.Time
 	entries []Entry
 	found   []string // "TYPE about RULE", in order
+	hold    bool     // findings stay on their way
+	held    []Finding
 	streams int
 }
 
 func newTape() *tape {
-	return &tape{w: New(Policy{}, time.Time{}), now: day}
+	return &tape{w: New(Policy{}), now: day}
 }
 
 // process is one sender: a stream of a key.
@@ -52,10 +54,33 @@ func (t *tape) add(e Entry) Entry {
 // ask asks what is due by now, and has the log say so.
 func (t *tape) ask() {
 	for next := t.w.Next(); !next.IsZero() && !next.After(t.now); next = t.w.Next() {
-		for _, f := range t.w.Due(t.now) {
-			t.write(f)
+		t.held = append(t.held, t.w.Due(t.now)...)
+		if !t.hold {
+			t.writeAll(len(t.held))
 		}
 	}
+}
+
+// writeAll has the log say the first n of what was found.
+func (t *tape) writeAll(n int) {
+	some := t.held[:n:n]
+	t.held = t.held[n:]
+	for _, f := range some {
+		t.write(f)
+	}
+}
+
+// closedOtherwise says whether a run that was given up was given up once more, which is what is answered, or was denied.
+func (t *tape) closedOtherwise(e Entry) bool {
+	for _, x := range t.entries {
+		if x.Event != nil && x.Event.EventType == "job_denied" {
+			return true
+		}
+		if x.Seq != e.Seq && x.StoreKey && x.Event.Job != nil && e.Event.Job.RunID == x.Event.Job.RunID && (x.Event.EventType == "job_no_outcome" || x.Event.EventType == "job_lost") {
+			return true
+		}
+	}
+	return false
 }
 
 // write records a finding.
@@ -86,7 +111,7 @@ func (t *tape) pass(d time.Duration) {
 
 // restart begins a new watch, which reads the log.
 func (t *tape) restart() {
-	t.w = New(t.p, t.now)
+	t.w = New(t.p)
 	for _, e := range t.entries {
 		t.w.Add(e)
 	}
@@ -156,5 +181,14 @@ func (t *tape) want(tb testing.TB, findings ...string) {
 	tb.Helper()
 	if got, want := fmt.Sprintf("%q", t.found), fmt.Sprintf("%q", append([]string{}, findings...)); got != want && (len(t.found) > 0 || len(findings) > 0) {
 		tb.Errorf("found\n %s\nwant\n %s", got, want)
+	}
+}
+
+// show logs what the log says.
+func (t *tape) show(tb interface{ Logf(string, ...any) }) {
+	for _, e := range t.entries {
+		if e.Event != nil && e.Event.Job != nil {
+			tb.Logf("%d %s %s %s: job %s, run %q, attempt %d, %v", e.Seq, instant(e.ReceivedAt), e.KeyID, e.Event.EventType, e.Event.Job.ID, e.Event.Job.RunID, e.Event.Job.Attempt, e.Event.References)
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // Watch is the Machine of the rules about jobs, streams and clocks.
 type Watch struct {
 	p     Policy
-	since time.Time // silence before it means nothing: the server did not listen
+	since time.Time // until then nobody is called silent: the server had just begun
 
 	jobs    map[hash]*job // with an open run, or one that was given up
 	count   int           // runs in them
@@ -35,14 +35,11 @@ type Watch struct {
 // identity is what makes two findings one.
 type identity struct{ typ, about string }
 
-// New makes a watch of an empty log. since is when the server began to listen; zero: it always did.
-func New(p Policy, since time.Time) *Watch {
-	p = p.withDefaults()
-	if !since.IsZero() {
-		since = since.Add(p.RestartGrace)
-	}
-	return &Watch{p: p, since: since, jobs: make(map[hash]*job), streams: make(map[event.UUID][]*run), past: newPast(maxPast),
-		orphans: make(map[hash][]*orphan), children: make(map[hash][]*job), clocks: clocks{told: make(map[hash]struct{})}, gaps: make(map[event.UUID]*gap), ready: make(map[identity]*Finding), words: make(map[string]string)}
+// New makes a watch of an empty log.
+func New(p Policy) *Watch {
+	return &Watch{p: p.withDefaults(), jobs: make(map[hash]*job), streams: make(map[event.UUID][]*run), past: newPast(maxPast),
+		orphans: make(map[hash][]*orphan), children: make(map[hash][]*job), gaps: make(map[event.UUID]*gap),
+		clocks: clocks{told: make(map[hash]struct{})}, ready: make(map[identity]*Finding), words: make(map[string]string)}
 }
 
 // Add takes in the next entry of the log.

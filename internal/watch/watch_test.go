@@ -312,7 +312,6 @@ func TestRules(t *testing.T) {
 		for _, restarts := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/restarts=%t", tc.name, restarts), func(t *testing.T) {
 				tp := newTape()
-				tp.p.RestartGrace = 1 // so that the deadlines of the rules hold; it has a test of its own
 				tc.tell(tp, func(d time.Duration) {
 					if restarts {
 						tp.restart()
