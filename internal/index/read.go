@@ -19,6 +19,15 @@ type reader struct {
 
 	bundles []bundle // the last ones
 	tiles   map[proof.Tile][]byte
+	nodes   map[proof.NodeID]proof.Hash // of the tree, computed from tiles
+	heads   proof.EnvelopeParser
+	sealed  sealed
+}
+
+// sealed says that the entries from ≤ seq < seal are under the seal of this key, which is entry seal.
+type sealed struct {
+	from, seal uint64
+	key        string
 }
 
 type bundle struct {
@@ -27,7 +36,7 @@ type bundle struct {
 }
 
 func newReader(src logread.Source, cp proof.Checkpoint) *reader {
-	return &reader{src: src, cp: cp, tiles: map[proof.Tile][]byte{}}
+	return &reader{src: src, cp: cp, tiles: map[proof.Tile][]byte{}, nodes: map[proof.NodeID]proof.Hash{}}
 }
 
 // row reads an entry. Record is nil where the bytes cannot be what a query finds; then Doubt says so.
@@ -75,29 +84,43 @@ func (r *reader) key(ctx context.Context, e proof.Entry) (string, error) {
 	if e.Stub != nil && e.Stub.Code == proof.StubLost {
 		return "", nil
 	}
-	for seq := e.Seq + 1; seq < min(e.Seq+maxBatch, r.cp.Size); seq++ {
+	for seq := e.Seq; seq < min(e.Seq+maxBatch, r.cp.Size); seq++ {
+		if seq >= r.sealed.from && seq < r.sealed.seal {
+			r.sealed.from = e.Seq
+			return r.sealed.key, nil
+		}
 		raw, err := r.entry(ctx, seq)
 		if err != nil {
 			return "", err
 		}
-		next, err := proof.ParseEntry(raw)
-		if err == nil && next.Seal != nil {
-			s, err := proof.ParseSeal(next.Seal.Note)
+		if note := r.seal(raw); note != nil {
+			s, err := proof.ParseSeal(note)
 			if err != nil {
 				return "", fmt.Errorf("entry %d: %w", seq, err)
 			}
+			r.sealed = sealed{e.Seq, seq, s.Key}
 			return s.Key, nil
 		}
 	}
 	return "", fmt.Errorf("entry %d: no seal follows", e.Seq)
 }
 
+// seal is the seal that an entry is, or nil.
+func (r *reader) seal(raw []byte) []byte {
+	e, err := r.heads.Parse(raw)
+	if err != nil || e.Seal == nil {
+		return nil
+	}
+	return e.Seal.Note
+}
+
 // maxBundles bounds the bundles that a reader keeps: entries come in order, and a batch may begin in one and end in the next.
 const maxBundles = 4
 
-// A fronter gives the first n entries of a bundle for less than the whole costs; fs.ErrNotExist where it cannot.
+// A fronter gives the first n entries of a bundle, and others while more says so of the last, for less than the whole costs;
+// fs.ErrNotExist where it cannot.
 type fronter interface {
-	Front(ctx context.Context, t proof.Tile, n int) ([]byte, error)
+	Front(ctx context.Context, t proof.Tile, n int, more func(entry []byte) bool) ([]byte, error)
 }
 
 func (r *reader) entry(ctx context.Context, seq uint64) ([]byte, error) {
@@ -110,7 +133,7 @@ func (r *reader) entry(ctx context.Context, seq uint64) ([]byte, error) {
 	var b []byte
 	err := fs.ErrNotExist
 	if f, ok := r.src.(fronter); ok && i < 0 {
-		b, err = f.Front(ctx, t, at+1)
+		b, err = f.Front(ctx, t, at+1, func(last []byte) bool { return r.seal(last) == nil }) // as far as it is needed for the key
 	}
 	if errors.Is(err, fs.ErrNotExist) { // or more of the same bundle is asked for, and most of it will be
 		b, err = r.src.Fetch(ctx, t.Path())
@@ -141,8 +164,12 @@ func (r *reader) entry(ctx context.Context, seq uint64) ([]byte, error) {
 // maxTiles bounds the hashes that a reader keeps: 8 KiB each.
 const maxTiles = 256
 
+// maxNodes bounds what it keeps of what is computed from them: rows far from each other have the upper half of their proofs in
+// common, and a node there takes up to 128 hashes.
+const maxNodes = 4096
+
 func (r *reader) hashes(ctx context.Context) proof.HashReader {
-	return proof.TileHashes{Size: r.cp.Size, Tiles: proof.TileReaderFunc(func(t proof.Tile) ([]byte, error) {
+	tiles := proof.TileHashes{Size: r.cp.Size, Tiles: proof.TileReaderFunc(func(t proof.Tile) ([]byte, error) {
 		if b, ok := r.tiles[t]; ok {
 			return b, nil
 		}
@@ -156,4 +183,29 @@ func (r *reader) hashes(ctx context.Context) proof.HashReader {
 		r.tiles[t] = b
 		return b, nil
 	})}
+	return proof.HashReaderFunc(func(ids []proof.NodeID) ([]proof.Hash, error) {
+		out := make([]proof.Hash, len(ids))
+		var at []int
+		var missing []proof.NodeID
+		for i, id := range ids {
+			var there bool
+			if out[i], there = r.nodes[id]; !there {
+				at, missing = append(at, i), append(missing, id)
+			}
+		}
+		found, err := tiles.ReadHashes(missing)
+		if err != nil {
+			return nil, err
+		}
+		if len(r.nodes) > maxNodes {
+			clear(r.nodes)
+		}
+		for i, h := range found {
+			out[at[i]] = h
+			if id := missing[i]; id.Level >= proof.TileHeight { // below, nobody asks again
+				r.nodes[id] = h
+			}
+		}
+		return out, nil
+	})
 }

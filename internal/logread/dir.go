@@ -196,15 +196,16 @@ func (d *Dir) Packed(ctx context.Context, t proof.Tile) ([]byte, error) {
 	return d.read(t.Path(), maxCompressed)
 }
 
-// Front returns the first n entries of an entry bundle, in plain form, for whoever looks at one of them and proves it: of a
-// compressed one it unpacks no more, and so does not look at the checksum. Where Packed has nothing it is fs.ErrNotExist,
-// too; a bundle that cannot be unpacked so far is a *DamageError.
-func (d *Dir) Front(ctx context.Context, t proof.Tile, n int) ([]byte, error) {
+// Front returns the first n entries of an entry bundle, in plain form, and further ones while more says so of the last; more may
+// be nil. It is for whoever looks at a few of them and proves them: of a compressed bundle it
+// unpacks no more, and so does not look at the checksum. Where Packed has nothing it is fs.ErrNotExist, too; a bundle that cannot
+// be unpacked so far is a *DamageError.
+func (d *Dir) Front(ctx context.Context, t proof.Tile, n int, more func(entry []byte) bool) ([]byte, error) {
 	b, err := d.Packed(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	if b, err = d.inflater.front(b, n); err != nil {
+	if b, err = d.inflater.front(b, n, t.Width, more); err != nil {
 		return nil, damaged(t.Path(), "%v", err)
 	}
 	return b, nil

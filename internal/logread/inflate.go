@@ -94,8 +94,8 @@ func (p *inflater) reader(in io.Reader) (io.ReadCloser, error) {
 	return fr, fr.(flate.Resetter).Reset(in, nil)
 }
 
-// front unpacks the first n entries of a stored bundle.
-func (p *inflater) front(b []byte, n int) ([]byte, error) {
+// front unpacks the first n entries of a stored bundle of most, and further ones while more says so of the last.
+func (p *inflater) front(b []byte, n, most int, more func(entry []byte) bool) ([]byte, error) {
 	in, size, err := member(b)
 	if err != nil {
 		return nil, err
@@ -105,11 +105,15 @@ func (p *inflater) front(b []byte, n int) ([]byte, error) {
 		return nil, err
 	}
 	defer p.pool.Put(fr)
-	out := make([]byte, 0, size*int64(min(n+1, proof.TileWidth))/proof.TileWidth+1<<10)
-	for range n {
+	guess := n + 1
+	if more != nil {
+		guess += proof.TileWidth / 4
+	}
+	out := make([]byte, 0, size*int64(min(guess, proof.TileWidth))/proof.TileWidth+1<<10)
+	for i, last := 0, 0; i < n || i < most && more != nil && more(out[last:]); i++ {
 		for _, length := range [2]int{2, -1} { // a length, and so many bytes
 			if length < 0 {
-				length = int(binary.BigEndian.Uint16(out[len(out)-2:]))
+				length, last = int(binary.BigEndian.Uint16(out[len(out)-2:])), len(out)
 			}
 			at := len(out)
 			if int64(at+length) > size {

@@ -170,20 +170,33 @@ func TestFront(t *testing.T) {
 	for _, tile := range []proof.Tile{{Entries: true, Width: 256}, {Entries: true, Index: 1, Width: 44}} {
 		for n := 1; n <= tile.Width; n++ {
 			first := int(tile.Index) * 256
-			if b, err := src.Front(ctx, tile, n); err != nil || !bytes.Equal(b, bundle(t, first, first+n)) {
+			if b, err := src.Front(ctx, tile, n, nil); err != nil || !bytes.Equal(b, bundle(t, first, first+n)) {
 				t.Fatalf("the first %d of bundle %d: %d bytes, %v", n, tile.Index, len(b), err)
 			}
 		}
+		for _, upTo := range []int{1, 7, tile.Width - 1, tile.Width, 1000} {
+			first, seen := int(tile.Index)*256, 4
+			b, err := src.Front(ctx, tile, 5, func(entry []byte) bool {
+				if want := bundle(t, first+seen, first+seen+1)[2:]; !bytes.Equal(entry, want) {
+					t.Errorf("asked about %q, want entry %d of bundle %d", entry, seen, tile.Index)
+				}
+				seen++
+				return seen < upTo
+			})
+			if want := min(max(5, upTo), tile.Width); err != nil || !bytes.Equal(b, bundle(t, first, first+want)) {
+				t.Errorf("as far as entry %d of bundle %d: %d bytes, %v", upTo, tile.Index, len(b), err)
+			}
+		}
 		var damage *logread.DamageError
-		if _, err := src.Front(ctx, tile, tile.Width+1); !errors.As(err, &damage) {
+		if _, err := src.Front(ctx, tile, tile.Width+1, nil); !errors.As(err, &damage) {
 			t.Errorf("more than there are: %v", err)
 		}
 	}
-	if _, err := src.Front(ctx, proof.Tile{Entries: true, Index: 1, Width: 43}, 1); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := src.Front(ctx, proof.Tile{Entries: true, Index: 1, Width: 43}, 1, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("narrower than it is stored: %v", err)
 	}
 	plain := logread.NewDir(open(t, log(t, logread.Plain)), ".", logread.Plain)
-	if _, err := plain.Front(ctx, proof.Tile{Entries: true, Width: 256}, 1); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := plain.Front(ctx, proof.Tile{Entries: true, Width: 256}, 1, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of a plain log: %v", err)
 	}
 }

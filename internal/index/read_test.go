@@ -1,0 +1,52 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/stetlog/stet/proof"
+)
+
+// TestRowsHaveTheirKey: in whatever order rows are read, each is proven and has the key of its own seal, also where that is
+// bundles away.
+func TestRowsHaveTheirKey(t *testing.T) {
+	l := newLog()
+	senders := []*sender{newSender(t, "host-a/1"), newSender(t, "host-b/1"), newSender(t, "host-c/1")}
+	n := 0
+	for i, size := range []int{1, 300, 2, 40, 700, 1, 1, 90, 260} {
+		var events [][]byte
+		for range size {
+			events = append(events, login(t, n, "alice"))
+			n++
+		}
+		l.batch(t, senders[i%len(senders)], proof.Via{Kind: proof.ViaSpool}, events...)
+		if i%3 == 0 {
+			l.lost(fmt.Sprint("loss ", i))
+		}
+	}
+	want := map[uint64]string{}
+	for _, r := range l.records(t) {
+		want[r.Seq] = r.Key
+	}
+	cp, err := l.Head(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		r := newReader(l, cp)
+		for range rapid.IntRange(1, 40).Draw(rt, "rows") {
+			seq := rapid.Uint64Range(0, cp.Size-1).Draw(rt, "seq")
+			for range rapid.IntRange(1, 3).Draw(rt, "neighbours") {
+				key, there := want[seq]
+				row, err := r.row(context.Background(), seq)
+				if err != nil || there && (row.Doubt != "" || row.Record.Key != key) {
+					rt.Fatalf("entry %d: %v, doubt %q, key %q, want %q", seq, err, row.Doubt, row.Record.Key, key)
+				}
+				seq = max(seq, 1) - 1
+			}
+		}
+	})
+}
