@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/stetlog/stet/internal/index/indextest"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/proof"
 )
@@ -40,7 +41,7 @@ func TestFindsWhatAScanFinds(t *testing.T) {
 			}
 		}
 		for range 8 {
-			q := search.Query{Root: drawQuery(rt, all, 3)}
+			q := search.Query{Root: indextest.Query(rt, all, 3)}
 			want := naive(all, q)
 			got := find(rt, x, l, q, rapid.Bool().Draw(rt, "oldest"), rapid.IntRange(1, 10).Draw(rt, "limit"))
 			if !slices.Equal(got, want) {

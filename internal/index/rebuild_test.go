@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/index/indextest"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/proof"
 )
@@ -29,8 +30,8 @@ func small(t testing.TB) *testLog {
 }
 
 func login(t testing.TB, n int, user string) []byte {
-	return encode(t, &event.Event{EventID: id("login", n), Timestamp: epoch, InteractionID: fmt.Sprint("i", n), AppID: "web", UserID: user,
-		EventType: "authn_login_success", Description: "came in by door " + fmt.Sprint(n), StreamID: id("stream", 1), StreamSeq: uint64(n + 1)})
+	return encode(t, &event.Event{EventID: indextest.ID("login", n), Timestamp: epoch, InteractionID: fmt.Sprint("i", n), AppID: "web", UserID: user,
+		EventType: "authn_login_success", Description: "came in by door " + fmt.Sprint(n), StreamID: indextest.ID("stream", 1), StreamSeq: uint64(n + 1)})
 }
 
 // saved makes the index of a log in a directory, and returns its one file.

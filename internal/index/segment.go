@@ -161,7 +161,11 @@ func (s *segment) read(off int64, size int) ([]byte, error) {
 		return nil, damaged(s.name, "%d bytes at %d are not in it", size, off)
 	}
 	b := make([]byte, size)
-	return b, readFull(s.f, b, off)
+	err := readFull(s.f, b, off)
+	if errors.Is(err, io.ErrUnexpectedEOF) { // it was longer when it was opened
+		err = damaged(s.name, "it was cut")
+	}
+	return b, err
 }
 
 // terms calls fn for every term of a block, in order, until it returns false.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"fmt"
 	"io/fs"
 	"slices"
 	"testing"
@@ -243,8 +242,4 @@ func encode(t fataler, e *event.Event) []byte {
 		t.Fatalf("%v", err)
 	}
 	return b
-}
-
-func id(kind string, n int) event.UUID {
-	return event.DeriveUUID(kind, fmt.Sprint(n), [6]byte{1, 2, byte(n >> 8), byte(n)})
 }

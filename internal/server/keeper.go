@@ -34,7 +34,8 @@ type keeper struct {
 
 	x       atomic.Pointer[index.Index] // nil while it is not open
 	wake    chan struct{}
-	anew    atomic.Bool // much of the log is being indexed: see rebuilding
+	anew    atomic.Bool   // much of the log is being indexed
+	most    atomic.Uint64 // how many entries were indexed when the index last had all of the log
 	mu      sync.Mutex
 	further chan struct{} // closed when more is indexed
 }
@@ -117,6 +118,9 @@ func (k *keeper) catch(ctx context.Context) error {
 		}
 		k.advanced()
 	})
+	if err == nil {
+		k.most.Store(x.Indexed())
+	}
 	k.advanced()
 	return err
 }
@@ -167,7 +171,9 @@ func (k *keeper) indexed() uint64 {
 }
 
 // rebuilding says whether the index is being made anew, or has so much to catch up with that it is as good as that.
-func (k *keeper) rebuilding() bool { return k.x.Load() == nil || k.anew.Load() }
+func (k *keeper) rebuilding() bool {
+	return k.x.Load() == nil || k.anew.Load() || k.indexed() < k.most.Load()
+}
 
 // poke has the log looked at now.
 func (k *keeper) poke() {

@@ -89,17 +89,19 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 }
 
 // follow has the index follow the log until the test ends, as Serve does.
-func (w *world) follow() {
+func (w *world) follow() { w.t.Cleanup(w.followUntil()) }
+
+func (w *world) followUntil() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		w.server.keeper.run(ctx)
 	}()
-	w.t.Cleanup(func() {
+	return func() {
 		cancel()
 		<-ended
-	})
+	}
 }
 
 // reply is an answer, read to its end.
