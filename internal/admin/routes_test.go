@@ -215,7 +215,7 @@ func (w *site) found() {
 }
 
 // finding is the tag of the routes that answer with what a query finds.
-var finding = regexp.MustCompile(`^GET /v1/(events|stories|jobs|tail)`)
+var finding = regexp.MustCompile(`^GET /v1/(events|counts|stories|jobs|tail|ghosts)`)
 
 // routeRights says who may use which route; a route without a row fails the test. In a row, "all" is everybody who has a
 // token, "any" everybody, "own" whoever's application and environment the thing asked for belongs to, for writers under
@@ -231,6 +231,7 @@ var routeRights = map[string]string{
 	"POST /v1/events":                   "any-writer",
 	"GET /v1/events":                    "reader auditor admin",
 	"GET /v1/tail":                      "reader auditor admin",
+	"GET /v1/ghosts":                    "reader auditor admin",
 	"GET /v1/counts":                    "reader auditor admin",
 	"GET /v1/stories/{interaction}":     "reader auditor admin",
 	"GET /v1/jobs/{id}":                 "reader auditor admin",
