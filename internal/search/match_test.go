@@ -456,6 +456,9 @@ func TestMatchAgreesWithAReadingOfTheJSON(t *testing.T) {
 			if got := m.Match(recordOf(t, raw, key)); got != want {
 				rt.Fatalf("%s finds it: %v, and a plain reading says %v\nkey %q\n%s", q, got, want, key, raw)
 			}
+			if want && !newSieve(m.root).may(raw) {
+				rt.Fatalf("%s finds it, and the sieve holds it back\n%s", q, raw)
+			}
 			if want {
 				found++
 			} else {

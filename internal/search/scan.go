@@ -19,10 +19,11 @@ type Hit struct {
 // A Scanner finds entries by looking at all of them: what can be had without an index, and what an index is held against.
 // It reads a bundle at a time, proves it to be under the checkpoint, and keeps at most the events of one batch in memory.
 // A bundle that is not what the checkpoint says, or holds no entries, is a *logread.DamageError; other errors of its
-// source are passed on. It is for one goroutine at a time.
+// source are passed on. An event that the query cannot find is not parsed. It is for one goroutine at a time.
 type Scanner struct {
 	src    logread.Source
 	match  *Matcher
+	sieve  sieve
 	bounds Bounds
 	tiles  map[string][]byte // tiles of hashes by path, for the proofs
 }
@@ -30,7 +31,7 @@ type Scanner struct {
 // NewScanner scans a log for a query, which is resolved at now.
 func NewScanner(src logread.Source, q Query, now time.Time) *Scanner {
 	m := NewMatcher(q, now)
-	return &Scanner{src: src, match: m, bounds: Query{m.root}.Bounds(), tiles: make(map[string][]byte)}
+	return &Scanner{src: src, match: m, sieve: newSieve(m.root), bounds: Query{m.root}.Bounds(), tiles: make(map[string][]byte)}
 }
 
 // ErrStop is returned by a function that has seen enough.
@@ -166,7 +167,7 @@ func (s *Scanner) Forward(ctx context.Context, cp proof.Checkpoint, from uint64,
 
 // try hands an entry on if the query finds it.
 func (s *Scanner) try(raw []byte, e proof.Entry, received time.Time, key string, found func(Hit) error) error {
-	if e.Seal != nil || !s.bounds.holds(e.Seq, received) {
+	if e.Seal != nil || !s.bounds.holds(e.Seq, received) || !s.sieve.may(raw) {
 		return nil
 	}
 	r, _, err := NewRecord(e, key)
