@@ -9,14 +9,31 @@ import (
 
 type exportCmd struct {
 	storeFlag
-	Tlog string `help:"Write a C2SP tlog-tiles directory, for any tool that reads such logs." placeholder:"DIR" xor:"format"`
-	JSON bool   `help:"Write every entry as a line of JSON, in its exact bytes." xor:"format"`
-	Out  string `short:"o" help:"File for --json instead of standard output; it must not exist." placeholder:"FILE"`
+	Query    []string `arg:"" optional:"" help:"For evidence: what to look for, as stet search takes it; nothing: everything."`
+	Out      string   `short:"o" help:"The file of evidence, such as evidence.zip; with --json the file instead of standard output. It must not exist." placeholder:"FILE"`
+	Complete bool     `help:"For evidence: account for every entry between the query's own limits (after:, before:, seq:), for those that it does not find by their hash."`
+	Tlog     string   `help:"Write a C2SP tlog-tiles directory instead, for any tool that reads such logs." placeholder:"DIR" xor:"format"`
+	JSON     bool     `help:"Write every entry as a line of JSON instead, in its exact bytes." xor:"format"`
+}
+
+// Help says what evidence is.
+func (exportCmd) Help() string {
+	return `Evidence is one file that anybody can verify without this log, its server or a network: what the query finds, in exact bytes, with
+the proofs that it is in the log, the seals and keys, the same events as a table, and their stories for reading.
+
+    stet export -o evidence.zip --complete job:purge after:2026-01-01 before:2026-02-01
+    stet verify evidence.zip --key KEY
+
+With --complete nothing between the limits can have been left out: each entry that the query does not find is there by its hash, which
+shows that it stands there and under which seal, and not what it says. The export is recorded.`
 }
 
 func (c *exportCmd) Run(e *env) (err error) {
 	if c.Tlog == "" && !c.JSON {
-		return usage("export: say what to write: --tlog DIR or --json")
+		return c.evidence(e)
+	}
+	if len(c.Query) > 0 || c.Complete {
+		return usage("export: a query and --complete are for evidence, which is written with -o FILE.zip; --tlog and --json write the whole log")
 	}
 	s, done, err := c.reading(e)
 	if err != nil {

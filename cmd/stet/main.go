@@ -49,9 +49,9 @@ type cli struct {
 	Story   storyCmd   `cmd:"" group:"Read" help:"One job, from request to outcome."`
 	Ghosts  ghostsCmd  `cmd:"" group:"Read" help:"Jobs that never started, ended or came."`
 	Show    showCmd    `cmd:"" group:"Read" help:"One entry of the log."`
-	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store, an exported log or a proof."`
+	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store, a server, evidence, an exported log or a proof."`
 	Lint    lintCmd    `cmd:"" group:"Prove" help:"Check events, or any JSON log, against the policy."`
-	Export  exportCmd  `cmd:"" group:"Prove" help:"Write the log in other tools' formats."`
+	Export  exportCmd  `cmd:"" group:"Prove" help:"Write evidence, or the log in other tools' formats."`
 	Serve   serveCmd   `cmd:"" group:"Operate" help:"Collect from many machines: the log as an HTTP service."`
 	Enrol   enrolCmd   `cmd:"" group:"Operate" help:"Connect this machine to a server."`
 	Expect  expectCmd  `cmd:"" group:"Operate" help:"Say when jobs must run, and see whether they did."`

@@ -70,9 +70,10 @@ func searchWords() (all []string) {
 // negated stands before an argument that begins with "-" and is no flag.
 const negated = "\x00"
 
-// shieldNegations keeps the parser from taking -actor:alice for a flag of search: it has no flags of one letter but -h.
+// shieldNegations keeps the parser from taking -actor:alice for a flag of search or export: these have no flags of one letter
+// but -h, and export -o.
 func shieldNegations(args []string) []string {
-	if len(args) == 0 || args[0] != "search" {
+	if len(args) == 0 || args[0] != "search" && args[0] != "export" {
 		return args
 	}
 	args = slices.Clone(args)
@@ -80,7 +81,7 @@ func shieldNegations(args []string) []string {
 		if a == "--" {
 			break
 		}
-		if strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && a != "-h" {
+		if strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && a != "-h" && (args[0] == "search" || !strings.HasPrefix(a, "-o")) {
 			args[i] = negated + a
 		}
 	}
@@ -88,14 +89,9 @@ func shieldNegations(args []string) []string {
 }
 
 func (c *searchCmd) Run(e *env) (err error) {
-	for i, a := range c.Query {
-		c.Query[i] = strings.TrimPrefix(a, negated)
-	}
-	q, err := search.Parse(strings.Join(c.Query, " "))
-	var wrong *search.Error
-	if errors.As(err, &wrong) {
-		_, _ = fmt.Fprintln(e.stderr, wrong.Caret())
-		return exit{exitUsage, err}
+	q, err := parseQuery(e, c.Query)
+	if err != nil {
+		return err
 	}
 	if c.Limit < 0 {
 		return usage("--limit %d: it is 0, for all, or more", c.Limit)
@@ -131,6 +127,21 @@ func (c *searchCmd) Run(e *env) (err error) {
 		return f.newest(cp)
 	}
 	return f.follow(cp, w)
+}
+
+// parseQuery reads a query from the arguments of a command, and shows where it is wrong.
+func parseQuery(e *env, args []string) (search.Query, error) {
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = strings.TrimPrefix(a, negated)
+	}
+	q, err := search.Parse(strings.Join(words, " "))
+	var wrong *search.Error
+	if errors.As(err, &wrong) {
+		_, _ = fmt.Fprintln(e.stderr, wrong.Caret())
+		err = exit{exitUsage, err}
+	}
+	return q, err
 }
 
 // liveLog is a log that is read, and how what is spooled here comes into it.

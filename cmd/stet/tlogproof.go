@@ -9,10 +9,6 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/stetlog/stet/internal/fsx"
-	"github.com/stetlog/stet/internal/keyfile"
-	"github.com/stetlog/stet/internal/known"
-	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -220,17 +216,6 @@ func (c *verifyCmd) judge(text []byte) (v proofVerdict, code int) {
 
 // rememberedKey is the key of a log that this computer has seen; "" where it has not.
 func rememberedKey(origin string) (string, error) {
-	state, err := keyfile.StateDir(os.LookupEnv)
-	if err != nil {
-		return "", err
-	}
-	fsys, err := fsx.OpenDir(state)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	last, _, err := known.Dir{FS: fsys, Name: store.KnownDir}.Last(origin)
-	return last.VKey, errors.Join(err, fsys.Close())
+	last, err := rememberedLog(origin)
+	return last.VKey, err
 }

@@ -21,7 +21,7 @@ import (
 
 type verifyCmd struct {
 	storeFlag
-	What string `arg:"" optional:"" help:"A store, a server, an exported log, or a proof that stet show --proof wrote; otherwise the store." placeholder:"PATH"`
+	What string `arg:"" optional:"" help:"A store, a server, evidence, an exported log, or a proof that stet show --proof wrote; otherwise the store." placeholder:"PATH"`
 	Key  string `help:"The log's verifier key, known to you from elsewhere." placeholder:"VKEY"`
 	JSON bool   `help:"Print JSON."`
 }
@@ -38,6 +38,9 @@ func (c *verifyCmd) Run(e *env) (err error) {
 	}
 	if text, err := tlogProofFile(path); err == nil && text != nil {
 		return c.verifyProof(e, path, text)
+	}
+	if f, err := evidenceFile(path); err == nil && f != nil {
+		return errors.Join(c.verifyEvidence(e, path, f), f.Close())
 	}
 	dir, err := fsx.OpenDir(path)
 	if err != nil {
@@ -288,10 +291,15 @@ func reportJSON(r verify.Report) verifyReport {
 		v.LogKeys = append(v.LogKeys, change)
 	}
 	for _, f := range r.Findings {
-		v.Findings = append(v.Findings, verifyFinding{State: f.State.String(), File: f.File, What: f.What, Next: f.Next})
-		if f.HasSeq {
-			v.Findings[len(v.Findings)-1].Seq = &f.Seq
-		}
+		v.Findings = append(v.Findings, verifyFindingOf(f))
+	}
+	return v
+}
+
+func verifyFindingOf(f verify.Finding) verifyFinding {
+	v := verifyFinding{State: f.State.String(), File: f.File, What: f.What, Next: f.Next}
+	if f.HasSeq {
+		v.Seq = &f.Seq
 	}
 	return v
 }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stetlog/stet"
+	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/evidence"
+	"github.com/stetlog/stet/internal/exhibit"
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/origin"
+	"github.com/stetlog/stet/internal/search"
+	"github.com/stetlog/stet/internal/store"
+)
+
+// evidence writes a file of evidence: under another name first, and verified before it gets its own. That it was written is an
+// event, which is durable before anybody has the file.
+func (c *exportCmd) evidence(e *env) (err error) {
+	if c.Out == "" {
+		return usage("export: say what to write: -o FILE.zip for evidence, --tlog DIR or --json")
+	}
+	q, err := parseQuery(e, c.Query)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(c.Out); err == nil {
+		return fmt.Errorf("export: %s exists; name a file that does not", c.Out)
+	}
+	s, done, err := c.reading(e)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	tmp, err := os.CreateTemp(filepath.Dir(c.Out), ".stet-export-*")
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	defer func() {
+		_ = tmp.Close()
+		_ = os.Remove(tmp.Name()) // gone already where it has got its name
+	}()
+	m, sum, err := c.exhibit(e, s, q, tmp)
+	if err != nil {
+		return err
+	}
+	if err := c.recordExport(e, m, sum); err != nil {
+		return fmt.Errorf("export: nothing was written, because it could not be recorded: %w", err)
+	}
+	if err := errors.Join(tmp.Chmod(0o600), tmp.Sync(), tmp.Close(), os.Rename(tmp.Name(), c.Out)); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	return c.say(e, m, s.Name)
+}
+
+// exhibit writes and verifies the evidence, and returns the SHA-256 of its file.
+func (c *exportCmd) exhibit(e *env, s *store.Reading, q search.Query, tmp *os.File) (m evidence.Manifest, sum string, err error) {
+	cp, note, err := s.Checkpoint(e.ctx)
+	if err != nil {
+		return m, "", err
+	}
+	log := exhibit.Log{Source: s.Source(), Signed: logread.Signed{Checkpoint: cp, Note: note, VKey: s.LogKey}}
+	if log.Chain, err = logread.Keys(e.ctx, s.Source()); err != nil {
+		return m, "", err
+	}
+	host := origin.Detect(os.LookupEnv)
+	bar := newProgress(e.stderr, "entries")
+	digest := sha256.New()
+	m, err = exhibit.Write(e.ctx, io.MultiWriter(tmp, digest), log, exhibit.Request{Query: q, Now: time.Now(), By: asker(host), Tool: event.Sanitize(strings.TrimSpace("stet " + host.Build.Version.Text)),
+		Whole: c.Complete, Progress: bar.set})
+	bar.clear()
+	if errors.Is(err, exhibit.ErrNothing) {
+		return m, "", usage("export --complete: %v", err)
+	}
+	if err != nil {
+		return m, "", fmt.Errorf("export: %w", err)
+	}
+	size, err := tmp.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return m, "", fmt.Errorf("export: %w", err)
+	}
+	bar = newProgress(e.stderr, "entries")
+	rep, err := evidence.Verify(e.ctx, tmp, size, evidence.Options{LogKey: s.LogKey, Progress: bar.set})
+	bar.clear()
+	if err == nil && rep.State() != evidence.Verified {
+		f, _ := rep.First()
+		err = exit{exitIntegrity, fmt.Errorf("export: what the log holds does not verify, and no evidence is made of it: %s. stet verify says more", f)}
+	}
+	return m, hex.EncodeToString(digest.Sum(nil)), err
+}
+
+// asker is who asks, as this machine knows them.
+func asker(o origin.Origin) string {
+	who := "uid:" + strconv.Itoa(o.UID)
+	if o.User.Text != "" {
+		who = o.User.Text + " (" + who + ")"
+	}
+	if o.Hostname.Text != "" {
+		who += " at " + o.Hostname.Text
+	}
+	return event.Sanitize(who)
+}
+
+// recordExport records the export as an event of this program's. A server records itself that its entries were read: whoever
+// only reads there has no say in its log.
+func (c *exportCmd) recordExport(e *env, m evidence.Manifest, sum string) error {
+	if c.remote() {
+		_, _ = fmt.Fprintf(e.stderr, "stet: the server records that its entries were read, and not that this file, sha256:%s, was made of them\n", sum)
+		return nil
+	}
+	query := m.Asked.Query
+	if len(query) > maxLabel {
+		query = query[:maxLabel]
+	}
+	rec, err := stet.Open(e.ctx, c.Store, c.recording(e, stet.Options{App: "stet", EntryPoint: &event.EntryPoint{Kind: "cli", Name: "stet export"}}))
+	if err != nil {
+		return err
+	}
+	whole := "no"
+	if m.Whole != nil {
+		whole = fmt.Sprintf("%d-%d", m.Whole.First, m.Whole.Last)
+	}
+	err = rec.Record(e.ctx, event.Event{EventType: "log_exported", Action: "export", Object: &event.Object{Type: "evidence", ID: "sha256:" + sum},
+		Labels: map[string]string{"query": query, "entries": strconv.FormatUint(m.Counts.Found, 10), "size": strconv.FormatUint(m.Log.Size, 10), "complete": whole}})
+	if err := errors.Join(err, rec.Close()); err != nil {
+		return err
+	}
+	c.tryBringIn(e)
+	return nil
+}
+
+// maxLabel bounds the query in the event, in bytes.
+const maxLabel = 1024
+
+func (c *exportCmd) say(e *env, m evidence.Manifest, name string) error {
+	_, err := fmt.Fprintf(e.stdout, "%s: %d entries found in entries %d to %d of %s, with %d seals\nverify it anywhere: stet verify %s --key %s\n",
+		c.Out, m.Counts.Found, m.Searched.First, m.Searched.Last, name, m.Counts.Seals, c.Out, m.Log.Key)
+	if m.Whole != nil && err == nil {
+		_, err = fmt.Fprintf(e.stdout, "every entry from %d to %d is accounted for, %d of them by their hash alone\n", m.Whole.First, m.Whole.Last, m.Counts.Hidden)
+	}
+	return err
+}
