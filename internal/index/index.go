@@ -84,13 +84,29 @@ func inDir(name string) string { return Dir + "/" + name }
 // Open opens the index in a store's directory, for asking and for Catch; there may be none yet. What is damaged, or of
 // another log or version, is not used, and Faults says so; nothing is changed before Catch.
 func Open(store fsx.FS, logKey string) (*Index, error) {
+	for try := 1; ; try++ {
+		x, gone, err := open(store, logKey)
+		if err != nil || !gone || try == maxOpen {
+			return x, err
+		}
+		if err := x.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// maxOpen is how often an index is opened at most whose files are replaced meanwhile: by whoever indexes, a few in a second.
+const maxOpen = 4
+
+// open is Open, once; gone says that a file was no longer there when it was to be opened.
+func open(store fsx.FS, logKey string) (_ *Index, gone bool, err error) {
 	x := &Index{fsys: store, key: logKey, fanIn: fanIn, looks: maxLooked, tree: &proof.Tree{}}
 	names, err := store.ReadDir(Dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return x, nil
+		return x, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	type file struct {
 		name     string
@@ -117,13 +133,14 @@ func Open(store fsx.FS, logKey string) (*Index, error) {
 		switch {
 		case errors.Is(err, ErrDamaged), errors.Is(err, ErrOther), errors.Is(err, fs.ErrNotExist):
 			x.Faults = append(x.Faults, err.Error())
+			gone = gone || errors.Is(err, fs.ErrNotExist)
 		case err != nil:
-			return nil, errors.Join(err, x.Close())
+			return nil, false, errors.Join(err, x.Close())
 		default:
 			x.parts, x.tree = append(x.parts, s), tree
 		}
 	}
-	return x, nil
+	return x, gone, nil
 }
 
 // load opens a segment, which must be one of this index.

@@ -2,10 +2,13 @@ package index
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"testing"
 
+	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -58,4 +61,44 @@ func TestAskedWhileItGrows(t *testing.T) {
 		close(tick)
 	}
 	askers.Wait()
+}
+
+// listedBefore is a directory that was listed before it changed: the first time it says what was there then.
+type listedBefore struct {
+	fsx.FS
+	then []fs.DirEntry
+}
+
+func (d *listedBefore) ReadDir(name string) ([]fs.DirEntry, error) {
+	if then := d.then; then != nil {
+		d.then = nil
+		return then, nil
+	}
+	return d.FS.ReadDir(name)
+}
+
+// TestOpenedWhileItIsWritten: who opens an index between listing its files and opening them, while another process replaces
+// them, has all of it.
+func TestOpenedWhileItIsWritten(t *testing.T) {
+	l := newLog()
+	s := newSender(t, "host/1")
+	dir := openDir(t, t.TempDir())
+	grow := func(n int) {
+		l.batch(t, s, proof.Via{Kind: proof.ViaSpool}, login(t, n, "alice"))
+		x := openIndex(t, dir)
+		catchUp(t, x, l)
+		if err := errors.Join(x.Save(), x.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grow(0)
+	then, err := dir.ReadDir(Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grow(1)
+	x := openIndex(t, &listedBefore{dir, then})
+	if got := x.Indexed(); got != l.tree.Size() || len(x.Faults) > 0 {
+		t.Errorf("it has %d of %d entries: %v", got, l.tree.Size(), x.Faults)
+	}
 }
