@@ -27,7 +27,11 @@ type fakeLog struct {
 	events []*event.Event
 	bytes  []byte
 	fails  error
+
+	checkpoint []byte
 }
+
+func (l *fakeLog) Checkpoint() []byte { return l.checkpoint }
 
 func (l *fakeLog) Record(_ context.Context, events ...*event.Event) ([]uint64, error) {
 	l.mu.Lock()

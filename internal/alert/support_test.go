@@ -130,6 +130,7 @@ const knownSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 // say records n events of a type and waits until they are published.
 func (w *world) say(typ string, n int) {
 	w.t.Helper()
+	last := uint64(0)
 	for n > 0 {
 		some := min(n, 100)
 		var all []*event.Event
@@ -142,9 +143,10 @@ func (w *world) say(typ string, n int) {
 			w.t.Fatal(err)
 		}
 		n -= some
-		for w.size() <= seqs[len(seqs)-1] {
-			time.Sleep(time.Millisecond) // the ledger publishes by itself
-		}
+		last = seqs[len(seqs)-1]
+	}
+	for w.size() <= last {
+		time.Sleep(time.Millisecond) // the ledger publishes by itself
 	}
 }
 
@@ -226,15 +228,4 @@ func (h *target) messages() []got {
 func (w *world) at(h *target) *target {
 	w.any.Transport, w.public.Transport = h, h
 	return h
-}
-
-// distinct are the folds that messages tell of, each once.
-func distinct(all []got) (folds map[string]data) {
-	folds = map[string]data{}
-	for _, g := range all {
-		if !g.Data.Test {
-			folds[g.header.Get(HeaderID)] = g.Data
-		}
-	}
-	return folds
 }
