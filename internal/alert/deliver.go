@@ -33,6 +33,9 @@ func (a *Alerts) Run(ctx context.Context) {
 	var delivering sync.WaitGroup
 	a.mu.Lock()
 	a.running = func(s *state) {
+		if s.stop != nil {
+			return // it came while this began
+		}
 		own, cancel := context.WithCancel(ctx)
 		done := make(chan struct{})
 		s.stop = func() {
@@ -130,11 +133,12 @@ func (a *Alerts) deliver(ctx context.Context, s *state, f *fold) bool {
 		a.note(s, began, now, ans, try)
 		switch {
 		case ans.OK():
-			// The answer counts, whoever wants us to end: nobody must hear of it twice for that.
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wholeTime)
-			defer cancel()
-			return a.until(ctx, "a delivery cannot be recorded", s, func() error { return a.record(ctx, a.sent(s, f, m.id, ans, try)) }) &&
-				a.finish(ctx, s)
+			return a.until(ctx, "a delivery cannot be recorded", s, func() error {
+				// The answer counts, whoever wants us to end: nobody must hear of it twice for that.
+				once, cancel := context.WithTimeout(context.WithoutCancel(ctx), wholeTime)
+				defer cancel()
+				return a.record(once, a.sent(s, f, m.id, ans, try))
+			}) && a.finish(ctx, s)
 		case ans.Status == http.StatusGone:
 			a.until(ctx, "an alert cannot be turned off", s, func() error { return a.turnOff(ctx, s, ans) })
 			return false
@@ -162,14 +166,15 @@ func (a *Alerts) finish(ctx context.Context, s *state) bool {
 }
 
 // until repeats what must be done, which depends on nothing but this machine, with pauses. It returns false where ctx ended
-// before.
+// before. Trouble is logged when it begins, and when it is another.
 func (a *Alerts) until(ctx context.Context, trouble string, s *state, do func() error) bool {
-	for {
+	for last := ""; ; {
 		err := do()
 		if err == nil {
 			return true
 		}
-		if ctx.Err() == nil {
+		if now := err.Error(); ctx.Err() == nil && now != last {
+			last = now
 			a.o.Logger.Error(trouble, slog.String("alert", s.rule.Name), slog.Any("error", err))
 		}
 		select {
@@ -225,9 +230,14 @@ func (a *Alerts) about(typ, action, name, subject string, at string) *event.Even
 		InteractionID: "alert " + name, CodeLocation: "internal/alert", EntryPoint: &event.EntryPoint{Kind: "function", Name: "alert"}}
 }
 
-// sent says how a delivery went. Of the target it names the host.
+// sent says how a delivery went. Of the target it names the host. That a message was delivered is one fact, however often it
+// has to be said; that it was not is another each time.
 func (a *Alerts) sent(s *state, f *fold, id string, ans Answer, try int) *event.Event {
-	e := a.about(sentType, "send", s.rule.Name, fmt.Sprintf("%s\n%t\n%d", id, ans.OK(), try), f.LastAt)
+	subject := id
+	if !ans.OK() {
+		subject += "\n" + event.FormatTime(a.o.Now())
+	}
+	e := a.about(sentType, "send", s.rule.Name, subject, f.LastAt)
 	outcome(e, s.rule, id, ans)
 	e.Labels["tries"] = strconv.Itoa(try)
 	e.Labels["count"], e.Labels["first"], e.Labels["last"] = fmt.Sprint(f.Count), fmt.Sprint(f.First), fmt.Sprint(f.Last)

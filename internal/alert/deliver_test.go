@@ -1,10 +1,13 @@
 package alert
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/search"
+	"github.com/stetlog/stet/internal/store"
 )
 
 // The path of an alert: what its query finds from then on comes to its target, signed, and the log says so.
@@ -31,6 +35,9 @@ func TestWhatAQueryFindsIsSent(t *testing.T) {
 
 		all := hook.messages()
 		if len(all) != 1 {
+			for _, m := range all {
+				t.Errorf("%s: %s", m.header.Get(HeaderID), m.body)
+			}
 			t.Fatalf("%d messages came, want one", len(all))
 		}
 		m := all[0]
@@ -345,4 +352,61 @@ func TestTest(t *testing.T) {
 			t.Errorf("an alert that is not there: %v", err)
 		}
 	})
+}
+
+// What cannot be recorded or noted, because the disk is full or failing, is tried until it can; nothing is sent again for that,
+// and the alert goes on.
+func TestTroubleWithTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.close()
+		hook := w.at(&target{t: t})
+		full := &unable{Log: w.o.Log}
+		w.o.Log = full
+		w.add(Spec{Name: "sales", Query: "event:shop_checkout"})
+		w.run()
+		full.set(true)
+		w.say("shop_checkout", 1)
+		time.Sleep(3 * time.Hour)
+		if n := len(hook.messages()); n != 1 {
+			t.Errorf("%d messages, want one", n)
+		}
+		full.set(false)
+		time.Sleep(time.Minute)
+		w.say("shop_checkout", 1)
+		time.Sleep(time.Hour)
+		w.stop()
+		if n := len(hook.messages()); n != 2 {
+			t.Errorf("%d messages, want two", n)
+		}
+		if n := len(w.events(sentType)); n != 2 {
+			t.Errorf("%d deliveries are recorded, want two", n)
+		}
+		if n := strings.Count(w.log.String(), "cannot be recorded"); n != 1 {
+			t.Errorf("the trouble was told of %d times", n)
+		}
+	})
+}
+
+// unable is a log that records nothing while it is set so.
+type unable struct {
+	Log
+	mu sync.Mutex
+	on bool
+}
+
+func (l *unable) set(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.on = on
+}
+
+func (l *unable) Record(ctx context.Context, events ...*event.Event) ([]uint64, error) {
+	l.mu.Lock()
+	on := l.on
+	l.mu.Unlock()
+	if on {
+		return nil, store.ErrFull
+	}
+	return l.Log.Record(ctx, events...)
 }

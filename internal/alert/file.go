@@ -50,8 +50,8 @@ func (r rule) check() error {
 	if _, err := s.check(); err != nil {
 		return err
 	}
-	if r.Secret == "" || s.Query != r.Query || len(r.ID) != 32 || strings.Trim(r.ID, "0123456789abcdef") != "" {
-		return errors.New("its id, its secret or its query is not in its one form")
+	if r.Secret == "" || len(r.ID) != 32 || strings.Trim(r.ID, "0123456789abcdef") != "" {
+		return errors.New("its id or its secret is not in its one form")
 	}
 	if t, err := event.ParseTime(r.Created); err != nil || event.FormatTime(t) != r.Created {
 		return errors.New("its time is not in its one form")

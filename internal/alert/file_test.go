@@ -70,7 +70,7 @@ func TestDamagedFiles(t *testing.T) {
 		"empty": "", "another header": "stet/alerts/v2\n", "half a line": string(rules[:len(rules)-1]), "a name twice": string(rules) + line,
 		"another order of members": strings.Replace(string(rules), `"from":7,"off":"because"`, `"off":"because","from":7`, 1),
 		"a member more":            strings.Replace(string(rules), `"from":7`, `"from":7,"x":1`, 1), "no window": strings.Replace(string(rules), "60000", "0", 1),
-		"no secret": strings.Replace(string(rules), knownSecret, "", 1), "a query that is not canonical": strings.Replace(string(rules), `"is:ghost"`, `" is:ghost"`, 1),
+		"no secret": strings.Replace(string(rules), knownSecret, "", 1), "a query that is none": strings.Replace(string(rules), `"is:ghost"`, `"is:gost"`, 1),
 		"another id": strings.Replace(string(rules), "0a0a", "0A0a", 1), "too many": rulesHeader + strings.Repeat(line, MaxAlerts+1),
 	} {
 		if _, err := parseRules([]byte(b)); !errors.Is(err, ErrDamaged) {

@@ -22,7 +22,7 @@ const (
 
 // follow looks at what the log publishes until ctx ends.
 func (a *Alerts) follow(ctx context.Context) {
-	saved := a.o.Now()
+	saved, trouble := a.o.Now(), ""
 	for wait := lookEvery; ; {
 		select {
 		case <-ctx.Done():
@@ -34,9 +34,14 @@ func (a *Alerts) follow(ctx context.Context) {
 		if now := a.o.Now(); err == nil && now.Sub(saved) >= saveEvery {
 			saved, err = now, a.save()
 		}
-		if err != nil && ctx.Err() == nil {
+		if err == nil || ctx.Err() != nil {
+			trouble = ""
+			continue
+		}
+		wait = troubleEvery
+		if now := err.Error(); now != trouble {
+			trouble = now
 			a.o.Logger.Error("alerts do not get on; what they did not look at stays in the log", slog.Any("error", err))
-			wait = troubleEvery
 		}
 	}
 }
@@ -57,6 +62,7 @@ func (a *Alerts) look(ctx context.Context) error {
 		return err
 	}
 	if on && from < cp.Size {
+		defer a.wake() // behind the last entry, so that what came together is told of together
 		if err := search.NewScanner(a.o.Source, search.Query{}, time.Time{}).Forward(ctx, cp, from, func(h search.Hit) error {
 			a.see(h)
 			return ctx.Err()
@@ -74,6 +80,21 @@ func (a *Alerts) look(ctx context.Context) error {
 	return nil
 }
 
+// wake has all look for whom something waits.
+func (a *Alerts) wake() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.all {
+		if s.place.Waiting == nil {
+			continue
+		}
+		select {
+		case s.wake <- struct{}{}:
+		default: // it has not looked since
+		}
+	}
+}
+
 // see counts an entry for each alert that it matches.
 func (a *Alerts) see(h search.Hit) {
 	if a.own(h.Record) {
@@ -87,10 +108,6 @@ func (a *Alerts) see(h search.Hit) {
 		}
 		if s.place.Waiting == nil {
 			s.place.Waiting = &fold{}
-			select {
-			case s.wake <- struct{}{}:
-			default: // it has not looked since
-			}
 		}
 		s.place.Waiting.add(h.Seq, h.Received)
 		s.place.Next = h.Seq + 1
