@@ -121,19 +121,25 @@ func (f *Fold) build(id string, items []Item) Story {
 // does so where a flush has failed and nobody knows what the disk holds: the same event under the same id, in a stream of
 // its own. The same id from another sender is another event.
 func attachCopies(entries []*Entry) map[*Entry]bool {
-	first := make(map[event.UUID][]*Entry)
+	// What is no copy of the first of its kind comes from the same stream as that: so of each kind the first is enough to
+	// look at, however many events bear one id.
+	type kind struct {
+		id                         event.UUID
+		typ, key, app, environment string
+	}
+	first := make(map[kind]*Entry)
 	hung := make(map[*Entry]bool)
-next:
 	for _, e := range entries {
-		for _, original := range first[e.Event.EventID] {
-			if original.Event.EventType == e.Event.EventType && original.Event.StreamID != e.Event.StreamID && ownerOf(original.Item).owns(e.Item) {
-				e.Standing = Copy
-				original.Copies = append(original.Copies, e)
-				hung[e] = true
-				continue next
-			}
+		k := kind{e.Event.EventID, e.Event.EventType, e.KeyID, e.Event.AppID, e.Event.Environment}
+		original := first[k]
+		switch {
+		case original == nil:
+			first[k] = e
+		case original.Event.StreamID != e.Event.StreamID && ownerOf(original.Item).owns(e.Item):
+			e.Standing = Copy
+			original.Copies = append(original.Copies, e)
+			hung[e] = true
 		}
-		first[e.Event.EventID] = append(first[e.Event.EventID], e)
 	}
 	return hung
 }
@@ -141,6 +147,10 @@ next:
 // maxCorrections is how deep corrections of corrections hang on each other. What goes deeper hangs beside what it names: a
 // chain of any length must not make a story of any depth.
 const maxCorrections = 16
+
+// maxNamesakes is how many events that bear one id, or copies of one event, a correction is held against: whoever gives more
+// events one id must not make every correction of it dear.
+const maxNamesakes = 64
 
 // attachCorrections hangs every correction on the event it names, where this story has it, and returns those it hung.
 // A correction can only be hung on another one that stands before it: two that name each other hang on nothing.
@@ -152,7 +162,9 @@ func attachCorrections(entries []*Entry) map[*Entry]bool {
 		if e.Standing == Copy {
 			continue
 		}
-		byID[e.Event.EventID] = append(byID[e.Event.EventID], e)
+		if same := byID[e.Event.EventID]; len(same) < maxNamesakes {
+			byID[e.Event.EventID] = append(same, e)
+		}
 		for _, same := range append([]*Entry{e}, e.Copies...) {
 			if same.HasSeq {
 				bySeq[same.Seq] = e
@@ -206,7 +218,7 @@ func chooseTarget(correction *Entry, candidates []*Entry) *Entry {
 
 // names reports whether what a correction says of its target's place fits the target, or a copy of it.
 func names(c *event.Corrects, target *Entry) bool {
-	for _, t := range append([]*Entry{target}, target.Copies...) {
+	for _, t := range append([]*Entry{target}, target.Copies[:min(len(target.Copies), maxNamesakes)]...) {
 		seq := c.Seq == nil || !t.HasSeq || t.Seq == *c.Seq
 		hash := c.EntryHash == "" || hashText(t.EntryHash) == "" || "sha256:"+hashText(t.EntryHash) == c.EntryHash
 		if seq && hash {
