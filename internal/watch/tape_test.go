@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -86,11 +87,33 @@ func (t *tape) closedOtherwise(e Entry) bool {
 // write records a finding.
 func (t *tape) write(f Finding) {
 	t.found = append(t.found, fmt.Sprintf("%s %s %s", f.Type, f.About, f.Rule))
-	e := *f.Event
-	e.AppID, e.Timestamp, e.StreamID, e.StreamSeq = "stet", t.now, event.DeriveUUID("finding", f.Type+f.About, f.Near.Time48()), 1
-	entry := Entry{Seq: uint64(len(t.entries) + 1), ReceivedAt: t.now, KeyID: "store", StoreKey: true, Event: &e}
+	entry := Entry{Seq: uint64(len(t.entries) + 1), ReceivedAt: t.now, KeyID: "store", StoreKey: true, Event: stored(f, t.now)}
 	t.entries = append(t.entries, entry)
 	t.w.Add(entry)
+}
+
+// stored is a finding as the store writes it and the log has it: what the schema refuses cannot be a finding.
+func stored(f Finding, now time.Time) *event.Event {
+	e := *f.Event
+	stream := event.DeriveUUID("finding", f.Type+f.About, f.Near.Time48())
+	e.EventID, e.AppID, e.Timestamp, e.StreamID, e.StreamSeq = event.DeriveUUID("event", stream.String(), stream.Time48()), "stet", now, stream, 1
+	e.CodeLocation, e.EntryPoint, e.Host = "internal/watch", &event.EntryPoint{Kind: "function", Name: "watch"}, &event.Host{Name: "web1", IP: "10.0.0.1"}
+	e.Principal, e.Clock = &event.Principal{Type: "system", ID: "stet"}, &event.Clock{Confidence: "unknown"}
+	e.Absent = maps.Clone(e.Absent)
+	if e.Absent == nil {
+		e.Absent = map[string]string{}
+	}
+	for _, path := range []string{"user_id", "source_ip", "app_version", "environment"} {
+		e.Absent[path] = event.AbsentNotApplicable
+	}
+	b, err := (&event.Codec{}).Append(nil, &e)
+	if err == nil {
+		var again *event.Event
+		if again, err = event.Parse(b); err == nil {
+			return again
+		}
+	}
+	panic(fmt.Sprintf("%s %s: %v", f.Type, f.Rule, err))
 }
 
 // pass lets time go by, and asks when it is time.
@@ -191,4 +214,8 @@ func (t *tape) show(tb interface{ Logf(string, ...any) }) {
 			tb.Logf("%d %s %s %s: job %s, run %q, attempt %d, %v", e.Seq, instant(e.ReceivedAt), e.KeyID, e.Event.EventType, e.Event.Job.ID, e.Event.Job.RunID, e.Event.Job.Attempt, e.Event.References)
 		}
 	}
+}
+
+func lostStub(stream event.UUID, first, last uint64) *proof.Stub {
+	return &proof.Stub{Stream: stream.String(), First: first, Last: last, Code: proof.StubLost}
 }

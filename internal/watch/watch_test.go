@@ -39,6 +39,10 @@ func TestRules(t *testing.T) {
 			p.seal(true)
 			step(long)
 		}, []string{"job_never_started 1 no_start_in_time"}},
+		{"one without a name, of a parent without a root", func(t *tape, step func(time.Duration)) {
+			t.process("a", "shop").say("job_submitted", "j", func(e *event.Event) { e.Job = &event.Job{ID: "j", ParentID: "p"} })
+			step(long)
+		}, []string{"job_never_started 1 no_start_in_time", "job_orphaned 1 parent_unknown"}},
 		{"one that may run and never starts", func(t *tape, step func(time.Duration)) {
 			t.process("a", "shop").say("job_authorized", "j")
 			step(long)
