@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,6 +109,9 @@ func (c *emitCmd) event(e *env) (ev event.Event, err error) {
 		ev = *draft
 	default:
 		ev.EventType = c.Type
+	}
+	if ev.EventType == "job_started" && len(ev.References) < 16 { // the run goes on, and this process does not
+		ev.References = append(ev.References, event.Reference{Kind: event.ReferenceDetached, Value: fmt.Sprintf("does not end with process %d", os.Getpid())})
 	}
 	if ev.EventID.IsZero() {
 		var random [10]byte

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -40,7 +41,12 @@ func TestBatchesArePlacedOnceAndProven(t *testing.T) {
 
 // Each element is judged by itself, with a code that says why.
 func TestElementsAreJudgedAlone(t *testing.T) {
-	w := newWorld(t, nil)
+	var holes []string
+	w := newWorld(t, func(o *Options) {
+		o.Hole = func(stream string, expected, got uint64) {
+			holes = append(holes, fmt.Sprintf("%s: %d before %d", stream, got, expected))
+		}
+	})
 	s := newSender(t, "shop")
 	one, two, three := s.say(1), s.say(1), s.say(1)
 	good := newStream(t, s.key, "shop")
@@ -54,6 +60,9 @@ func TestElementsAreJudgedAlone(t *testing.T) {
 	}
 	if n := w.server.gaps.count(); n != 1 {
 		t.Errorf("%d streams have gaps", n)
+	}
+	if want := s.stream.String() + ": 3 before 2"; len(holes) != 1 || holes[0] != want {
+		t.Errorf("told of the holes %q, want %q", holes, want)
 	}
 	got = receipts(t, w.post("writer", two, three)).Results
 	if got[0].Status != wire.Placed || got[1].Status != wire.Placed || w.server.gaps.count() != 0 {

@@ -223,3 +223,30 @@ func TestFindingsOnTheirWay(t *testing.T) {
 		}
 	})
 }
+
+// A word that comes while a finding is on its way stands in front of it in the log, and answers it all the same.
+func TestOvertaken(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		tell func(p *process)
+		want string
+	}{
+		{"a heartbeat", func(p *process) { p.beats("j", time.Hour) }, "job_recovered 6 heard_again"},
+		{"an outcome", func(p *process) { p.say("job_succeeded", "j") }, "job_late_outcome 6 outcome_after_all"},
+	} {
+		tp := newTape()
+		p := tp.process("a", "shop")
+		p.begins("j")
+		p.beats("j", 5*time.Minute)
+		tp.hold = true
+		tp.pass(10 * time.Minute)
+		tc.tell(p)
+		tp.hold = false
+		tp.writeAll(len(tp.held))
+		tp.pass(time.Minute)
+		tp.want(t, "job_stalled 4 heartbeat_overdue", tc.want)
+		tp.restart()
+		tp.pass(time.Minute)
+		tp.want(t, "job_stalled 4 heartbeat_overdue", tc.want)
+	}
+}
