@@ -15,6 +15,7 @@ type expectCmd struct {
 	Add    expectAddCmd    `cmd:"" help:"Say when a job must run: stet expect add nightly --cron \"0 2 * * *\" --tz Europe/Berlin --grace 1h"`
 	List   expectListCmd   `cmd:"" help:"List what is expected."`
 	Remove expectRemoveCmd `cmd:"" help:"Expect a job no more."`
+	Report expectReportCmd `cmd:"" help:"Say of each slot of a job whether it ran and how that ended, with the entries that prove it."`
 	Import expectImportCmd `cmd:"" help:"Expect what crontabs and systemd timers start: stet expect import /etc/cron.d"`
 }
 

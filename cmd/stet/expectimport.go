@@ -36,7 +36,7 @@ What is not understood is said, with its line, and left out; so is what has no t
 // taken is a line that says when something runs.
 type taken struct {
 	File  string `json:"file"`
-	Line  int    `json:"line"` // 0: the file as a whole
+	Line  int    `json:"line"`            // 0: the file as a whole
 	Why   string `json:"why,omitempty"`   // it is left out
 	Note  string `json:"note,omitempty"`  // what to look at
 	State string `json:"state,omitempty"` // added, there, would_be_added

@@ -36,6 +36,7 @@ func comes(eventType string) bool { return eventType == "job_started" || eventTy
 
 // arrival is a job that came.
 type arrival struct {
+	by       *Entry
 	job, run string    // ids
 	again    bool      // not the job's first attempt
 	start    time.Time // as its emitter says; never later than it was received
@@ -45,7 +46,7 @@ type arrival struct {
 // arrivalOf reads an event that shows that a job came.
 func arrivalOf(e Entry) arrival {
 	j := e.Event.Job
-	a := arrival{job: j.ID, run: j.RunID, again: j.Attempt > 1, start: e.Event.EventTime, planned: j.ScheduledFor}
+	a := arrival{by: &e, job: j.ID, run: j.RunID, again: j.Attempt > 1, start: e.Event.EventTime, planned: j.ScheduledFor}
 	if a.start.IsZero() {
 		a.start = e.Event.Timestamp
 	}

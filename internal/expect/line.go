@@ -8,9 +8,9 @@ import (
 // slot is one time at which a job is due.
 type slot struct {
 	at       time.Time
-	job, run string // which came for it; "" and "": none did
-	came     bool
-	told     bool // the log has it as missed
+	job, run string // which came for it
+	by       *Entry // that says so; nil: none came
+	told     bool   // the log has it as missed
 }
 
 // line are slots, the oldest first, for which jobs may come.
@@ -33,29 +33,29 @@ func (l line) take(a arrival, table Timetable, grace time.Duration) int {
 	from, _ := l.find(a.start.Add(-grace))
 	near := func(i int) bool { return i >= from && i < len(l) && !a.start.Before(l[i].at.Add(-early)) }
 	for _, s := range l[from:min(next+1, len(l))] {
-		if s.came && (s.run == a.run && a.run != "" || a.again && s.job == a.job) {
+		if s.by != nil && (s.run == a.run && a.run != "" || a.again && s.job == a.job) {
 			return -1
 		}
 	}
 	take := func(i int) int {
-		l[i].came, l[i].job, l[i].run = true, a.job, a.run
+		l[i].by, l[i].job, l[i].run = a.by, a.job, a.run
 		return i
 	}
 	if table.has(a.planned) {
-		if i, there := l.find(a.planned); there && !l[i].came && near(i) {
+		if i, there := l.find(a.planned); there && l[i].by == nil && near(i) {
 			return take(i)
 		}
 		return -1
 	}
 	first := next - 1
-	if first >= from && !l[first].came {
+	if first >= from && l[first].by == nil {
 		return take(first)
 	}
-	if near(next) && !l[next].came {
+	if near(next) && l[next].by == nil {
 		return take(next)
 	}
 	for i := first - 1; i >= from; i-- {
-		if !l[i].came {
+		if l[i].by == nil {
 			return take(i)
 		}
 	}

@@ -37,6 +37,8 @@ type Watch struct {
 	last    time.Time              // received_at of the last entry
 	begun   time.Time              // the last start of a server
 	hold    hold
+
+	history *History // is told how it went; nil: nobody is
 }
 
 // hold says which slots are judged later than they are due, because a server was down.
@@ -60,6 +62,7 @@ type expected struct {
 	ended bool        // removed: what it still owes is told, nothing more is found
 	owed  []time.Time // missed slots that the log does not have
 
+	past  *past     // nil: nobody wants to know
 	table Timetable // of a calendar
 	open  line      // its slots that have come, or nearly, and are not judged
 	// ahead is a calendar's first slot that is not in open, zero where there is none; of Every it is by when the next run is
@@ -101,7 +104,7 @@ func (w *Watch) Add(e Entry) {
 }
 
 func (w *Watch) added(a Active) {
-	x := &expected{Active: a, id: a.ID()}
+	x := &expected{Active: a, id: a.ID(), past: w.history.of(a)}
 	if a.Schedule.Kind == Every {
 		x.ahead = a.after(a.Since)
 	} else if table, err := a.Timetable(); err == nil {
@@ -117,6 +120,9 @@ func (w *Watch) removed(a Active, now time.Time) {
 	for _, x := range w.all {
 		if x.Place == a.Place {
 			x.judge(now, w.hold)
+			for _, s := range x.open {
+				x.over(s, StateEnded)
+			}
 			x.ended, x.open = true, nil
 		}
 	}
@@ -169,10 +175,18 @@ func (w *Watch) arrived(e Entry) {
 		}
 		x.judge(e.ReceivedAt, w.hold)
 		a := arrivalOf(e)
+		if x.past == nil {
+			a.by = &Entry{Seq: e.Seq} // who only watches need not hold the event
+		}
 		if x.Schedule.Kind != Every {
-			x.open.take(a, x.table, x.Grace)
+			if x.open.take(a, x.table, x.Grace) < 0 {
+				x.past.more(a)
+			}
 		} else if next := x.after(a.start); next.After(x.ahead) {
+			x.over(slot{at: x.ahead, by: a.by}, StateRan)
 			x.ahead = next
+		} else {
+			x.past.more(a)
 		}
 	}
 }
@@ -213,6 +227,7 @@ func (x *expected) judge(now time.Time, h hold) {
 	}
 	if x.Schedule.Kind == Every {
 		for ; !h.due(x.ahead.Add(x.Grace)).After(now); x.ahead = x.ahead.Add(x.Schedule.every) {
+			x.over(slot{at: x.ahead}, StateMissed)
 			x.owe(x.ahead)
 		}
 		return
@@ -237,11 +252,20 @@ func (x *expected) judge(now time.Time, h hold) {
 // close closes the n oldest slots.
 func (x *expected) close(n int) {
 	for _, s := range x.open[:n] {
-		if !s.came && !s.told {
+		x.over(s, StateMissed)
+		if s.by == nil && !s.told {
 			x.owe(s.at)
 		}
 	}
 	x.open = slices.Delete(x.open, 0, n)
+}
+
+// over tells the history of a slot: for what it is where nobody came.
+func (x *expected) over(s slot, nobody State) {
+	if s.by != nil {
+		nobody = StateRan
+	}
+	x.past.slot(s, nobody)
 }
 
 // owe remembers a slot that was missed.
@@ -294,7 +318,7 @@ func (x *expected) next(h hold) time.Time {
 		return x.owed[0].Add(x.Grace)
 	}
 	for _, s := range x.open {
-		if !s.came && !s.told {
+		if s.by == nil && !s.told {
 			return h.due(s.at.Add(x.Grace))
 		}
 	}

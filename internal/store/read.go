@@ -133,24 +133,41 @@ func (r *Reading) StoreKey(ctx context.Context) (string, error) {
 // Entries calls fn for every entry under the checkpoint, in order; entry is valid until fn returns. Of a server's log an
 // error at the end may say that they were not those under the checkpoint: nothing of them counts then.
 func (r *Reading) Entries(ctx context.Context, fn func(seq uint64, entry []byte) error) error {
+	_, err := r.entries(ctx, fn)
+	return err
+}
+
+func (r *Reading) entries(ctx context.Context, fn func(seq uint64, entry []byte) error) (proof.Checkpoint, error) {
 	cp, _, err := r.latest(ctx)
 	if err != nil {
-		return err
+		return cp, err
 	}
 	if !r.whole {
-		return logread.Entries(ctx, r.src, 0, cp.Size, fn)
+		return cp, logread.Entries(ctx, r.src, 0, cp.Size, fn)
 	}
 	var tree proof.Tree
 	if err := logread.Entries(ctx, r.src, 0, cp.Size, func(seq uint64, entry []byte) error {
 		tree.Append(proof.LeafHash(entry))
 		return fn(seq, entry)
 	}); err != nil {
-		return err
+		return cp, err
 	}
 	if tree.Root() != cp.Root {
-		return r.others(cp)
+		return cp, r.others(cp)
 	}
-	return nil
+	return cp, nil
+}
+
+// Proven is the same log where nothing is trusted: its checkpoint must be signed by the log's key, also a directory's, and who
+// reads all entries learns at the end whether they are those under it.
+func (r *Reading) Proven() *Reading {
+	p := *r
+	p.whole = true
+	p.latest = func(ctx context.Context) (proof.Checkpoint, []byte, error) {
+		now, err := r.signed(ctx)
+		return now.Checkpoint, now.Note, err
+	}
+	return &p
 }
 
 // others says that entries are not those of the log.
@@ -191,9 +208,19 @@ func (s *Store) Items(ctx context.Context, f *story.Fold, want func(event.Ref) b
 
 // Items is that of a Store.
 func (r *Reading) Items(ctx context.Context, f *story.Fold, want func(event.Ref) bool) error {
+	if want == nil {
+		want = func(event.Ref) bool { return true }
+	}
+	_, err := r.Each(ctx, func(ref event.Ref, _ []byte) bool { return want(ref) }, f.Add, f.Ended)
+	return err
+}
+
+// Each calls add, in the log's order, for every event that want accepts by its place and bytes, with what its batch's seal says of it,
+// and ended for every stream of which nothing more will come. It returns the checkpoint up to which it has read.
+func (r *Reading) Each(ctx context.Context, want func(ref event.Ref, event []byte) bool, add func(story.Item), ended func(event.UUID)) (proof.Checkpoint, error) {
 	storeKey := r.storeKey
 	var batch []story.Item // events whose seal has not come yet
-	return r.Entries(ctx, func(seq uint64, raw []byte) error {
+	return r.entries(ctx, func(seq uint64, raw []byte) error {
 		damaged := func(err error) error {
 			return &ledger.IntegrityError{Seq: seq, HasSeq: true, File: logread.StoreLog, Reason: "the entry cannot be read", Err: err}
 		}
@@ -207,7 +234,7 @@ func (r *Reading) Items(ctx context.Context, f *story.Fold, want func(event.Ref)
 			if err != nil {
 				return damaged(err)
 			}
-			if want != nil && !want(ref) {
+			if !want(ref, e.Event) {
 				return nil
 			}
 			item := story.Item{Seq: seq, HasSeq: true, EntryHash: proof.LeafHash(raw),
@@ -235,15 +262,15 @@ func (r *Reading) Items(ctx context.Context, f *story.Fold, want func(event.Ref)
 				if item.StoreKey && item.Event.EventType == "job_lost" {
 					for _, ref := range item.Event.References {
 						if id, err := event.ParseUUID(ref.Value); err == nil && ref.Kind == "stream" {
-							f.Ended(id)
+							ended(id)
 						}
 					}
 				}
-				f.Add(item)
+				add(item)
 			}
 			batch = batch[:0]
 			if id, err := event.ParseUUID(seal.Stream); err == nil && seal.Final {
-				f.Ended(id)
+				ended(id)
 			}
 		}
 		return nil
