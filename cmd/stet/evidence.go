@@ -15,6 +15,7 @@ import (
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/evidence"
+	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/exhibit"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/origin"
@@ -109,36 +110,31 @@ func asker(o origin.Origin) string {
 	return event.Sanitize(who)
 }
 
-// recordExport records the export as an event of this program's. A server records itself that its entries were read: whoever
-// only reads there has no say in its log.
-func (c *exportCmd) recordExport(e *env, m evidence.Manifest, sum string) error {
-	if c.remote() {
-		_, _ = fmt.Fprintf(e.stderr, "stet: the server records that its entries were read, and not that this file, sha256:%s, was made of them\n", sum)
-		return nil
+// recordExport records the export: as an event of this program's, or, at a server, as one of the server's own, which knows
+// who reads.
+func (c *exportCmd) recordExport(e *env, m evidence.Manifest, sum string) (err error) {
+	x := admin.Export{File: "sha256:" + sum, Query: m.Asked.Query, Entries: m.Counts.Found, Size: m.Log.Size}
+	if m.Whole != nil {
+		x.Whole = fmt.Sprintf("%d-%d", m.Whole.First, m.Whole.Last)
 	}
-	query := m.Asked.Query
-	if len(query) > maxLabel {
-		query = query[:maxLabel]
+	if c.remote() {
+		l, err := c.log(e)
+		if err != nil {
+			return err
+		}
+		_, err = admin.Client{Client: l.client}.RecordExport(e.ctx, x)
+		return errors.Join(err, l.close())
 	}
 	rec, err := stet.Open(e.ctx, c.Store, c.recording(e, stet.Options{App: "stet", EntryPoint: &event.EntryPoint{Kind: "cli", Name: "stet export"}}))
 	if err != nil {
 		return err
 	}
-	whole := "no"
-	if m.Whole != nil {
-		whole = fmt.Sprintf("%d-%d", m.Whole.First, m.Whole.Last)
-	}
-	err = rec.Record(e.ctx, event.Event{EventType: "log_exported", Action: "export", Object: &event.Object{Type: "evidence", ID: "sha256:" + sum},
-		Labels: map[string]string{"query": query, "entries": strconv.FormatUint(m.Counts.Found, 10), "size": strconv.FormatUint(m.Log.Size, 10), "complete": whole}})
-	if err := errors.Join(err, rec.Close()); err != nil {
+	if err := errors.Join(rec.Record(e.ctx, x.Event()), rec.Close()); err != nil {
 		return err
 	}
 	c.tryBringIn(e)
 	return nil
 }
-
-// maxLabel bounds the query in the event, in bytes.
-const maxLabel = 1024
 
 func (c *exportCmd) say(e *env, m evidence.Manifest, name string) error {
 	_, err := fmt.Fprintf(e.stdout, "%s: %d entries found in entries %d to %d of %s, with %d seals\nverify it anywhere: stet verify %s --key %s\n",

@@ -45,6 +45,7 @@ func (o *Office) Routes() []server.Route {
 		{Method: http.MethodGet, Pattern: LogKeysPath, Handle: manage(o.getLogKeys)},
 		{Method: http.MethodPost, Pattern: LogKeysPath, Handle: manage(o.postLogKey), Intake: true},
 		{Method: http.MethodDelete, Pattern: OldLogKeysPath, Handle: manage(o.deleteLogKeys)},
+		body(server.Route{Method: http.MethodPost, Pattern: ExportsPath, Handle: handle(auth.ReadLog, o.postExport), Intake: true}),
 		body(server.Route{Method: http.MethodPost, Pattern: ExpectationsPath, Handle: handle(auth.ManageExpectations, o.postExpectation), Intake: true}),
 		{Method: http.MethodGet, Pattern: ExpectationsPath, Handle: handle(auth.ReadLog, o.getExpectations)},
 		{Method: http.MethodDelete, Pattern: ExpectationsPath + "/{id}", Handle: handle(auth.ManageExpectations, o.deleteExpectation)},

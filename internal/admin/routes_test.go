@@ -251,6 +251,7 @@ var routeRights = map[string]string{
 	"GET /v1/logkeys":                   "admin",
 	"POST /v1/logkeys":                  "admin",
 	"DELETE /v1/logkeys/old":            "admin",
+	"POST /v1/exports":                  "auditor admin",
 	"POST /v1/expectations":             "admin",
 	"GET /v1/expectations":              "auditor admin",
 	"DELETE /v1/expectations/{id}":      "admin",
