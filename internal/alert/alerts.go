@@ -68,6 +68,7 @@ type Alerts struct {
 // state is an alert in memory.
 type state struct {
 	rule   rule // as it was made, whatever has become of it: its From, Off and Half are not looked at
+	query  search.Query
 	secret []byte
 	match  *search.Matcher // the follower's
 	wake   chan struct{}   // something waits; has room for one
@@ -168,7 +169,7 @@ func newState(r rule, p place) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &state{rule: r, secret: secret, match: search.NewMatcher(q, time.Time{}), place: p, wake: make(chan struct{}, 1),
+	return &state{rule: r, query: q, secret: secret, match: search.NewMatcher(q, time.Time{}), place: p, wake: make(chan struct{}, 1),
 		from: r.From, off: r.Off, half: r.Half}, nil
 }
 

@@ -410,3 +410,36 @@ func (l *unable) Record(ctx context.Context, events ...*event.Event) ([]uint64, 
 	}
 	return l.Log.Record(ctx, events...)
 }
+
+// Each alert finds what its own query does, however many there are beside it.
+func TestEachAlertFindsItsOwn(t *testing.T) {
+	queries := map[string]uint64{"event:shop_return": 2, "-event:shop_return event:shop_checkout": 3, "event:shop_refund": 0, "event:shop_return,shop_checkout": 5,
+		"something happened": 5, "object:alert:none": 0}
+	for _, more := range []int{0, sieved} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.close()
+			hook := w.at(&target{t: t})
+			for q := range queries {
+				w.add(Spec{Name: "a" + strconv.Itoa(len(w.all)), Query: q})
+			}
+			for range more {
+				w.add(Spec{Name: "a" + strconv.Itoa(len(w.all)), Query: "event:nothing"})
+			}
+			w.run()
+			w.say("shop_return", 2)
+			w.say("shop_checkout", 3)
+			time.Sleep(time.Hour)
+			w.stop()
+			found := map[string]uint64{}
+			for _, m := range hook.messages() {
+				found[m.Data.Query] += m.Data.Count
+			}
+			for q, want := range queries {
+				if found[q] != want {
+					t.Errorf("with %d more, %s found %d, want %d", more, q, found[q], want)
+				}
+			}
+		})
+	}
+}

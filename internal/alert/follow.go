@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/stetlog/stet/internal/search"
@@ -18,6 +17,9 @@ const (
 	saveEvery = 10 * time.Second
 	// troubleEvery is how long the follower waits behind an error.
 	troubleEvery = 5 * time.Second
+	// sieved is up to how many alerts entries are looked through for the texts that these look for, before they are parsed. To
+	// look for more costs as much as to parse (BenchmarkLook).
+	sieved = 8
 )
 
 // follow looks at what the log publishes until ctx ends.
@@ -52,7 +54,7 @@ func (a *Alerts) look(ctx context.Context) error {
 	a.mu.Lock()
 	msg := a.o.Log.Checkpoint() // see Add
 	from := a.next
-	on := slices.ContainsFunc(a.all, (*state).on)
+	any, on := a.anything()
 	a.mu.Unlock()
 	if bytes.Equal(msg, a.looked) {
 		return nil
@@ -63,7 +65,7 @@ func (a *Alerts) look(ctx context.Context) error {
 	}
 	if on && from < cp.Size {
 		defer a.wake() // behind the last entry, so that what came together is told of together
-		if err := search.NewScanner(a.o.Source, search.Query{}, time.Time{}).Forward(ctx, cp, from, func(h search.Hit) error {
+		if err := search.NewScanner(a.o.Source, any, time.Time{}).Forward(ctx, cp, from, func(h search.Hit) error {
 			a.see(h)
 			return ctx.Err()
 		}); err != nil {
@@ -78,6 +80,25 @@ func (a *Alerts) look(ctx context.Context) error {
 		s.place.Next = max(s.place.Next, cp.Size)
 	}
 	return nil
+}
+
+// anything is what some alert looks for, so that entries that no alert does are not even parsed; false where there is none. An
+// alert that comes after looks at nothing before the next look. The caller holds mu.
+func (a *Alerts) anything() (search.Query, bool) {
+	var all search.Or
+	for _, s := range a.all {
+		switch {
+		case !s.on():
+		case s.query.Root == nil:
+			return search.Query{}, true
+		default:
+			all = append(all, s.query.Root)
+		}
+	}
+	if len(all) > sieved {
+		return search.Query{}, true
+	}
+	return search.Query{Root: all}, len(all) > 0
 }
 
 // wake has all look for whom something waits.
