@@ -160,11 +160,11 @@ func (c *importCmd) prepareServer(in *importer) error {
 func (c *importCmd) seenAt(in *importer) error {
 	f := c.storeFlag
 	f.TokenFile = firstOf(c.ReadTokenFile, f.TokenFile)
-	log, done, err := f.readingServer(in.env)
+	log, l, err := f.readingServer(in.env)
 	if err != nil {
 		return err
 	}
-	return errors.Join(in.seen.load(in.env, log), done())
+	return errors.Join(in.seen.load(in.env, log), l.close())
 }
 
 // prepareDry makes a place that is thrown away, so that what is checked is checked by the code that would record it. The

@@ -156,15 +156,24 @@ func (f storeFlag) reading(e *env) (r *store.Reading, done func() error, err err
 		}
 		return r, s.Close, nil
 	}
+	f.sendBefore(e)
+	r, l, err := f.readingServer(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, l.close, nil
+}
+
+// sendBefore sends what is spooled here, and says what hinders that.
+func (f storeFlag) sendBefore(e *env) {
 	if err := f.sendFirst(e.ctx); err != nil {
 		_, _ = fmt.Fprintf(e.stderr, "stet: %v\n", err)
 	}
-	return f.readingServer(e)
 }
 
 // readingServer is reading of a server's log, where nothing is sent first.
-func (f storeFlag) readingServer(e *env) (r *store.Reading, done func() error, err error) {
-	l, err := f.log(e)
+func (f storeFlag) readingServer(e *env) (r *store.Reading, l *remoteLog, err error) {
+	l, err = f.log(e)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the log of %s: %w", f.name(), err)
 	}
@@ -172,7 +181,7 @@ func (f storeFlag) readingServer(e *env) (r *store.Reading, done func() error, e
 	if err != nil {
 		return nil, nil, errors.Join(err, l.close())
 	}
-	return r, l.close, nil
+	return r, l, nil
 }
 
 // remoteLog is a server's log to be read.

@@ -24,6 +24,7 @@ type searchCmd struct {
 	Query  []string `arg:"" optional:"" help:"What to look for, in the query language; nothing: everything."`
 	Follow bool     `help:"Then go on with what comes into the log, until interrupted; oldest first."`
 	Limit  int      `help:"How many entries at most; 0: all." default:"50"`
+	Scan   bool     `help:"Read the whole log instead of asking an index, which could leave something out."`
 	JSON   bool     `help:"Print the entries' exact bytes, one a line."`
 }
 
@@ -106,6 +107,9 @@ func (c *searchCmd) Run(e *env) (err error) {
 		return err
 	}
 	storeKey, err := w.log.StoreKey(e.ctx)
+	if notAllowed(err) && !c.Scan { // a reader's token: the index may be asked, the log not be read
+		storeKey, err = "", nil
+	}
 	if err != nil {
 		return err
 	}
@@ -113,7 +117,15 @@ func (c *searchCmd) Run(e *env) (err error) {
 	f := finder{e: e, storeKey: storeKey, json: c.JSON, local: !c.remote(), out: bufio.NewWriter(e.stdout), limit: c.Limit, name: w.log.Name,
 		scan: search.NewScanner(w.log.Source(), q, now)}
 	f.back = f.scan.Back
-	if w.files != nil {
+	if w.ask != nil && !c.Scan && !c.Follow {
+		rows := 1000
+		if c.Limit > 0 {
+			rows = min(c.Limit+1, rows)
+		}
+		s := &askedSearch{e: e, ask: w.ask, src: w.log.Source(), query: q, now: now, rows: rows, scan: f.scan}
+		f.back, f.claim = s.Back, s.claim
+	}
+	if w.files != nil && !c.Scan {
 		x, err := openIndex(e, w, q, now)
 		if err != nil {
 			return err
@@ -149,14 +161,21 @@ type liveLog struct {
 	log    *store.Reading
 	refill func(context.Context) error
 	files  fsx.FS // of the store's directory; nil at a server
+	// ask asks a server; nil of a directory.
+	ask func(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error)
 }
 
 // live opens the log as reading does.
 func (c *searchCmd) live(e *env) (w liveLog, done func() error, err error) {
 	w.refill = func(context.Context) error { return nil }
 	if c.remote() {
-		w.log, done, err = c.reading(e)
-		return w, done, err
+		c.sendBefore(e)
+		r, l, err := c.readingServer(e)
+		if err != nil {
+			return w, nil, err
+		}
+		w.log, w.ask = r, l.client.JSON
+		return w, l.close, nil
 	}
 	s, err := c.open(e)
 	if err != nil {
@@ -182,9 +201,10 @@ type finder struct {
 	scan     *search.Scanner
 	back     func(context.Context, proof.Checkpoint, func(search.Hit) error) (from uint64, err error) // from the newest on
 	out      *bufio.Writer
-	name     string // of the log, for people
-	storeKey string // whose word on keys and losses counts
-	limit    int    // 0: none
+	name     string        // of the log, for people
+	storeKey string        // whose word on keys and losses counts
+	limit    int           // 0: none
+	claim    func() string // what to add to what was searched; nil: nothing
 	json     bool
 	local    bool
 }
@@ -227,6 +247,9 @@ func (f *finder) searched(n int, from uint64, cp proof.Checkpoint) string {
 // say says what was searched, and what the word of a directory is worth.
 func (f *finder) say(format string, args ...any) error {
 	s := fmt.Sprintf(format, args...)
+	if f.claim != nil {
+		s += f.claim()
+	}
 	if f.local {
 		s += " (local only, unless a checkpoint is known elsewhere)"
 	}
