@@ -59,7 +59,7 @@ var errNoIndex = errors.New("the server's index cannot be asked")
 // Back does what search.Scanner.Back does.
 func (s *askedSearch) Back(ctx context.Context, cp proof.Checkpoint, found func(search.Hit) error) (from uint64, err error) {
 	s.asked = true
-	last, doubts := cp.Size, 0
+	last, doubts, empty := cp.Size, 0, uint64(0)
 	for cursor := ""; ; {
 		page, err := s.page(ctx, cp, cursor)
 		if errors.Is(err, errNoIndex) && last == cp.Size {
@@ -73,11 +73,15 @@ func (s *askedSearch) Back(ctx context.Context, cp proof.Checkpoint, found func(
 		if err != nil {
 			return last, errors.Join(err, doubted(doubts))
 		}
+		// A page without rows has looked at thousands of entries for nothing: there cannot be many.
+		if empty++; len(page.Rows) == 0 && empty > 16+cp.Size/1000 {
+			return last, errors.New("the server's answers lead nowhere; --scan reads its log instead")
+		}
 		for _, row := range page.Rows {
 			if row.Seq >= last {
 				return last, &logread.DamageError{File: "/v1/events", Reason: fmt.Sprintf("entry %d comes after entry %d: the server's rows are in no order", row.Seq, last)}
 			}
-			last = row.Seq
+			last, empty = row.Seq, 0
 			h, why := s.hit(ctx, cp, row)
 			if why != nil && !isDoubt(why) {
 				return last, why
@@ -99,8 +103,32 @@ func (s *askedSearch) Back(ctx context.Context, cp proof.Checkpoint, found func(
 	}
 }
 
-// page asks for a page of what lies under the checkpoint.
+// An index that is not far behind is waited for: so often, and so long each time.
+const (
+	behindTries = 50
+	behindPause = 100 * time.Millisecond
+	behindMost  = 1 << 16 // entries
+)
+
+// page asks for a page of what lies under the checkpoint. A server's index follows its log: where it is just behind it is
+// waited for.
 func (s *askedSearch) page(ctx context.Context, cp proof.Checkpoint, cursor string) (p foundRows, err error) {
+	for try := 0; ; try++ {
+		if p, err = s.pageNow(ctx, cp, cursor); err != nil || p.Searched.Indexed >= cp.Size {
+			return p, err
+		}
+		if try == behindTries || cp.Size-p.Searched.Indexed > behindMost {
+			return p, fmt.Errorf("%w: it has %d of %d entries by now; ask again", errNoIndex, p.Searched.Indexed, cp.Size)
+		}
+		select {
+		case <-ctx.Done():
+			return p, ctx.Err()
+		case <-time.After(behindPause):
+		}
+	}
+}
+
+func (s *askedSearch) pageNow(ctx context.Context, cp proof.Checkpoint, cursor string) (p foundRows, err error) {
 	under := s.query.Resolve(s.now).With(search.Term{Field: search.FieldSeq, Any: []search.Value{{Op: search.Ints, Max: int64(cp.Size - 1)}}})
 	v := url.Values{"q": {under.String()}, "limit": {strconv.Itoa(s.rows)}}
 	if cursor != "" {
@@ -116,9 +144,6 @@ func (s *askedSearch) page(ctx context.Context, cp proof.Checkpoint, cursor stri
 	}
 	if err := json.Unmarshal(b, &p); err != nil {
 		return p, fmt.Errorf("the answer of the server is not what one to a query is: %w", err)
-	}
-	if p.Searched.Indexed < cp.Size {
-		return p, fmt.Errorf("%w: it has %d of %d entries by now; ask again", errNoIndex, p.Searched.Indexed, cp.Size)
 	}
 	s.app = p.Searched.App
 	return p, nil

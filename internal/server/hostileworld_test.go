@@ -137,6 +137,13 @@ func (w *hostileWorld) furnish() {
 		w.must(sealed(), "200 placed") // and with its receipt all before it is under a checkpoint
 	}
 	// The token of staging has no key yet.
+	for k := w.server.keeper; ; { // what asks the index finds it there
+		next := k.next()
+		if k.indexed() > 0 {
+			break
+		}
+		<-next
+	}
 }
 
 // must sends what is in order.
