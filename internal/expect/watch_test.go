@@ -362,6 +362,32 @@ func TestEachSlotOnce(t *testing.T) {
 		if d := cmp.Diff(single, found); d != "" {
 			t.Fatalf("what is found depends on when it is asked (-live +afterwards):\n%s", d)
 		}
+		// A report tells of the same slots, and of each other one what came for it.
+		h := History{Which: "nightly", From: begin, To: now}
+		for _, e := range p.entries {
+			h.Add(e)
+		}
+		went, err := h.Slots(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reported, taken := []time.Time{}, map[uint64]bool{}
+		for _, s := range went {
+			if s.State == StateMissed {
+				reported = append(reported, s.At)
+			}
+			if (s.State == StateRan) != (s.Run != nil) && s.State != StateMissed {
+				t.Fatalf("%s %s: %v", s.At, s.State, s.Run)
+			}
+			if s.Run != nil && taken[s.Run.Seq] {
+				t.Fatalf("the run of entry %d is told of twice", s.Run.Seq)
+			} else if s.Run != nil {
+				taken[s.Run.Seq] = true
+			}
+		}
+		if d := cmp.Diff(found, reported); d != "" {
+			t.Fatalf("a report tells otherwise (-watch +report):\n%s", d)
+		}
 		if d.Schedule.Kind == Every {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/ledger"
@@ -63,6 +64,25 @@ func TestAServersLogIsNotTrusted(t *testing.T) {
 		if good := name == "as it is"; good != (err == nil) || good != (there == nil) || !good && !errors.As(err, &bad) {
 			t.Errorf("exported %s: %v; the checkpoint: %v", name, err, there)
 		}
+	}
+	// A directory's log is believed, but where it is to be proven.
+	r, err := s.Reading()
+	if err != nil {
+		t.Fatal(err)
+	}
+	every := func(r *Reading) error {
+		_, err := r.Each(t.Context(), func(event.Ref, []byte) bool { return true }, func(story.Item) {}, func(event.UUID) {})
+		return err
+	}
+	if err := every(r.Proven()); err != nil {
+		t.Errorf("a directory's, as it is: %v", err)
+	}
+	r.src = altered
+	if err := every(r); err != nil {
+		t.Errorf("a directory's, altered and not to be proven: %v", err)
+	}
+	if err := every(r.Proven()); !errors.As(err, &bad) {
+		t.Errorf("a directory's, altered: %v", err)
 	}
 	if _, err := read(s.Source(), key("another").VKey); !errors.As(err, &bad) {
 		t.Errorf("another key: %v", err)
