@@ -103,8 +103,8 @@ func (a *Alerts) due(s *state) (*fold, time.Duration) {
 	if p.Last != nil {
 		window := time.Duration(s.rule.Window) * time.Millisecond
 		began, _ := event.ParseTime(p.Last.Began) // it was checked
-		// A clock that was set back makes nobody wait longer.
-		if wait := min(began.Add(window).Sub(a.o.Now()), window); wait > 0 {
+		// One that began behind now did so before the clock was set back, which makes nobody wait.
+		if wait := began.Add(window).Sub(a.o.Now()); wait > 0 && wait <= window {
 			return nil, wait
 		}
 	}

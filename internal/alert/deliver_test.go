@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -442,4 +443,28 @@ func TestEachAlertFindsItsOwn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where the clock was set back since the last message, the next one does not wait until it has come round again.
+func TestAClockThatIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.close()
+		hook := w.at(&target{t: t})
+		back := new(atomic.Int64)
+		w.o.Now = func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
+		w.add(Spec{Name: "sales", Query: "event:shop_checkout"})
+		w.run()
+		w.say("shop_checkout", 1)
+		time.Sleep(time.Second)
+		back.Store(int64(30 * 24 * time.Hour))
+		for range 3 {
+			w.say("shop_checkout", 1)
+			time.Sleep(2 * time.Minute)
+		}
+		w.stop()
+		if n := len(hook.messages()); n != 4 {
+			t.Errorf("%d messages, want 4", n)
+		}
+	})
 }
