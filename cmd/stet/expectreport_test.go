@@ -162,11 +162,13 @@ func TestExpectReport(t *testing.T) {
 	if d := cmp.Diff([]int{3, 3, 1, 7}, []int{r.Verified, r.Failed, r.Unchecked, len(r.Slots)}); d != "" || r.Format != "stet.expect_report/1" || r.Searched.Word != wordVerified {
 		t.Errorf("%s%+v", d, r.Searched)
 	}
-	for _, s := range r.Slots {
+	shown := 0
+	for _, s := range r.Slots[1:] {
 		for _, e := range []*entryReport{s.Missed, entryOf(s.Run, false), entryOf(s.Run, true)} {
-			if e == nil {
+			if e == nil || shown == 5 { // of each kind some: each costs two processes
 				continue
 			}
+			shown++
 			out := string(x.must(t, exitOK, "show", fmt.Sprint(e.Seq)))
 			if !strings.Contains(out, e.EventID) || !strings.Contains(out, e.Type) {
 				t.Errorf("entry %d is not %s %s:\n%s", e.Seq, e.Type, e.EventID, out)
