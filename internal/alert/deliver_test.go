@@ -468,3 +468,21 @@ func TestAClockThatIsSetBack(t *testing.T) {
 		}
 	})
 }
+
+// What is looked at again, because the first look was cut off or not noted, is counted once.
+func TestLookedAtTwice(t *testing.T) {
+	w := newWorld(t)
+	defer w.close()
+	w.add(Spec{Name: "sales", Query: "event:shop_checkout"})
+	from := w.next
+	w.say("shop_checkout", 3)
+	for range 2 {
+		w.next, w.looked = from, nil
+		if err := w.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if l := w.List(); l[0].Waiting != 3 {
+			t.Errorf("%d are counted, want 3", l[0].Waiting)
+		}
+	}
+}

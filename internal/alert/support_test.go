@@ -75,7 +75,7 @@ func (w *world) open() {
 	s := store.New(w.disk, known.Dir{FS: w.disk, Name: "state"}, func(bool) (store.Keys, error) { return keys, nil })
 	s.Door = func(name string) (keyfile.Key, error) { return testKey(w.t, name), nil }
 	var err error
-	if w.held, err = s.Hold(context.Background(), store.HoldOptions{Preallocate: -1, PublishBusy: time.Millisecond}); err != nil {
+	if w.held, err = s.Hold(context.Background(), store.HoldOptions{Preallocate: -1, PublishBusy: time.Millisecond, PublishIdle: 20 * time.Millisecond}); err != nil {
 		w.t.Fatal(err)
 	}
 	w.key = keys.Store.VKey
