@@ -26,6 +26,10 @@ const (
 // has three lines, a seal eleven.
 const sealHeader = "stet/seal/v1"
 
+// DoorKey begins the name of the key with which a server seals what comes to it unsealed. Such a stream is the server's: that
+// it ends says nothing of the sender.
+const DoorKey = "stet-door/"
+
 // A Seal is an emitter's statement over one batch: consecutive events of one stream, in the exact bytes it made.
 type Seal struct {
 	App         string // app_id of every event in the stream: [A-Za-z0-9._-], 1 to MaxApp bytes

@@ -213,9 +213,6 @@ func appendRefs(dst []string, e *event.Event) []string {
 	return dst
 }
 
-// doorKey begins the name of the key with which a server seals what came to it unsealed.
-const doorKey = "stet-door/"
-
 func (r *Record) appendIs(dst []string) []string {
 	e := r.Event
 	switch e.EventType {
@@ -244,7 +241,7 @@ func (r *Record) appendIs(dst []string) []string {
 	if imported {
 		dst = append(dst, IsForeign)
 	}
-	if strings.HasPrefix(r.Key, doorKey) && (r.Via.Kind == proof.ViaHTTP || r.Via.Kind == proof.ViaUnix) {
+	if strings.HasPrefix(r.Key, proof.DoorKey) && (r.Via.Kind == proof.ViaHTTP || r.Via.Kind == proof.ViaUnix) {
 		dst = append(dst, IsUnsealed)
 	}
 	return dst

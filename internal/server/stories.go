@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/index"
@@ -30,6 +31,7 @@ type gathering struct {
 	*asker
 	want   func(*event.Event) bool // nil: all of it
 	items  map[uint64]story.Item
+	door   map[event.UUID]bool // streams of the server's own, of what came unsealed
 	bytes  int
 	more   bool // there are more than may be folded
 	doubts []doubt
@@ -42,7 +44,7 @@ type doubt struct {
 }
 
 func (a *asker) gather() *gathering {
-	return &gathering{asker: a, items: map[uint64]story.Item{}, doubts: []doubt{}}
+	return &gathering{asker: a, items: map[uint64]story.Item{}, door: map[event.UUID]bool{}, doubts: []doubt{}}
 }
 
 // find gathers what a query finds, the oldest first: what is indexed, and what has come since.
@@ -114,6 +116,9 @@ func (g *gathering) add(r *search.Record, raw []byte) error {
 	if err != nil {
 		return err
 	}
+	if strings.HasPrefix(r.Key, proof.DoorKey) {
+		g.door[r.Event.StreamID] = true
+	}
 	g.items[r.Seq] = story.Item{Seq: r.Seq, HasSeq: true, ReceivedAt: r.Received, Via: r.Via, KeyID: proof.KeyID(r.Key), StoreKey: r.Key == g.s.log.Marker().StoreKey,
 		EventHash: proof.LeafHash(e.Event), EntryHash: proof.LeafHash(raw), Raw: bytes.Clone(e.Event), Event: r.Event}
 	return nil
@@ -126,7 +131,7 @@ func (g *gathering) fold(ctx context.Context) ([]story.Story, error) {
 	for _, seq := range slices.Sorted(maps.Keys(g.items)) {
 		it := g.items[seq]
 		f.Add(it)
-		if it.Event.Job != nil && !it.Event.StreamID.IsZero() {
+		if it.Event.Job != nil && !it.Event.StreamID.IsZero() && !g.door[it.Event.StreamID] {
 			streams[it.Event.StreamID.String()] = it.Event.StreamID
 		}
 	}

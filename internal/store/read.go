@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
@@ -269,7 +270,7 @@ func (r *Reading) Each(ctx context.Context, want func(ref event.Ref, event []byt
 				add(item)
 			}
 			batch = batch[:0]
-			if id, err := event.ParseUUID(seal.Stream); err == nil && seal.Final {
+			if id, err := event.ParseUUID(seal.Stream); err == nil && seal.Final && !strings.HasPrefix(seal.Key, proof.DoorKey) {
 				ended(id)
 			}
 		}

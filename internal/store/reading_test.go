@@ -103,3 +103,27 @@ func TestAServersLogIsNotTrusted(t *testing.T) {
 		t.Errorf("a log that is shorter than it was: %v", err)
 	}
 }
+
+// A server closes the streams that it seals for others, when it ends or has too many: whoever sent to it may go on.
+func TestTheEndOfADoorsStream(t *testing.T) {
+	m := fsxtest.New()
+	h := hold(t, m)
+	e := unsealed("job_started")
+	e.Job = &event.Job{ID: "long", RunID: "run", Name: "work", Phase: "execution", Attempt: 1}
+	e.Why = &event.Why{Trigger: "manual"}
+	if out, err := h.RecordFor(t.Context(), viaHTTP, "shop", "test", []*event.Event{e}); err != nil || out[0].Err != nil {
+		t.Fatal(out, err)
+	}
+	closeHeld(t, h)
+	var f story.Fold
+	if err := storeOn(m).Items(t.Context(), &f, nil); err != nil {
+		t.Fatal(err)
+	}
+	s, ok := f.Story(e.InteractionID)
+	if !ok || len(s.Jobs) != 1 {
+		t.Fatalf("%+v", s)
+	}
+	if r := s.Jobs[0].Runs[0]; r.Outcome.Missing != story.NotYet {
+		t.Errorf("its outcome is %s, the run %v", r.Outcome.Missing, r.State())
+	}
+}

@@ -208,7 +208,7 @@ func (h *Held) voiceKey(self bool) (note.Signer, string, error) {
 		return signer, h.keys.Store.VKey, err
 	}
 	if h.own.door == nil {
-		k, err := h.s.Door(keyfile.CleanName("stet-door/" + h.log.Load().now.Name))
+		k, err := h.s.Door(keyfile.CleanName(proof.DoorKey + h.log.Load().now.Name))
 		if err != nil {
 			return nil, "", fmt.Errorf("the key for events that come unsealed: %w", err)
 		}

@@ -52,10 +52,6 @@ func (g *gap) fire(w *Watch, _ time.Time) {
 // about names the numbers that are missing.
 func (g *gap) about() string { return fmt.Sprintf("%s/%d", g.stream, g.first) }
 
-// doorKey begins the name of the key with which a server seals what comes to it unsealed. Such a stream is the server's:
-// that it ends says nothing of the sender.
-const doorKey = "stet-door/"
-
 // sealed takes in that a batch came: the runs of a stream that is closed will hear no more from it, and a hole is filled.
 func (w *Watch) sealed(e Entry) {
 	if !e.Seal.Final && len(w.gaps) == 0 {
@@ -65,7 +61,7 @@ func (w *Watch) sealed(e Entry) {
 	if err != nil {
 		return // no stream of ours
 	}
-	if e.Seal.Final && !strings.HasPrefix(e.Seal.Key, doorKey) {
+	if e.Seal.Final && !strings.HasPrefix(e.Seal.Key, proof.DoorKey) {
 		for _, r := range w.streams[id] {
 			r.ended = e.ReceivedAt
 			w.reschedule(r)
