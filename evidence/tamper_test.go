@@ -397,3 +397,33 @@ func TestAnUnsealedEnd(t *testing.T) {
 	*tree = append(*tree, w.leaves[seq].String()+"\n"...) // so that the tree is as good as before
 	mustBe(t, verify(t, f.pack(), w.log.vkey), fmt.Sprintf("failed at seq %d", seq-1), "an event without its seal at the end")
 }
+
+// TestAWholeWithAnEntryThatNothingAccountsFor: whoever makes evidence with the right hashes for a batch of the range, and leaves
+// its seal out, could have left out anything there.
+func TestAWholeWithAnEntryThatNothingAccountsFor(t *testing.T) {
+	w, _ := sample(t)
+	whole, tried := w.contents(by("user1"), 20, 60).Whole, 0
+	for seal, events := range w.batches {
+		first := seal - uint64(len(events))
+		batch := w.entries[first:seal]
+		if first <= whole.First || seal >= whole.Last || slices.ContainsFunc(batch, func(b []byte) bool {
+			return bytes.Contains(b, []byte(`"user1"`)) || bytes.Contains(b, []byte(`"stub":`))
+		}) {
+			continue
+		}
+		tried++
+		c := w.contents(by("user1"), 20, 60)
+		all := c.Entries
+		c.Entries = func(yield func(evidence.Shown, error) bool) {
+			for s, err := range all {
+				if s.Seq != seal && !yield(s, err) {
+					return
+				}
+			}
+		}
+		mustBe(t, verify(t, pack(t, c), w.log.vkey), fmt.Sprintf("failed at seq %d", first), "without a seal")
+	}
+	if tried == 0 {
+		t.Fatal("no batch of the range is hidden whole")
+	}
+}

@@ -305,8 +305,10 @@ func TestChunks(t *testing.T) {
 			t.Errorf("%s: %d and %d bytes, %v", name, len(a), len(b), err)
 		}
 	}
-	if err := os.RemoveAll(filepath.Join(dirs[1], Dir)); err != nil {
-		t.Fatal(err)
+	for _, name := range want { // and not the lock, as TestDeleted
+		if err := os.Remove(filepath.Join(dirs[1], Dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	catchUp(t, steps, l)
 	steps.written.Wait()

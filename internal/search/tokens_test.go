@@ -93,3 +93,27 @@ func TestBounds(t *testing.T) {
 		}
 	}
 }
+
+// TestPhrases: words in quotes are found one behind the other in one text, the last of them also by its beginning.
+func TestPhrases(t *testing.T) {
+	for _, c := range []struct {
+		query, text string
+		want        bool
+	}{
+		{`"card declined"`, "the Card, declined", true},
+		{`"card declined"`, "the card was declined", false},
+		{`"card declined"`, "the bank declined", false},
+		{`"card declined"`, "declined card", false},
+		{`"card declined"`, "card", false},
+		{`"card declined"`, "card declinedly", false},
+		{`"card was declined"`, "a card was declined today", true},
+		{`"card was declined"`, "a card is declined today", false},
+		{`declin*`, "the card was declined", true},
+		{`eclin*`, "the card was declined", false},
+	} {
+		m := NewMatcher(mustParse(t, c.query), time.Unix(0, 0))
+		if got := m.Match(&Record{Event: &event.Event{Description: c.text}}); got != c.want {
+			t.Errorf("%s finds %q: %v, want %v", c.query, c.text, got, c.want)
+		}
+	}
+}
