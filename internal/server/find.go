@@ -33,15 +33,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request, c *Call) erro
 	if err != nil {
 		return err
 	}
-	q, err := p.query()
-	if err != nil {
-		return err
-	}
-	limit, err := p.number("limit", rowsDefault, 1, index.MaxRows)
-	if err != nil {
-		return err
-	}
-	window, err := p.window()
+	want, err := p.page(index.MaxRows)
 	if err != nil {
 		return err
 	}
@@ -50,16 +42,13 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request, c *Call) erro
 		return err
 	}
 	defer end()
-	rows, next, err := a.page(ctx, q, window, limit)
+	rows, next, err := a.page(ctx, want.query, want)
 	if err != nil {
 		return err
 	}
-	if a.damage && p["cursor"] != "" {
-		next = &window // to be asked again
-	}
 	a.told(ctx, rows)
-	head := foundHead{Format: "stet.found/1", Query: q.String(), Order: newest, Searched: a.searched()}
-	if window.Oldest {
+	head := foundHead{Format: "stet.found/1", Query: want.query.String(), Order: newest, Searched: a.searched()}
+	if want.window.Oldest {
 		head.Order = oldest
 	}
 	b, err := json.Marshal(head)
@@ -80,10 +69,10 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request, c *Call) erro
 	return writeFound(w, append(b, "}\n"...))
 }
 
-// page is find of as many rows as an answer may hold.
-func (a *asker) page(ctx context.Context, q search.Query, w index.Window, limit int) (rows []index.Row, next *index.Window, err error) {
-	size := 0
-	for next = &w; next != nil && limit > 0 && size < pageBytes; {
+// page is find of as many rows as an answer may hold, and the window of those behind them; nil where nothing is left.
+func (a *asker) page(ctx context.Context, q search.Query, want wanted) (rows []index.Row, next *index.Window, err error) {
+	size, limit := 0, want.limit
+	for next = &want.window; next != nil && limit > 0 && size < pageBytes; {
 		var more []index.Row
 		if more, next, err = a.find(ctx, q, *next, min(limit, rowsAtOnce)); err != nil {
 			return nil, nil, err
@@ -95,6 +84,9 @@ func (a *asker) page(ctx context.Context, q search.Query, w index.Window, limit 
 		if len(more) == 0 {
 			break // so much was looked at for nothing: the caller says whether to go on
 		}
+	}
+	if a.damage && want.further {
+		next = &want.window // to be asked again
 	}
 	return rows, next, nil
 }

@@ -33,11 +33,7 @@ func (s *Server) getGhosts(w http.ResponseWriter, r *http.Request, c *Call) erro
 	if err != nil {
 		return err
 	}
-	q, err := p.query()
-	if err != nil {
-		return err
-	}
-	limit, err := p.number("limit", rowsDefault, 1, ghostsMost)
+	want, err := p.page(ghostsMost)
 	if err != nil {
 		return err
 	}
@@ -45,23 +41,16 @@ func (s *Server) getGhosts(w http.ResponseWriter, r *http.Request, c *Call) erro
 	if _, ok := p["open"]; ok && !open && p["open"] != "false" {
 		return Refuse(wire.Malformed, "the parameter open is true or false")
 	}
-	window, err := p.window()
-	if err != nil {
-		return err
-	}
 	a, ctx, end, err := s.ask(r, c)
 	if err != nil {
 		return err
 	}
 	defer end()
-	rows, next, err := a.page(ctx, q.With(anyOf(search.FieldEvent, ghosts.Types()...)), window, limit)
+	rows, next, err := a.page(ctx, want.query.With(anyOf(search.FieldEvent, ghosts.Types()...)), want)
 	if err != nil {
 		return err
 	}
-	if a.damage && p["cursor"] != "" {
-		next = &window // to be asked again
-	}
-	out := ghostsAnswer{Format: "stet.found_ghosts/1", Query: q.String(), Now: event.FormatTime(a.now), Doubts: []doubt{}, Ghosts: []ghosts.JSON{}}
+	out := ghostsAnswer{Format: "stet.found_ghosts/1", Query: want.query.String(), Now: event.FormatTime(a.now), Doubts: []doubt{}, Ghosts: []ghosts.JSON{}}
 	var found []*ghosts.Ghost
 	for _, row := range rows {
 		if row.Doubt != "" {

@@ -60,6 +60,27 @@ func (p params) query() (search.Query, error) {
 	return q, wrongQuery(err)
 }
 
+// wanted is what a request asks for, a page at a time.
+type wanted struct {
+	query   search.Query
+	window  index.Window
+	limit   int  // rows
+	further bool // not the first page
+}
+
+// page reads what a request for a page of at most so many rows says: q, limit, order and cursor.
+func (p params) page(most int) (w wanted, err error) {
+	if w.query, err = p.query(); err != nil {
+		return w, err
+	}
+	if w.limit, err = p.number("limit", rowsDefault, 1, most); err != nil {
+		return w, err
+	}
+	w.window, err = p.window()
+	w.further = p["cursor"] != ""
+	return w, err
+}
+
 // wrongQuery makes an answer of a query's error, which shows the place.
 func wrongQuery(err error) error {
 	var wrong *search.Error
