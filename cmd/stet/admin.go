@@ -298,14 +298,8 @@ func (c *tokenListCmd) Run(e *env) error {
 		}
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(e, out)
-	case len(out.Tokens) == 0:
-		_, _ = fmt.Fprintln(e.stderr, "stet: there are no tokens; stet admin token create makes one")
-		return nil
 	}
 	rows := [][]string{{"NAME", "ROLE", "APP", "ENVIRONMENT", "STATE", "EXPIRES", "KEYS"}}
 	for _, t := range out.Tokens {
@@ -314,6 +308,19 @@ func (c *tokenListCmd) Run(e *env) error {
 			until = t.Expires[:len("2006-01-02")]
 		}
 		rows = append(rows, []string{t.Name, t.Role, t.App, t.Environment, t.State, until, strconv.Itoa(len(t.Keys))})
+	}
+	return printList(e, c.JSON, out, rows, "there are no tokens; stet admin token create makes one")
+}
+
+// printList prints a list as JSON, or as a table, whose first row is its head. Where nothing is in it, none is said on
+// standard error.
+func printList(e *env, asJSON bool, list any, rows [][]string, none string) error {
+	switch {
+	case asJSON:
+		return printJSON(e, list)
+	case len(rows) == 1:
+		_, _ = fmt.Fprintln(e.stderr, "stet: "+none)
+		return nil
 	}
 	return printRows(e, rows)
 }
@@ -389,20 +396,14 @@ func (c *keyListCmd) Run(e *env) error {
 		out = listKeys(all...)
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(e, out)
-	case len(out.Keys) == 0:
-		_, _ = fmt.Fprintln(e.stderr, "stet: no token has brought a key yet; stet enrol does, and so does the first thing that a writer sends")
-		return nil
 	}
 	rows := [][]string{{"ID", "NAME", "TOKENS"}}
 	for _, k := range out.Keys {
 		rows = append(rows, []string{k.ID[:min(len(k.ID), 16)], k.Name, strings.Join(k.Tokens, ", ")})
 	}
-	return printRows(e, rows)
+	return printList(e, c.JSON, out, rows, "no token has brought a key yet; stet enrol does, and so does the first thing that a writer sends")
 }
 
 type keyRevokeCmd struct {

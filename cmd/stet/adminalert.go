@@ -178,14 +178,8 @@ func (c *alertListCmd) Run(e *env) error {
 		}
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(e, out)
-	case len(out.Alerts) == 0:
-		_, _ = fmt.Fprintln(e.stderr, "stet: there are no alerts; stet admin alert add makes one")
-		return nil
 	}
 	rows := [][]string{{"NAME", "STATE", "TARGET", "LAST", "RESULT", "WAITING", "BEHIND", "QUERY"}}
 	for _, l := range out.Alerts {
@@ -201,7 +195,7 @@ func (c *alertListCmd) Run(e *env) error {
 		}
 		rows = append(rows, []string{l.Name, l.State, l.Target, at, result, strconv.FormatUint(l.Waiting+l.Sending, 10), strconv.FormatUint(l.Behind, 10), shownQuery(l.Query)})
 	}
-	return printRows(e, rows)
+	return printList(e, c.JSON, out, rows, "there are no alerts; stet admin alert add makes one")
 }
 
 type alertRemoveCmd struct {

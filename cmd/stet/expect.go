@@ -150,24 +150,19 @@ func (c *expectListCmd) Run(e *env) error {
 		all, err = o.ListExpectations(e.ctx)
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(e, listExpectations(all, time.Now()))
-	case len(all) == 0:
-		_, _ = fmt.Fprintln(e.stderr, "stet: nothing is expected; stet expect add says when a job must run")
-		return nil
 	}
+	now := time.Now()
 	rows := [][]string{{"ID", "JOB", "APP", "ENVIRONMENT", "SCHEDULE", "ZONE", "GRACE", "NEXT"}}
 	for _, a := range all {
 		next := ""
-		if t := nextSlot(a.Definition, time.Now()); !t.IsZero() {
+		if t := nextSlot(a.Definition, now); !t.IsZero() {
 			next = t.Format("2006-01-02 15:04 -07:00")
 		}
 		rows = append(rows, []string{a.ID(), a.Job, a.App, a.Environment, a.Schedule.String(), a.Zone, expect.FormatDuration(a.Grace), next})
 	}
-	return printRows(e, rows)
+	return printList(e, c.JSON, listExpectations(all, now), rows, "nothing is expected; stet expect add says when a job must run")
 }
 
 type expectRemoveCmd struct {
