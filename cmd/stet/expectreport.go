@@ -13,6 +13,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/story"
+	"github.com/stetlog/stet/internal/watch"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -201,7 +202,7 @@ func (r *reporter) want(ref event.Ref, raw []byte) bool {
 
 // add takes in what is wanted.
 func (r *reporter) add(it story.Item) {
-	entry := expect.Entry{Seq: it.Seq, ReceivedAt: it.ReceivedAt, StoreKey: it.StoreKey, Event: it.Event}
+	entry := watch.Entry{Seq: it.Seq, ReceivedAt: it.ReceivedAt, StoreKey: it.StoreKey, Event: it.Event}
 	if a, ok := r.defined.Apply(entry); ok && it.Event.EventType == expect.Added && (a.Job == r.which || a.ID() == r.which) {
 		r.found = append(r.found, a)
 		if name, err := json.Marshal(a.Job); err == nil { // names have no character that JSON writes in two ways but < > &
@@ -244,7 +245,7 @@ func (r *reporter) runs() map[[2]string]*story.Run {
 	return all
 }
 
-func (r *reporter) entry(e expect.Entry) entryReport {
+func (r *reporter) entry(e watch.Entry) entryReport {
 	h := r.hashes[e.Seq]
 	return entryReport{e.Seq, hex.EncodeToString(h[:]), e.Event.EventID.String(), e.Event.EventType, event.FormatTime(e.ReceivedAt)}
 }
@@ -306,7 +307,7 @@ func (r *reporter) report(slots []expect.Slot, now time.Time) expectReport {
 }
 
 // run tells of a run, and how it ended.
-func (r *reporter) run(e expect.Entry, runs map[[2]string]*story.Run) *runReport {
+func (r *reporter) run(e watch.Entry, runs map[[2]string]*story.Run) *runReport {
 	j := e.Event.Job
 	x := &runReport{JobID: j.ID, RunID: j.RunID, App: e.Event.AppID, Environment: e.Event.Environment, Began: event.FormatTime(expect.Start(e)), Start: r.entry(e), State: "unclear"}
 	run := runs[[2]string{j.ID, j.RunID}]

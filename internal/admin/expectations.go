@@ -10,6 +10,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/expect"
+	"github.com/stetlog/stet/internal/watch"
 )
 
 // ExpectationsPath is where is said what a log expects.
@@ -47,7 +48,7 @@ func (o *Office) tell(ctx context.Context, e *event.Event, d expect.Definition, 
 		o.expected.all = nil
 		return a, err
 	}
-	a, _ = all.Apply(expect.Entry{Seq: seqs[0], ReceivedAt: e.Timestamp, StoreKey: true, Event: e})
+	a, _ = all.Apply(watch.Entry{Seq: seqs[0], ReceivedAt: e.Timestamp, StoreKey: true, Event: e})
 	return a, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/watch"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -94,7 +95,7 @@ func (l *fakeLog) Expected(context.Context) (*expect.Defined, error) {
 	defer l.mu.Unlock()
 	var all expect.Defined
 	for seq, e := range l.events {
-		all.Apply(expect.Entry{Seq: uint64(seq), ReceivedAt: noon, StoreKey: true, Event: e})
+		all.Apply(watch.Entry{Seq: uint64(seq), ReceivedAt: noon, StoreKey: true, Event: e})
 	}
 	return &all, l.fails
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/watch"
 )
 
 var (
@@ -60,7 +61,7 @@ func (s *Defined) Room(d Definition) error {
 
 // Apply takes in the next entry of the log. ok says that it changed something: a was added, or removed. What is not the
 // store's word, or no definition of this version, or has no room, changes nothing.
-func (s *Defined) Apply(e Entry) (a Active, ok bool) {
+func (s *Defined) Apply(e watch.Entry) (a Active, ok bool) {
 	if !e.StoreKey || e.Event == nil {
 		return a, false
 	}

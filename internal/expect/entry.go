@@ -5,15 +5,8 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/watch"
 )
-
-// Entry is one event of a log, with what its entry and its batch's seal say of it.
-type Entry struct {
-	Seq        uint64
-	ReceivedAt time.Time
-	StoreKey   bool // sealed by the store's own key
-	Event      *event.Event
-}
 
 // Wants says whether a type of event matters here; entries of other types need not be given to a Watch.
 func Wants(eventType string) bool {
@@ -36,7 +29,7 @@ func comes(eventType string) bool { return eventType == "job_started" || eventTy
 
 // arrival is a job that came.
 type arrival struct {
-	by       *Entry
+	by       *watch.Entry
 	job, run string    // ids
 	again    bool      // not the job's first attempt
 	start    time.Time // as its emitter says; never later than it was received
@@ -44,7 +37,7 @@ type arrival struct {
 }
 
 // arrivalOf reads an event that shows that a job came.
-func arrivalOf(e Entry) arrival {
+func arrivalOf(e watch.Entry) arrival {
 	j := e.Event.Job
 	a := arrival{by: &e, job: j.ID, run: j.RunID, again: j.Attempt > 1, start: e.Event.EventTime, planned: j.ScheduledFor}
 	if a.start.IsZero() {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/stetlog/stet/internal/watch"
 )
 
 // State is how it went with a slot.
@@ -23,8 +25,8 @@ type Slot struct {
 	Active            // what expects it
 	At      time.Time // of Every: by when the run was due
 	State   State
-	Run     *Entry // what came for it; where it is missed, what came late, or was told late; or nil
-	Missing *Entry // the job_missed that tells of it, perhaps with others; or nil
+	Run     *watch.Entry // what came for it; where it is missed, what came late, or was told late; or nil
+	Missing *watch.Entry // the job_missed that tells of it, perhaps with others; or nil
 }
 
 // ErrSlots says that a history is too long.
@@ -41,7 +43,7 @@ type History struct {
 
 	watch   Watch
 	all     []*past
-	missing []*Entry
+	missing []*watch.Entry
 	count   int
 }
 
@@ -87,7 +89,7 @@ func (h *History) Near(start time.Time) bool {
 }
 
 // Add takes in the next entry of the log.
-func (h *History) Add(e Entry) {
+func (h *History) Add(e watch.Entry) {
 	h.watch.history = h
 	h.watch.Add(e)
 	if e.Event == nil || !e.StoreKey || e.Event.EventType != missed {
@@ -119,7 +121,7 @@ func (h *History) Slots(now time.Time) ([]Slot, error) {
 		p.late()
 		all = append(all, p.slots...)
 	}
-	byID := map[string][]*Entry{}
+	byID := map[string][]*watch.Entry{}
 	for _, e := range h.missing {
 		m, _ := MissedOf(e.Event)
 		byID[m.ID] = append(byID[m.ID], e)
@@ -162,4 +164,4 @@ func (p *past) late() {
 }
 
 // Start is when a run began, as its emitter says; never later than the log had it.
-func Start(e Entry) time.Time { return arrivalOf(e).start }
+func Start(e watch.Entry) time.Time { return arrivalOf(e).start }

@@ -3,14 +3,16 @@ package expect
 import (
 	"slices"
 	"time"
+
+	"github.com/stetlog/stet/internal/watch"
 )
 
 // slot is one time at which a job is due.
 type slot struct {
 	at       time.Time
-	job, run string // which came for it
-	by       *Entry // that says so; nil: none came
-	told     bool   // the log has it as missed
+	job, run string       // which came for it
+	by       *watch.Entry // that says so; nil: none came
+	told     bool         // the log has it as missed
 }
 
 // line are slots, the oldest first, for which jobs may come.

@@ -10,11 +10,6 @@ import (
 // Machine is a Watch for a watch.Runner.
 type Machine struct{ Watch }
 
-// Add takes in the next entry of the log.
-func (m *Machine) Add(e watch.Entry) {
-	m.Watch.Add(Entry{Seq: e.Seq, ReceivedAt: e.ReceivedAt, StoreKey: e.StoreKey, Event: e.Event})
-}
-
 // Due returns what was missed by now.
 func (m *Machine) Due(now time.Time) []watch.Finding {
 	var all []watch.Finding

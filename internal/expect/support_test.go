@@ -7,22 +7,23 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/watch"
 )
 
 // tape is a log as a Watch reads it.
 type tape struct {
 	t       rapid.TB
-	entries []Entry
+	entries []watch.Entry
 }
 
-func (p *tape) put(received time.Time, store bool, e *event.Event) Entry {
+func (p *tape) put(received time.Time, store bool, e *event.Event) watch.Entry {
 	if e.EventID.IsZero() {
 		e.EventID = event.NewUUIDv7(received, [10]byte{byte(len(p.entries) >> 8), byte(len(p.entries))})
 	}
 	if e.Timestamp.IsZero() {
 		e.Timestamp = received
 	}
-	entry := Entry{Seq: uint64(len(p.entries)), ReceivedAt: received, StoreKey: store, Event: e}
+	entry := watch.Entry{Seq: uint64(len(p.entries)), ReceivedAt: received, StoreKey: store, Event: e}
 	p.entries = append(p.entries, entry)
 	return entry
 }
@@ -45,20 +46,20 @@ func define(t rapid.TB, schedule, zone, grace string) Definition {
 	return d
 }
 
-func (p *tape) add(received time.Time, d Definition) Entry {
+func (p *tape) add(received time.Time, d Definition) watch.Entry {
 	return p.put(received, true, &event.Event{EventType: Added, Labels: d.Labels()})
 }
 
-func (p *tape) remove(received time.Time, d Definition) Entry {
+func (p *tape) remove(received time.Time, d Definition) watch.Entry {
 	return p.put(received, true, &event.Event{EventType: Removed, Labels: d.Labels()})
 }
 
-func (p *tape) start(received time.Time) Entry {
+func (p *tape) start(received time.Time) watch.Entry {
 	return p.put(received, true, &event.Event{EventType: startup})
 }
 
 // run is a start of nightly, in its own words at a time, that was received at another.
-func (p *tape) run(start, received time.Time, change ...func(*event.Event)) Entry {
+func (p *tape) run(start, received time.Time, change ...func(*event.Event)) watch.Entry {
 	id := fmt.Sprint("run ", len(p.entries))
 	e := &event.Event{EventType: "job_started", AppID: "app", Environment: "production", Timestamp: start,
 		Job: &event.Job{ID: "job of " + id, RunID: id, Name: "nightly", Phase: "execution"}}
@@ -69,7 +70,9 @@ func (p *tape) run(start, received time.Time, change ...func(*event.Event)) Entr
 }
 
 // found puts a finding into the log.
-func (p *tape) found(received time.Time, f Finding) Entry { return p.put(received, true, f.Event()) }
+func (p *tape) found(received time.Time, f Finding) watch.Entry {
+	return p.put(received, true, f.Event())
+}
 
 // watch is a Watch that has read the tape.
 func (p *tape) watch() *Watch {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/stetlog/stet/internal/watch"
 )
 
 // The bounds of a Watch, and when it waits.
@@ -75,7 +77,7 @@ func (w *Watch) Active() []Active { return w.defined.All() }
 
 // Add takes in the next entry of the log. Only the store's own word on definitions and on what was missed counts. Entries
 // whose type nobody Wants change nothing.
-func (w *Watch) Add(e Entry) {
+func (w *Watch) Add(e watch.Entry) {
 	if e.Event == nil || !Wants(e.Event.EventType) {
 		return
 	}
@@ -165,7 +167,7 @@ func (w *Watch) started(now time.Time) {
 	w.hold = hold{from: alive, until: now.Add(cmp.Or(w.RestartGrace, DefaultRestartGrace))}
 }
 
-func (w *Watch) arrived(e Entry) {
+func (w *Watch) arrived(e watch.Entry) {
 	if e.Event.Job == nil {
 		return
 	}
@@ -176,7 +178,7 @@ func (w *Watch) arrived(e Entry) {
 		x.judge(e.ReceivedAt, w.hold)
 		a := arrivalOf(e)
 		if x.past == nil {
-			a.by = &Entry{Seq: e.Seq} // who only watches need not hold the event
+			a.by = &watch.Entry{Seq: e.Seq} // who only watches need not hold the event
 		}
 		if x.Schedule.Kind != Every {
 			if x.open.take(a, x.table, x.Grace) < 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/watch"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -18,7 +19,7 @@ func (r *Reading) Expected(ctx context.Context) (*expect.Defined, error) {
 		return nil, err
 	}
 	var all expect.Defined
-	var batch []expect.Entry // of events whose seal has not come yet, those that may matter
+	var batch []watch.Entry // of events whose seal has not come yet, those that may matter
 	err = r.Entries(ctx, func(seq uint64, raw []byte) error {
 		damaged := func(err error) error {
 			return &ledger.IntegrityError{Seq: seq, HasSeq: true, File: logread.StoreLog, Reason: "the entry cannot be read", Err: err}
@@ -45,7 +46,7 @@ func (r *Reading) Expected(ctx context.Context) (*expect.Defined, error) {
 		if e.Event == nil || !about {
 			return nil
 		}
-		x := expect.Entry{Seq: seq}
+		x := watch.Entry{Seq: seq}
 		if x.Event, err = event.Parse(e.Event); err == nil {
 			x.ReceivedAt, err = event.ParseTime(e.ReceivedAt)
 		}
