@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/bits"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/stetlog/stet/internal/search"
@@ -62,7 +65,8 @@ type finder struct {
 	match  *search.Matcher
 	parts  []part
 	reader *reader
-	left   int // entries that may be read to find out
+	beside []*reader // read beside it where a page has many rows
+	left   int       // entries that may be read to find out
 }
 
 // ask makes a query ready; done must be called, with what came of it.
@@ -86,6 +90,9 @@ func (x *Index) ask(ctx context.Context, log Log, q search.Query, now time.Time)
 	}
 	f.Indexed = min(f.Indexed, f.Size)
 	f.reader = newReader(log.Source(), cp)
+	for range min(runtime.GOMAXPROCS(0), maxReaders) - 1 {
+		f.beside = append(f.beside, newReader(log.Source(), cp))
+	}
 	return f, done, nil
 }
 
@@ -100,36 +107,84 @@ func (x *Index) Find(ctx context.Context, log Log, q search.Query, now time.Time
 	w.To = min(w.To, f.Indexed)
 	page := Page{Searched: f.Searched}
 	err = f.chunks(ctx, w, func(_ *plan, chunk uint64, b bounds) (bool, error) {
-		for at := range b.maybe.all(w.Oldest) {
-			seq := chunk*chunkSize + uint64(at)
-			row, found, err := f.look(ctx, seq, b.sure.has(at))
-			if err != nil {
-				return false, err
-			}
-			if found {
-				page.Rows = append(page.Rows, row)
-			}
-			if len(page.Rows) == limit || f.left <= 0 {
-				next := Window{w.From, seq, false}
-				if w.Oldest {
-					next = Window{seq + 1, w.To, true}
+		var wave []uint16
+		next, stop := iter.Pull(b.maybe.all(w.Oldest))
+		defer stop()
+		for {
+			wave = wave[:0]
+			for len(wave) < min(limit-len(page.Rows), maxWave) {
+				at, more := next()
+				if !more {
+					break
 				}
-				if next.From < next.To {
-					page.Next = &next
+				wave = append(wave, at)
+			}
+			if len(wave) == 0 {
+				return true, nil
+			}
+			for i, r := range f.rows(ctx, chunk, wave) {
+				row, found, err := f.look(r, b.sure.has(wave[i]))
+				if err != nil {
+					return false, err
 				}
-				return false, nil
+				if found {
+					page.Rows = append(page.Rows, row)
+				}
+				if len(page.Rows) == limit || f.left <= 0 {
+					seq := chunk*chunkSize + uint64(wave[i])
+					next := Window{w.From, seq, false}
+					if w.Oldest {
+						next = Window{seq + 1, w.To, true}
+					}
+					if next.From < next.To {
+						page.Next = &next
+					}
+					return false, nil
+				}
 			}
 		}
-		return true, nil
 	})
 	return page, err
 }
 
-// look reads an entry and asks it the query again.
-func (f *finder) look(ctx context.Context, seq uint64, sure bool) (row Row, found bool, err error) {
-	row, err = f.reader.row(ctx, seq)
-	if err != nil {
-		return row, false, err
+const (
+	// maxReaders bounds how many goroutines read the rows of one page, and maxWave how many rows they are given at a time: what
+	// is read beyond the end of a page was read for nothing.
+	maxReaders = 4
+	maxWave    = 128
+	// fewRows are read by each of them at least: neighbours share a bundle, and what proves one proves half of the next.
+	fewRows = 8
+)
+
+// read is an entry, or why it could not be read.
+type read struct {
+	Row
+	err error
+}
+
+// rows reads entries of a chunk, on as many processors as that is worth.
+func (f *finder) rows(ctx context.Context, chunk uint64, at []uint16) []read {
+	out := make([]read, len(at))
+	some := func(r *reader, from, to int) {
+		for i := from; i < to && (i == from || out[i-1].err == nil); i++ {
+			out[i].Row, out[i].err = r.row(ctx, chunk*chunkSize+uint64(at[i]))
+		}
+	}
+	n := min(len(f.beside)+1, (len(at)+fewRows-1)/fewRows)
+	var wait sync.WaitGroup
+	for i, r := range f.beside[:n-1] {
+		wait.Go(func() { some(r, (i+1)*len(at)/n, (i+2)*len(at)/n) })
+	}
+	some(f.reader, 0, len(at)/n)
+	wait.Wait()
+	return out
+}
+
+// look asks an entry that was read the query again.
+func (f *finder) look(r read, sure bool) (row Row, found bool, err error) {
+	row = r.Row
+	if r.err != nil {
+		return row, false, r.err
 	}
 	found = row.Record != nil && f.match.Match(row.Record)
 	switch {
