@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/stetlog/stet => ../
 
 require (
+	github.com/chromedp/chromedp v0.23.0
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	github.com/stetlog/stet v0.0.0-00010101000000-000000000000
 	github.com/transparency-dev/formats v0.1.1
@@ -17,6 +18,8 @@ require (
 require (
 	filippo.io/mldsa v0.0.0-20260215214346-43d0283efc3e // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/chromedp/cdproto v0.159.0 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
