@@ -215,17 +215,3 @@ func TestALogThatIsNotWhatWasSigned(t *testing.T) {
 		t.Errorf("got %v, want damage", err)
 	}
 }
-
-// TestCells holds every beginning of a formula.
-func TestCells(t *testing.T) {
-	for _, s := range []string{"=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "＋1", "－1", "＠a"} {
-		if got := exhibit.Cell(s); got != "'"+s {
-			t.Errorf("%q becomes %q", s, got)
-		}
-	}
-	for _, s := range []string{"", "alice", "1-2", "{\"a\":1}"} {
-		if got := exhibit.Cell(s); got != s {
-			t.Errorf("%q becomes %q", s, got)
-		}
-	}
-}

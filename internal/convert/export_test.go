@@ -1,4 +1,4 @@
-package exhibit
+package convert
 
 // Cell is cell, for tests.
 func Cell(s string) string { return cell(s) }
