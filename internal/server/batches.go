@@ -35,7 +35,7 @@ func (s *Server) postBatches(w http.ResponseWriter, r *http.Request, c *Call) er
 			}
 		}
 	}
-	in := &intake{s: s, c: c, via: viaOf(c), results: make([]wire.Result, len(elements))}
+	in := &delivery{s: s, c: c, via: viaOf(c), results: make([]wire.Result, len(elements))}
 	for i, n := 0, 1; i < len(elements); i, n = i+n, 1 {
 		switch e := elements[i]; {
 		case e.Batch != nil:
@@ -78,8 +78,8 @@ func viaOf(c *Call) proof.Via {
 	return v
 }
 
-// intake is one request's elements on their way.
-type intake struct {
+// delivery is one request's elements on their way.
+type delivery struct {
 	s       *Server
 	c       *Call
 	via     proof.Via
@@ -89,7 +89,7 @@ type intake struct {
 }
 
 // place places consecutive batches, which are elements from number first on.
-func (in *intake) place(ctx context.Context, elements []wire.Element, first int) error {
+func (in *delivery) place(ctx context.Context, elements []wire.Element, first int) error {
 	batches := make([]store.Sealed, len(elements))
 	for i, e := range elements {
 		batches[i] = store.Sealed{Batch: *e.Batch, May: func(seal proof.Seal) error { return in.may(seal, e.Batch.Seal) }}
@@ -115,7 +115,7 @@ func (in *intake) place(ctx context.Context, elements []wire.Element, first int)
 }
 
 // newStreams charges the caller for the streams that these batches open.
-func (in *intake) newStreams(elements []wire.Element) time.Duration {
+func (in *delivery) newStreams(elements []wire.Element) time.Duration {
 	n := 0
 	for _, e := range elements {
 		if e.Batch.First == 1 {
@@ -135,7 +135,7 @@ func (in *intake) newStreams(elements []wire.Element) time.Duration {
 
 // may is asked of each batch, with what its seal claims. The first key that a writer's token comes with is its own from then
 // on: if it comes with a seal, that must be the key's.
-func (in *intake) may(seal proof.Seal, note []byte) error {
+func (in *delivery) may(seal proof.Seal, note []byte) error {
 	err := in.c.May(auth.Append, auth.Subject{App: seal.App, Environment: seal.Environment, Key: seal.Key})
 	if !errors.Is(err, auth.ErrKey) {
 		return err
@@ -148,10 +148,10 @@ func (in *intake) may(seal proof.Seal, note []byte) error {
 }
 
 // ends is who takes losses and dead streams; postBatches has seen that there is one.
-func (in *intake) ends() Ends { return in.s.log.(Ends) }
+func (in *delivery) ends() Ends { return in.s.log.(Ends) }
 
 // lose places a declared loss, for who may add to that stream.
-func (in *intake) lose(ctx context.Context, l *wire.Loss, i int) error {
+func (in *delivery) lose(ctx context.Context, l *wire.Loss, i int) error {
 	res := &in.results[i]
 	res.Stream, res.First = l.Stream, l.First
 	err := in.c.May(auth.Append, auth.Subject{App: l.App, Environment: l.Environment, Key: l.Key})
@@ -170,7 +170,7 @@ func (in *intake) lose(ctx context.Context, l *wire.Loss, i int) error {
 }
 
 // stands notes where an element was placed.
-func (in *intake) stands(i int, p store.Placed, again bool) {
+func (in *delivery) stands(i int, p store.Placed, again bool) {
 	res := &in.results[i]
 	res.Status = wire.Placed
 	if again {
@@ -182,7 +182,7 @@ func (in *intake) stands(i int, p store.Placed, again bool) {
 }
 
 // gone closes a dead process's stream, for who may add to it.
-func (in *intake) gone(ctx context.Context, g *wire.Gone, i int) error {
+func (in *delivery) gone(ctx context.Context, g *wire.Gone, i int) error {
 	res := &in.results[i]
 	res.Stream = g.Stream
 	may := func(seal proof.Seal) error {
@@ -198,7 +198,7 @@ func (in *intake) gone(ctx context.Context, g *wire.Gone, i int) error {
 
 // refuse says why an element was refused. An error that is about no element, but about the server, refuses the request: what
 // was placed is placed, and stands as again when it is sent again.
-func (in *intake) refuse(res *wire.Result, err error) error {
+func (in *delivery) refuse(res *wire.Result, err error) error {
 	code, expected := codeOf(err)
 	if code == "" {
 		return in.s.stopped(err)
@@ -256,8 +256,13 @@ func (s *Server) stopped(err error) error {
 	return ref
 }
 
+// explain is what is said of an event that the log could not take.
+func (s *Server) explain(ctx context.Context, err error) wire.Problem {
+	return asRefusal(ctx, s.stopped(err)).problem
+}
+
 // receipts puts the answer together once everything that was placed is under one checkpoint.
-func (in *intake) receipts(ctx context.Context) (wire.Receipts, error) {
+func (in *delivery) receipts(ctx context.Context) (wire.Receipts, error) {
 	answer := wire.Receipts{Results: in.results}
 	if len(in.placed) == 0 {
 		return answer, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/stetlog/stet/docs"
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/internal/wire"
 )
 
@@ -17,8 +18,8 @@ const acceptedFormat = "stet.accepted/1"
 
 // accepted is that answer: a verdict for each event, in the order of the request.
 type accepted struct {
-	Format  string    `json:"format"`
-	Results []verdict `json:"results"`
+	Format  string           `json:"format"`
+	Results []intake.Verdict `json:"results"`
 }
 
 // postEvents takes events that nobody has sealed, and answers when those that it took are durable (L1). The status is 200
@@ -34,21 +35,15 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, c *Call) err
 	case err != nil:
 		return Refuse(wire.Malformed, err.Error())
 	}
-	began, via := time.Now(), viaOf(c)
-	verdicts, err := s.door.take(r.Context(), poster{name: senderOf(via), via: via, app: c.App, environment: c.Environment,
-		may: func(app, environment string) error {
-			if err := c.May(auth.Append, auth.Subject{App: app, Environment: environment}); err != nil {
-				return err
-			}
-			return s.opens(c, keyOf(senderOf(via), app+"/"+environment, event.UUID{}))
-		}}, raws)
+	began := time.Now()
+	verdicts, err := s.door.Take(r.Context(), s.sender(c), raws)
 	if err != nil {
 		return s.stopped(err)
 	}
 	s.metrics.acked.WithLabelValues(levelDurable).Observe(time.Since(began).Seconds())
 	status := http.StatusUnprocessableEntity
 	for _, v := range verdicts {
-		if v.Status != verdictRefused {
+		if v.Status != intake.Refused {
 			status = http.StatusOK
 		} else {
 			s.metrics.refused.WithLabelValues(v.Code).Inc()
@@ -57,10 +52,25 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, c *Call) err
 	return writeJSON(w, status, accepted{acceptedFormat, verdicts})
 }
 
+// sender is who posts events, and what they may.
+func (s *Server) sender(c *Call) intake.Sender {
+	from := intake.Sender{Via: viaOf(c), App: c.App, Environment: c.Environment}
+	from.May = func(app, environment string) error {
+		if err := c.May(auth.Append, auth.Subject{App: app, Environment: environment}); err != nil {
+			return err
+		}
+		if ref := s.opens(c, intake.KeyOf(intake.NameOf(from.Via), app+"/"+environment, event.UUID{})); ref != nil {
+			return &event.Error{Code: string(ref.problem.Code), Path: "environment", Detail: ref.problem.Detail, Hint: ref.problem.Hint}
+		}
+		return nil
+	}
+	return from
+}
+
 // opens charges the caller for a stream, where this one has not been written to of late: a token that may write for every
 // environment of its application could open as many as there are names.
-func (s *Server) opens(c *Call, stream seenKey) error {
-	if s.door.streams.has(stream) {
+func (s *Server) opens(c *Call, stream intake.Key) *refusal {
+	if s.streams.has(stream) {
 		return nil
 	}
 	now := time.Now()
@@ -70,31 +80,31 @@ func (s *Server) opens(c *Call, stream seenKey) error {
 		return ref
 	}
 	charge(c.quota.streams, now, 1)
-	s.door.streams.add(stream)
+	s.streams.add(stream)
 	return nil
 }
 
 // lately is a set of the streams that were written to of late, at most lateStreams.
 type lately struct {
 	mu  sync.Mutex
-	all map[seenKey]bool
+	all map[intake.Key]bool
 }
 
 // lateStreams is more than the log keeps open, so that none is charged for twice that is open still.
 const lateStreams = 4096
 
-func (l *lately) has(stream seenKey) bool {
+func (l *lately) has(stream intake.Key) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all[stream]
 }
 
 // add forgets all others where they are too many: what is charged for once more than it should be is little.
-func (l *lately) add(stream seenKey) {
+func (l *lately) add(stream intake.Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.all) >= lateStreams || l.all == nil {
-		l.all = map[seenKey]bool{}
+		l.all = map[intake.Key]bool{}
 	}
 	l.all[stream] = true
 }

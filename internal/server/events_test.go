@@ -10,13 +10,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
 
+const (
+	idA = "01900000-0000-7000-8000-00000000000a"
+	idB = "01900000-0000-7000-8000-00000000000b"
+)
+
 // events demands verdicts on events that are posted.
-func (w *world) events(token, body string, headers ...string) (int, []verdict) {
+func (w *world) events(token, body string, headers ...string) (int, []intake.Verdict) {
 	w.t.Helper()
 	r := w.do(token, http.MethodPost, "/v1/events", []byte(body), append([]string{"Content-Type", typeJSON}, headers...)...)
 	var a accepted
@@ -30,7 +36,7 @@ func (w *world) events(token, body string, headers ...string) (int, []verdict) {
 func TestPostEvents(t *testing.T) {
 	w := newWorld(t, nil)
 	status, got := w.events("writer", `[{"event_type":"user_created","labels":{"password":"hunter2"}},{"event_type":"job_lost"},{"event_type":"user_deleted","event_id":"`+idA+`"}]`)
-	if status != http.StatusOK || got[0].Status != verdictAccepted || got[1].Code != string(wire.ReservedType) || got[2].Seq != got[0].Seq+2 { // a seal between them
+	if status != http.StatusOK || got[0].Status != intake.Accepted || got[1].Code != string(wire.ReservedType) || got[2].Seq != got[0].Seq+2 { // a seal between them
 		t.Fatalf("status %d: %+v", status, got)
 	}
 	if status, got := w.events("writer", `{"event_type":"job_lost"}`); status != http.StatusUnprocessableEntity {
@@ -82,14 +88,14 @@ func TestAgainAfterARestart(t *testing.T) {
 	w.server = next
 	_, second := w.events("writer", body)
 	for i := range first {
-		if first[i].Status != verdictAccepted || second[i].Status != verdictAgain || second[i].Seq != first[i].Seq {
+		if first[i].Status != intake.Accepted || second[i].Status != intake.Again || second[i].Seq != first[i].Seq {
 			t.Errorf("%+v, and then %+v", first[i], second[i])
 		}
 	}
 	if _, got := w.events("writer", `{"event_type":"user_created","event_id":"`+idA+`"}`); got[0].Code != string(wire.EventConflict) {
 		t.Errorf("other content under the same id: %+v", got)
 	}
-	if _, got := w.events("other", `{"event_type":"user_deleted","event_id":"`+idA+`"}`); got[0].Status != verdictAccepted {
+	if _, got := w.events("other", `{"event_type":"user_deleted","event_id":"`+idA+`"}`); got[0].Status != intake.Accepted {
 		t.Errorf("the same id of another sender: %+v", got)
 	}
 }
@@ -108,7 +114,7 @@ func TestNewEnvironmentsAreStreams(t *testing.T) {
 	if refused == 0 || refused > 7 {
 		t.Errorf("%d of 10 new environments were refused, where 3 are free", refused)
 	}
-	if _, got := w.events("writer", `{"event_type":"user_created","environment":"e0"}`); got[0].Status != verdictAccepted {
+	if _, got := w.events("writer", `{"event_type":"user_created","environment":"e0"}`); got[0].Status != intake.Accepted {
 		t.Errorf("one that is open: %+v", got)
 	}
 }

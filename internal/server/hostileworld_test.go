@@ -23,6 +23,7 @@ import (
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/index"
+	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/verify"
@@ -147,14 +148,14 @@ func (w *hostileWorld) furnish() {
 }
 
 // must sends what is in order.
-func (w *hostileWorld) must(raw []byte, want string) []verdict {
+func (w *hostileWorld) must(raw []byte, want string) []intake.Verdict {
 	w.t.Helper()
 	got, err := w.send(raw)
 	if err != nil || got.brief != want {
 		w.t.Fatalf("answered %q, want %q: %v\n%s", got.brief, want, err, clipped(got.all))
 	}
 	_, body, _ := bytes.Cut(got.all, []byte("\r\n\r\n"))
-	var answer struct{ Results []verdict }
+	var answer struct{ Results []intake.Verdict }
 	if err := json.Unmarshal(body, &answer); err != nil {
 		w.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/store"
@@ -18,7 +19,7 @@ type Log interface {
 
 // Intake takes what emitters send. Nothing here is retried; the same batch again is placed once.
 type Intake interface {
-	eventLog
+	intake.Log
 	// Place judges batches and makes what it takes durable (L1). It returns one Placed for each, in order, and reads their
 	// bytes until it returns.
 	Place(ctx context.Context, via proof.Via, batches []store.Sealed) []store.Placed

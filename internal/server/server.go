@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/internal/clock"
+	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -35,7 +36,8 @@ type Server struct {
 	endOnce   sync.Once
 	metrics   *metrics
 	gaps      *gaps
-	door      *door
+	door      *intake.Door
+	streams   lately
 	handler   http.Handler
 
 	draining atomic.Bool // the end has begun
@@ -66,10 +68,10 @@ func New(o Options) (*Server, error) {
 		s.keeper = newKeeper(o.Index, s.log, s.logger)
 	}
 	s.metrics = newMetrics(s)
-	s.door = newDoor(s.log, time.Now, s.stopped)
+	s.door = intake.NewDoor(s.log, time.Now, s.explain)
 	cp, err := proof.ParseCheckpointText(s.log.Checkpoint())
 	if err == nil {
-		err = s.door.seen.remember(context.Background(), s.source, cp.Size)
+		err = s.door.Remember(context.Background(), s.source, cp.Size)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for events that may come again: %w", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/internal/wire"
 )
 
@@ -44,7 +45,7 @@ func (w *world) job(token, interaction, id, parent string, types ...string) {
 	}
 	status, got := w.events(token, "["+strings.Join(all, ",")+"]")
 	for _, v := range got {
-		if v.Status != verdictAccepted {
+		if v.Status != intake.Accepted {
 			w.t.Fatalf("status %d: %+v", status, got)
 		}
 	}

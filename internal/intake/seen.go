@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"bytes"
@@ -25,13 +25,14 @@ const rememberEntries = 1 << 16
 type seen struct {
 	mu      sync.Mutex
 	max     int
-	there   map[seenKey]seenEvent
-	order   []seenKey // a ring, once it is full
+	there   map[Key]seenEvent
+	order   []Key // a ring, once it is full
 	oldest  int
-	pending map[seenKey]*pendingEvent // on their way into the journal
+	pending map[Key]*pendingEvent // on their way into the journal
 }
 
-type seenKey [16]byte
+// Key names an event of a sender.
+type Key [16]byte
 
 // seenEvent is where an event stands, and the beginning of the digest that it came with.
 type seenEvent struct {
@@ -46,18 +47,18 @@ type pendingEvent struct {
 }
 
 func newSeen(limit int) *seen {
-	return &seen{max: limit, there: map[seenKey]seenEvent{}, pending: map[seenKey]*pendingEvent{}}
+	return &seen{max: limit, there: map[Key]seenEvent{}, pending: map[Key]*pendingEvent{}}
 }
 
-// keyOf names an event of a sender. The three are kept apart, so that no sender can take another's place.
-func keyOf(sender, app string, id event.UUID) seenKey {
+// KeyOf names an event of a sender. The three are kept apart, so that no sender can take another's place.
+func KeyOf(sender, app string, id event.UUID) Key {
 	h := sha256.New()
 	for _, s := range []string{sender, app} {
 		sum := sha256.Sum256([]byte(s))
 		h.Write(sum[:])
 	}
 	h.Write(id[:])
-	return seenKey(h.Sum(nil)[:16])
+	return Key(h.Sum(nil)[:16])
 }
 
 // claim is what is known of an event that came.
@@ -71,7 +72,7 @@ const (
 )
 
 // claim asks for an event, and takes it where it is new.
-func (s *seen) claim(key seenKey, sum foreign.Sum) (c claim, seq uint64, wait <-chan struct{}) {
+func (s *seen) claim(key Key, sum foreign.Sum) (c claim, seq uint64, wait <-chan struct{}) {
 	short := [16]byte(sum[:16])
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +93,7 @@ func (s *seen) claim(key seenKey, sum foreign.Sum) (c claim, seq uint64, wait <-
 }
 
 // settle ends a claim: the event is there, or, with ok false, it is not, and the next one who has it may record it.
-func (s *seen) settle(key seenKey, seq uint64, ok bool) {
+func (s *seen) settle(key Key, seq uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pending[key]
@@ -107,7 +108,7 @@ func (s *seen) settle(key seenKey, seq uint64, ok bool) {
 }
 
 // know notes an event that is in the log already.
-func (s *seen) know(key seenKey, sum foreign.Sum, seq uint64) {
+func (s *seen) know(key Key, sum foreign.Sum, seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.there[key]; !ok {
@@ -115,7 +116,7 @@ func (s *seen) know(key seenKey, sum foreign.Sum, seq uint64) {
 	}
 }
 
-func (s *seen) add(key seenKey, e seenEvent) {
+func (s *seen) add(key Key, e seenEvent) {
 	if len(s.order) < s.max {
 		s.order = append(s.order, key)
 	} else {
@@ -126,9 +127,9 @@ func (s *seen) add(key seenKey, e seenEvent) {
 	s.there[key] = e
 }
 
-// senderOf names who sent something, by what is known of it for good: the token, else the user, else the address. It is told
+// NameOf names who sent something, by what is known of it for good: the token, else the user, else the address. It is told
 // from via alone, so that a server that starts anew knows the same senders.
-func senderOf(v proof.Via) string {
+func NameOf(v proof.Via) string {
 	switch {
 	case v.Token != "":
 		return "token " + v.Token
@@ -138,9 +139,9 @@ func senderOf(v proof.Via) string {
 	return "addr " + v.Addr
 }
 
-// remember reads the end of the log for events that came unsealed, so that one whose answer got lost with the last process
-// is known when it comes again.
-func (s *seen) remember(ctx context.Context, log logread.Source, size uint64) error {
+// Remember reads the end of the log, of size entries, for events that came unsealed, so that one whose answer got lost with the
+// last process is known when it comes again.
+func (d *Door) Remember(ctx context.Context, log logread.Source, size uint64) error {
 	return logread.Entries(ctx, log, size-min(size, rememberEntries), size, func(seq uint64, raw []byte) error {
 		entry, err := proof.ParseEntry(raw)
 		if err != nil {
@@ -155,7 +156,7 @@ func (s *seen) remember(ctx context.Context, log logread.Source, size uint64) er
 		}
 		if e, err := event.Parse(entry.Event); err == nil { // else it is of another catalogue than the built-in one, and may come twice
 			if sum, ok := foreign.Last(e); ok {
-				s.know(keyOf(senderOf(via), e.AppID, e.EventID), sum, seq)
+				d.seen.know(KeyOf(NameOf(via), e.AppID, e.EventID), sum, seq)
 			}
 		}
 		return nil

@@ -1,4 +1,4 @@
-package server
+package intake
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// eventLog is where unsealed events go. *store.Held is one.
-type eventLog interface {
+// Log is where events go. *store.Held is one.
+type Log interface {
 	// RecordFor completes the events (stream, number, timestamp, clock), redacts, sanitises and checks them, seals them, and
 	// says where each stands when they are durable (L1), and what was changed of it; in order, each judged by itself. It is
 	// safe for concurrent use. An error means that none of them is acknowledged; where it comes of the disk or of ctx, they
@@ -25,32 +25,42 @@ type eventLog interface {
 	RecordFor(ctx context.Context, via proof.Via, app, environment string, events []*event.Event) ([]store.Recorded, error)
 }
 
-// poster is who posts events, as the server knows it.
-type poster struct {
-	name        string // of the token, or of the Unix peer: whose event_ids are told apart
-	via         proof.Via
-	app         string                              // of events that name none; "" where there is no such
-	environment string                              // the same
-	may         func(app, environment string) error // says what an event must not be recorded for; a refusal says why by itself
+// Sender is who brings events, as the server knows it.
+type Sender struct {
+	Via         proof.Via // NameOf it is whose event_ids are told apart
+	App         string    // of events that name none; "" where there is no such
+	Environment string    // the same
+	// May says what must not be recorded for an application and environment. An *event.Error is handed on; any other error means
+	// that it is not allowed, and says why by itself.
+	May func(app, environment string) error
 }
 
-// door takes unsealed events: it completes them as stet import does, keeps out what its sender may not write and what was
+func (s Sender) may(app, environment string) error {
+	err := s.May(app, environment)
+	var refused *event.Error
+	if err == nil || errors.As(err, &refused) {
+		return err
+	}
+	return &event.Error{Code: string(wire.NotAllowed), Path: "app_id", Detail: err.Error(), Hint: "leave app_id and environment out, or use their token"}
+}
+
+// Door takes unsealed events: it completes them as stet import does, keeps out what its sender may not write and what was
 // there before, and has the log write them, each judged by itself. It is safe for concurrent use.
-type door struct {
-	log     eventLog
+type Door struct {
+	log     Log
 	now     func() time.Time
-	explain func(error) error // makes a refusal of what the log could not do
+	explain func(context.Context, error) wire.Problem // what to say of an error of the log
 	seen    *seen
-	streams lately
 }
 
-func newDoor(log eventLog, now func() time.Time, explain func(error) error) *door {
-	return &door{log: log, now: now, explain: explain, seen: newSeen(seenMax)}
+// NewDoor makes a door in front of a log.
+func NewDoor(log Log, now func() time.Time, explain func(context.Context, error) wire.Problem) *Door {
+	return &Door{log: log, now: now, explain: explain, seen: newSeen(seenMax)}
 }
 
-// verdict is what became of one event: one element of the answer.
-type verdict struct {
-	Status  string   `json:"status"`             // one of the verdict… constants
+// Verdict is what became of one event: one element of the answer.
+type Verdict struct {
+	Status  string   `json:"status"`             // one of the Verdict… constants
 	Seq     uint64   `json:"seq,omitempty"`      // of its entry, where it is in the log
 	EventID string   `json:"event_id,omitempty"` // the sender's, or the one that it was given
 	Changed []string `json:"changed,omitempty"`  // paths that were redacted or sanitised
@@ -61,31 +71,45 @@ type verdict struct {
 }
 
 const (
-	verdictAccepted = "accepted" // it is in the log now
-	verdictAgain    = "again"    // it was there
-	verdictRefused  = "refused"
+	Accepted = "accepted" // it is in the log now
+	Again    = "again"    // it was there
+	Refused  = "refused"
 )
 
-// arrival is one event on its way through the door.
+// arrival is one event on its way through the Door.
 type arrival struct {
 	event   *event.Event
 	sum     foreign.Sum
-	key     seenKey
+	key     Key
 	claimed bool // its claim is ours to settle
 	named   bool // it came with an event_id
 	wait    <-chan struct{}
-	result  *verdict
+	result  *Verdict
 }
 
-// take judges the events and records what it takes, in their order. It returns a verdict for each. err is what kept all
-// those that were good from being recorded; where some were, the verdicts of the others say why they were not.
-func (d *door) take(ctx context.Context, from poster, raws [][]byte) (verdicts []verdict, err error) {
-	verdicts = make([]verdict, len(raws))
-	arrivals := make([]*arrival, 0, len(raws))
-	for i, raw := range raws {
+// Take judges events, each a draft in JSON, and records what it takes, in their order. It returns a verdict for each. err is what
+// kept all those that were good from being recorded; where some were, the verdicts of the others say why they were not.
+func (d *Door) Take(ctx context.Context, from Sender, drafts [][]byte) ([]Verdict, error) {
+	return d.take(ctx, from, len(drafts), func(i int, a *arrival) error {
+		original, err := foreign.Parse(drafts[i])
+		if err == nil {
+			err = d.judge(from, original, a)
+		}
+		return err
+	})
+}
+
+// take is Take for n events, each of which judge makes.
+func (d *Door) take(ctx context.Context, from Sender, n int, judge func(i int, a *arrival) error) (verdicts []Verdict, err error) {
+	verdicts = make([]Verdict, n)
+	arrivals := make([]*arrival, 0, n)
+	for i := range verdicts {
 		a := &arrival{result: &verdicts[i]}
-		if err := d.judge(from, raw, a); err != nil {
-			a.refuse(ctx, err)
+		if err := judge(i, a); err != nil {
+			d.refuse(ctx, a, err)
+			continue
+		}
+		if a.event == nil { // nothing to be recorded
 			continue
 		}
 		a.result.EventID = a.event.EventID.String()
@@ -106,47 +130,38 @@ func (d *door) take(ctx context.Context, from poster, raws [][]byte) (verdicts [
 		}
 		arrivals = others
 	}
-	if err != nil && slices.ContainsFunc(verdicts, func(v verdict) bool { return v.Status != verdictRefused }) {
+	if err != nil && slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.Status != Refused }) {
 		err = nil
 	}
 	return verdicts, err
 }
 
 // judge makes the event that will be recorded of what came. What the schema says of it the log finds out when it writes it.
-func (d *door) judge(from poster, raw []byte, a *arrival) error {
-	original, err := foreign.Parse(raw)
-	if err != nil {
-		return err
-	}
+func (d *Door) judge(from Sender, original foreign.Original, a *arrival) error {
 	e := original.Event
 	if t, ok := event.Builtin().Lookup(e.EventType); ok && t.Reserved {
 		return &event.Error{Code: string(wire.ReservedType), Path: "event_type", Detail: "may be raised only by the server itself", Hint: "use another event type"}
 	}
 	if e.AppID == "" {
-		e.AppID = from.app
+		e.AppID = from.App
 	}
 	if e.Environment == "" && e.Absent["environment"] == "" {
-		e.Environment = from.environment
+		e.Environment = from.Environment
 	}
-	err = from.may(e.AppID, e.Environment)
-	var limited *refusal
-	if errors.As(err, &limited) {
-		return &event.Error{Code: string(limited.problem.Code), Path: "environment", Detail: limited.problem.Detail, Hint: limited.problem.Hint}
-	}
-	if err != nil {
-		return &event.Error{Code: string(wire.NotAllowed), Path: "app_id", Detail: err.Error(), Hint: "leave app_id and environment out, or use their token"}
+	if err := from.may(e.AppID, e.Environment); err != nil {
+		return err
 	}
 	original.Adopt("")
 	d.complete(e, a, d.now())
 	if a.named {
-		a.key = keyOf(from.name, e.AppID, e.EventID)
+		a.key = KeyOf(NameOf(from.Via), e.AppID, e.EventID)
 	}
 	a.event, a.sum = e, original.Sum
 	return nil
 }
 
 // complete gives an event what every event has and it did not bring.
-func (d *door) complete(e *event.Event, a *arrival, now time.Time) {
+func (d *Door) complete(e *event.Event, a *arrival, now time.Time) {
 	if a.named = !e.EventID.IsZero(); !a.named {
 		e.EventID = newID(now)
 	}
@@ -166,7 +181,7 @@ func newID(now time.Time) event.UUID {
 }
 
 // claim sorts out what is in the log already, and what somebody else records just now.
-func (d *door) claim(ctx context.Context, arrivals []*arrival) (ours, others []*arrival) {
+func (d *Door) claim(ctx context.Context, arrivals []*arrival) (ours, others []*arrival) {
 	for _, a := range arrivals {
 		if !a.named {
 			ours = append(ours, a)
@@ -178,9 +193,9 @@ func (d *door) claim(ctx context.Context, arrivals []*arrival) (ours, others []*
 			a.claimed = true
 			ours = append(ours, a)
 		case claimAgain:
-			*a.result = verdict{Status: verdictAgain, Seq: seq, EventID: a.result.EventID}
+			*a.result = Verdict{Status: Again, Seq: seq, EventID: a.result.EventID}
 		case claimConflict:
-			a.refuse(ctx, &event.Error{Code: string(wire.EventConflict), Path: "event_id", Detail: "another event has come under this id", Hint: "a new event needs a new id"})
+			d.refuse(ctx, a, &event.Error{Code: string(wire.EventConflict), Path: "event_id", Detail: "another event has come under this id", Hint: "a new event needs a new id"})
 		case claimPending:
 			a.wait = wait
 			others = append(others, a)
@@ -190,11 +205,11 @@ func (d *door) claim(ctx context.Context, arrivals []*arrival) (ours, others []*
 }
 
 // record records events that are new, those that follow each other for the same application and environment together.
-func (d *door) record(ctx context.Context, from poster, arrivals []*arrival) (err error) {
+func (d *Door) record(ctx context.Context, from Sender, arrivals []*arrival) (err error) {
 	defer func() { // whatever happens, nobody waits for ever
 		for _, a := range arrivals {
 			if a.claimed {
-				d.seen.settle(a.key, a.result.Seq, a.result.Status == verdictAccepted)
+				d.seen.settle(a.key, a.result.Seq, a.result.Status == Accepted)
 				a.claimed = false
 			}
 		}
@@ -209,7 +224,7 @@ func (d *door) record(ctx context.Context, from poster, arrivals []*arrival) (er
 		}
 		for _, a := range arrivals[:n] {
 			if a.claimed {
-				d.seen.settle(a.key, a.result.Seq, a.result.Status == verdictAccepted)
+				d.seen.settle(a.key, a.result.Seq, a.result.Status == Accepted)
 				a.claimed = false
 			}
 		}
@@ -223,38 +238,38 @@ func (a *arrival) together(b *arrival) bool {
 	return a.event.AppID == b.event.AppID && a.event.Environment == b.event.Environment
 }
 
-func (d *door) recordRun(ctx context.Context, from poster, run []*arrival) error {
+func (d *Door) recordRun(ctx context.Context, from Sender, run []*arrival) error {
 	events := make([]*event.Event, len(run))
 	for i, a := range run {
 		events[i] = a.event
 	}
-	out, err := d.log.RecordFor(ctx, from.via, events[0].AppID, events[0].Environment, events)
+	out, err := d.log.RecordFor(ctx, from.Via, events[0].AppID, events[0].Environment, events)
 	if err == nil && len(out) != len(run) {
 		err = errors.New("the log has not said where each event stands")
 	}
 	for i, a := range run {
 		switch {
 		case err != nil:
-			a.refuse(ctx, d.explain(err))
+			d.refuse(ctx, a, err)
 		case out[i].Err != nil:
 			a.result.EventID = "" // of no entry, and of none to come
-			a.refuse(ctx, out[i].Err)
+			d.refuse(ctx, a, out[i].Err)
 		default:
-			a.result.Status, a.result.Seq, a.result.Changed = verdictAccepted, out[i].Seq, out[i].Changed
+			a.result.Status, a.result.Seq, a.result.Changed = Accepted, out[i].Seq, out[i].Changed
 		}
 	}
 	return err
 }
 
 // refuse turns down an event. Nothing that the sender wrote is repeated where it could be a secret.
-func (a *arrival) refuse(ctx context.Context, err error) {
-	*a.result = verdict{Status: verdictRefused, EventID: a.result.EventID}
+func (d *Door) refuse(ctx context.Context, a *arrival, err error) {
+	*a.result = Verdict{Status: Refused, EventID: a.result.EventID}
 	var refused *event.Error
 	if errors.As(err, &refused) {
 		path, _ := redact.Text(event.Sanitize(refused.Path))
 		a.result.Code, a.result.Path, a.result.Detail, a.result.Hint = refused.Code, path, refused.Detail, refused.Hint
 		return
 	}
-	p := asRefusal(ctx, err).problem
+	p := d.explain(ctx, err)
 	a.result.Code, a.result.Detail, a.result.Hint = string(p.Code), p.Detail, p.Hint
 }
