@@ -126,7 +126,7 @@ func plain(name string) string {
 }
 
 // wrappers are what loggers put around the fields of an application.
-var wrappers = []string{"resource.attributes.", "attributes.", "resource.", "mdc.", "context.", "contextmap.", "fields.", "labels.", "properties.", "data.", "extra.", "event.params.", "record."}
+var wrappers = []string{"resource.attributes.", "attributes.", "resource.", "mdc.", "context.", "contextmap.", "fields.", "labels.", "properties.", "data.", "extra.", "event.params.", "record.", "syslog.", "cef."}
 
 // plainNames are the names that a key may be known by: as it is, without what it is wrapped in, and without an index [0].
 func plainNames(key string) []string {
@@ -134,6 +134,9 @@ func plainNames(key string) []string {
 		return nil // an element of a list is no field
 	}
 	names := []string{plain(key)}
+	if id, name, ok := strings.Cut(key, "."); ok && strings.Contains(id, "@") && name != "" {
+		names = append(names, plain(name)) // a parameter of syslog's structured data
+	}
 	lower := strings.ToLower(key)
 	for _, w := range wrappers {
 		if strings.HasPrefix(lower, w) && len(key) > len(w) {
@@ -160,27 +163,27 @@ var guesses = []struct {
 	{"span_id", []string{"span"}},
 	{"interaction_id", []string{"interactionidentifier", "correlationid", "xcorrelationid", "correlation", "requestid", "xrequestid", "httpxrequestid", "reqid", "transactionid", "sagaid", "conversationid", "operationid", "httprequestid"}},
 	{"app_version", []string{"serviceversion", "applicationversion", "appver", "version", "buildversion", "release"}},
-	{"app_id", []string{"servicename", "springapplicationname", "applicationname", "appname", "app", "application", "service", "component", "program"}},
+	{"app_id", []string{"servicename", "springapplicationname", "applicationname", "appname", "app", "application", "service", "component", "program", "sourceservicename"}},
 	{"code_location", []string{"codefilepath", "codefunctionname", "codefunction", "codefilepathname", "logoriginfilename", "caller", "loggername", "loglogger", "logger", "callerclassname", "class", "module", "source", "function", "location", "scopename", "instrumentationscopename", "name"}},
 	{"entry_point.method", []string{"requestmethod", "httprequestmethod", "httpmethod", "method", "verb"}},
 	{"entry_point.name", []string{"urlpath", "requesturi", "httproute", "httptarget", "url", "urlfull", "httpurl", "uri", "path", "request", "endpoint", "route", "rpcmethod", "messagingdestinationname"}},
 	{"entry_point.kind", nil},
 	{"host.ip", []string{"serveraddr", "hostaddress", "serverip"}},
 	{"host.port", []string{"serverport"}},
-	{"host.name", []string{"hostname", "host", "servername", "serveraddress", "nodename", "node", "k8snodename", "machine", "machinename", "computer", "vhost"}},
+	{"host.name", []string{"hostname", "host", "servername", "serveraddress", "nodename", "node", "k8snodename", "machine", "machinename", "computer", "vhost", "dvchost"}},
 	{"host.instance_id", []string{"serviceinstanceid", "instanceid", "instance", "podname", "k8spodname", "containerid", "pod"}},
 	{"host.cluster", []string{"cluster", "k8sclustername", "clustername"}},
 	{"environment", []string{"env", "serviceenvironment", "deploymentenvironmentname", "deploymentenvironment", "stage", "profile"}},
 	{"target.system", nil},
 	{"target.environment", nil},
-	{"user_id", []string{"uid", "enduserid", "username", "remoteuser", "user", "userpk", "accountid", "principalname", "subject", "sub", "login", "principal", "actor", "actorid"}},
-	{"source_ip", []string{"clientaddress", "clientip", "sourceaddress", "remoteaddr", "remoteaddress", "remoteip", "srcip", "ipaddress", "ip", "clientaddr", "networkpeeraddress", "httpclientip", "netpeerip", "realip", "xrealip"}},
+	{"user_id", []string{"uid", "enduserid", "username", "remoteuser", "user", "userpk", "accountid", "principalname", "subject", "sub", "login", "principal", "actor", "actorid", "suid", "suser"}},
+	{"source_ip", []string{"clientaddress", "clientip", "sourceaddress", "remoteaddr", "remoteaddress", "remoteip", "srcip", "ipaddress", "ip", "clientaddr", "networkpeeraddress", "httpclientip", "netpeerip", "realip", "xrealip", "src", "c6a2"}},
 	{"source.device_id", []string{"deviceid"}},
 	{"principal.type", nil},
 	{"principal.id", []string{"serviceaccount"}},
 	{"principal.upstream.system", []string{"upstreamsystem", "triggersystem"}},
 	{"principal.upstream.event_ref", []string{"upstreameventid", "triggereventid"}},
-	{"event_type", []string{"eventname", "eventaction", "eventcode", "event", "action", "operation", "activity", "type", "eventkind"}},
+	{"event_type", []string{"eventname", "eventaction", "eventcode", "event", "action", "operation", "activity", "type", "eventkind", "eventclassid", "msgid"}},
 	{"severity", []string{"severitytext", "loglevel", "level", "lvl", "levelname", "severitynumber", "priority", "loglevelname"}},
 	{"security", []string{"securityrelevant", "issecurity", "securityevent", "securityflag", "audit"}},
 	{"description", []string{"message", "msg", "body", "text", "log", "shortmessage", "logmessage"}},

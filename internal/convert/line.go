@@ -70,6 +70,17 @@ type Record struct {
 	at     map[string]int
 }
 
+// newRecord makes a record of its leaves. Of two with one path the first counts.
+func newRecord(leaves []Leaf) Record {
+	r := Record{Leaves: leaves, at: make(map[string]int, len(leaves))}
+	for i, l := range leaves {
+		if _, twice := r.at[l.Key]; !twice {
+			r.at[l.Key] = i
+		}
+	}
+	return r
+}
+
 // Leaf finds a value by its path.
 func (r *Record) Leaf(key string) (Leaf, bool) {
 	i, ok := r.at[key]
@@ -119,13 +130,7 @@ func ReadLine(line []byte) ([]Record, error) {
 		if flat += len(r.Leaves); flat > maxFlat {
 			return nil, errManyValues()
 		}
-		r.at = make(map[string]int, len(r.Leaves))
-		for i, l := range r.Leaves {
-			if _, twice := r.at[l.Key]; !twice {
-				r.at[l.Key] = i
-			}
-		}
-		records = append(records, r)
+		records = append(records, newRecord(r.Leaves))
 	}
 	return records, nil
 }
