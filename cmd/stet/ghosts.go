@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +29,7 @@ type ghostsCmd struct {
 	StartWithin    time.Duration `help:"Of a directory: a job that was asked for and has not started for so long never started." default:"1h"`
 	SilentAfter    time.Duration `help:"Of a directory: a run that nothing was heard of for so long has no outcome." default:"24h"`
 	HeartbeatGrace time.Duration `help:"Of a directory: a heartbeat that is late by so much is missing." default:"2m"`
+	Scan           bool          `help:"Read the whole log of a server instead of asking its index, which could leave something out."`
 	JSON           bool          `help:"Print JSON."`
 }
 
@@ -59,23 +62,31 @@ func (c *ghostsCmd) Run(e *env) (err error) {
 	if c.Limit < 0 || c.StartWithin < 0 || c.SilentAfter < 0 || c.HeartbeatGrace < 0 {
 		return usage("ghosts: --limit and times are not negative")
 	}
-	s, done, err := c.reading(e)
+	w, done, err := c.live(e)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	s := w.log
 	cp, _, err := s.Checkpoint(e.ctx)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	all, dropped, err := c.look(e, s, cp, now)
+	var all []*ghosts.Ghost
+	var dropped int
+	asked := w.ask != nil && !c.Scan
+	if asked {
+		all, dropped, err = c.ask(e, w, q)
+	} else {
+		all, dropped, err = c.look(e, s, cp, now)
+	}
 	if err != nil {
 		return err
 	}
 	m, found := search.NewMatcher(q, now), all[:0]
 	for _, g := range all {
-		if (g.Answer == nil || !c.Open) && m.Match(&search.Record{Seq: g.Seq, Received: g.Since, Event: g.Event}) {
+		if (g.Answer == nil || !c.Open) && (asked || m.Match(&search.Record{Seq: g.Seq, Received: g.Since, Event: g.Event})) {
 			found = append(found, g)
 		}
 	}
@@ -89,13 +100,53 @@ func (c *ghostsCmd) Run(e *env) (err error) {
 	if err := c.print(e, s, r, found, now); err != nil {
 		return err
 	}
-	if dropped > 0 {
+	switch {
+	case dropped > 0 && asked:
+		_, _ = fmt.Fprintf(e.stderr, "stet: these are of the newest %d that were found; --scan reads the whole log\n", maxAsked)
+	case dropped > 0:
 		_, _ = fmt.Fprintf(e.stderr, "stet: %d more that were found earlier were not kept\n", dropped)
 	}
 	if c.Fail && r.Count > 0 {
 		return exit{code: exitFindings}
 	}
 	return nil
+}
+
+// maxAsked is how many ghosts a server is asked for.
+const maxAsked = 10_000
+
+// ask asks a server's index for what it has found missing, each proven to be in the log, and for what came after all.
+func (c *ghostsCmd) ask(e *env, w liveLog, q search.Query) (all []*ghosts.Ghost, more int, err error) {
+	t, err := newAskedTeller(e, w, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	hits, whole, err := t.hits(q.With(anyText(search.FieldEvent, ghosts.Types()...)), maxAsked)
+	if err != nil {
+		return nil, 0, err
+	}
+	of := make(map[uint64]*ghosts.Ghost)
+	var seqs []string
+	for _, h := range slices.Backward(hits) {
+		if g := ghosts.Of(h.Event, h.Received, true, h.Seq); g != nil && h.Key == t.storeKey {
+			all, of[h.Seq], seqs = append(all, g), g, append(seqs, strconv.FormatUint(h.Seq, 10))
+		}
+	}
+	for some := range slices.Chunk(seqs, search.MaxTerms/2) {
+		late, _, err := t.hits(search.Query{}.With(anyText(search.FieldEvent, ghosts.AnswerTypes()...), anyText(search.FieldRef, some...)), maxAsked)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, h := range late {
+			if h.Key == t.storeKey {
+				ghosts.Answers(h.Event, h.Received, h.Seq, of)
+			}
+		}
+	}
+	if !whole {
+		more = 1
+	}
+	return all, more, nil
 }
 
 // look reads the log: what it says is missing, and, of a directory, what a watch would say now.
@@ -165,9 +216,12 @@ func (c *ghostsCmd) print(e *env, s *store.Reading, r ghostsReport, found []*gho
 	case r.Left > 0:
 		text += fmt.Sprintf("; these are the newest %d", len(found))
 	}
-	if c.remote() {
+	switch {
+	case c.remote() && !c.Scan:
+		text += ", as its server recorded it, by its index: each is proven to be in the log; that none was left out is the server's word (--scan reads the log instead)"
+	case c.remote():
 		text += ", as its server recorded it"
-	} else {
+	default:
 		text += " (local only, unless a checkpoint is known elsewhere)"
 	}
 	_, _ = fmt.Fprintf(e.stderr, "stet: %s\n", text)

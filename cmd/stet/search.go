@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/story"
+	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -106,10 +108,7 @@ func (c *searchCmd) Run(e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	storeKey, err := w.log.StoreKey(e.ctx)
-	if notAllowed(err) && !c.Scan { // a reader's token: the index may be asked, the log not be read
-		storeKey, err = "", nil
-	}
+	storeKey, err := w.storeKey(e.ctx)
 	if err != nil {
 		return err
 	}
@@ -165,8 +164,22 @@ type liveLog struct {
 	ask func(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error)
 }
 
+// storeKey is the key whose word on keys and losses counts: as the log says, or the server, to whom the log is not to be read.
+func (w liveLog) storeKey(ctx context.Context) (string, error) {
+	key, err := w.log.StoreKey(ctx)
+	if !notAllowed(err) || w.ask == nil {
+		return key, err
+	}
+	b, err := w.ask(ctx, http.MethodGet, wire.LogPath, nil, wire.MaxClaim)
+	if err != nil {
+		return "", err
+	}
+	said, err := wire.ParseLog(b)
+	return said.StoreKey, err
+}
+
 // live opens the log as reading does.
-func (c *searchCmd) live(e *env) (w liveLog, done func() error, err error) {
+func (c storeFlag) live(e *env) (w liveLog, done func() error, err error) {
 	w.refill = func(context.Context) error { return nil }
 	if c.remote() {
 		c.sendBefore(e)

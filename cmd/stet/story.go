@@ -12,6 +12,14 @@ import (
 	"github.com/stetlog/stet/internal/story"
 )
 
+// tales finds stories in a log and tells them.
+type tales interface {
+	look(word string) ([]match, error) // the interactions that a word means, in the order in which they began
+	tell(interaction string) (*story.Story, error)
+	tellAll(interactions []string) ([]*story.Story, error)
+	find(story.Cause) (*story.Story, error) // a story.Finder
+}
+
 type storyCmd struct {
 	storeFlag
 	Which         string `arg:"" optional:"" help:"An interaction, job or run id, or at least 8 bytes of its beginning, an event's id or its entry's number, or a job's name (its latest story); otherwise the latest story."`
@@ -20,6 +28,7 @@ type storyCmd struct {
 	Diff          bool   `help:"Show what differs: the states that runs recorded before and after, and one attempt of a job and the next."`
 	Full          bool   `help:"Show children in full."`
 	List          bool   `help:"List the latest stories instead, one a line."`
+	Scan          bool   `help:"Read the whole log of a server instead of asking its index, which could leave something out."`
 	Limit         int    `help:"How many stories --list shows; how many jobs any list of them has." default:"20"`
 	JSON          bool   `help:"Print JSON."`
 }
@@ -35,12 +44,17 @@ func (c *storyCmd) Run(e *env) (err error) {
 	case several(c.List, c.Tree, c.Diff, c.Full):
 		return usage("--list, --tree, --diff and --full exclude each other")
 	}
-	s, done, err := c.reading(e)
+	w, done, err := c.live(e)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	t := &teller{e: e, log: s}
+	var t tales = &teller{e: e, log: w.log}
+	if w.ask != nil && !c.Scan {
+		if t, err = newAskedTeller(e, w, c.Limit); err != nil {
+			return err
+		}
+	}
 	found, err := t.look(c.Which)
 	if err != nil {
 		return err
@@ -50,9 +64,9 @@ func (c *storyCmd) Run(e *env) (err error) {
 	}
 	if len(found) == 0 {
 		if c.Which == "" {
-			return fmt.Errorf("no job has a story in %s yet", s.Name)
+			return fmt.Errorf("no job has a story in %s yet", w.log.Name)
 		}
-		return fmt.Errorf("no story of %q in %s; stet story --list shows the latest", c.Which, s.Name)
+		return fmt.Errorf("no story of %q in %s; stet story --list shows the latest", c.Which, w.log.Name)
 	}
 	last := found[len(found)-1]
 	tale, err := t.tell(last.interaction)
@@ -78,7 +92,7 @@ func (c *storyCmd) Run(e *env) (err error) {
 }
 
 // tree prints the lineage: of one job where one was named, else of the whole interaction.
-func (c *storyCmd) tree(e *env, t *teller, tale *story.Story, m match, o story.RenderOptions) error {
+func (c *storyCmd) tree(e *env, t tales, tale *story.Story, m match, o story.RenderOptions) error {
 	to := story.TreeOptions{After: c.ChildrenAfter, Children: c.Limit}
 	if c.ChildrenAfter == "" && m.byJob {
 		to.Job = m.job
@@ -116,7 +130,7 @@ func several(flags ...bool) bool {
 	return n > 1
 }
 
-func (c *storyCmd) list(e *env, t *teller, found []match) error {
+func (c *storyCmd) list(e *env, t tales, found []match) error {
 	found = found[max(len(found)-c.Limit, 0):]
 	ids := make([]string, 0, len(found))
 	for i := len(found) - 1; i >= 0; i-- {

@@ -96,38 +96,47 @@ func (w wanted) named(raw []byte) bool {
 // look finds the interactions that a word means, in the order of their first events that say so; "" means all that have
 // jobs. What the word fits best counts alone: an entry's number is meant only where no job has that name.
 func (t *teller) look(word string) (found []match, err error) {
-	w, best := wantedBy(word), noFit
+	w := wantedBy(word)
 	if !w.id.IsZero() { // an interaction's, most likely: then one pass is enough
 		err := t.keep(w.word)
 		if err != nil || t.told[w.word] != nil {
 			return []match{{interaction: w.word}}, err
 		}
 	}
-	at := make(map[string]int)
+	var m matches
 	err = t.refs(func(seq uint64, r event.Ref, raw []byte) error {
-		fit := w.fit(seq, r, raw)
-		if fit == noFit || fit < best {
-			return nil
-		}
-		if fit > best {
-			best, found = fit, nil
-			clear(at)
-		}
-		i, known := at[string(r.InteractionID)]
-		if !known {
-			i = len(found)
-			m := match{interaction: string(r.InteractionID), byJob: fit == fitsJob}
-			if fit != fitsInteraction {
-				m.job = string(r.JobID)
-			}
-			found, at[m.interaction] = append(found, m), i
-		}
-		if found[i].job != string(r.JobID) {
-			found[i].job, found[i].byJob = "", false
-		}
+		m.add(w.fit(seq, r, raw), r)
 		return nil
 	})
-	return found, err
+	return m.found, err
+}
+
+// matches collects what fits a word best.
+type matches struct {
+	best  int
+	found []match // in the order of the first events that fit
+	at    map[string]int
+}
+
+func (m *matches) add(fit int, r event.Ref) {
+	if fit == noFit || fit < m.best {
+		return
+	}
+	if fit > m.best || m.at == nil {
+		m.best, m.found, m.at = fit, nil, make(map[string]int)
+	}
+	i, known := m.at[string(r.InteractionID)]
+	if !known {
+		i = len(m.found)
+		one := match{interaction: string(r.InteractionID), byJob: fit == fitsJob}
+		if fit != fitsInteraction {
+			one.job = string(r.JobID)
+		}
+		m.found, m.at[one.interaction] = append(m.found, one), i
+	}
+	if m.found[i].job != string(r.JobID) {
+		m.found[i].job, m.found[i].byJob = "", false
+	}
 }
 
 // refs calls fn for every event of the log. fn may end that with errFound.

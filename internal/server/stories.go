@@ -33,7 +33,8 @@ type gathering struct {
 	items  map[uint64]story.Item
 	door   map[event.UUID]bool // streams of the server's own, of what came unsealed
 	bytes  int
-	more   bool // there are more than may be folded
+	more   bool     // there are more than may be folded
+	over   []string // streams that nothing more will come from, once it is folded
 	doubts []doubt
 }
 
@@ -44,7 +45,7 @@ type doubt struct {
 }
 
 func (a *asker) gather() *gathering {
-	return &gathering{asker: a, items: map[uint64]story.Item{}, door: map[event.UUID]bool{}, doubts: []doubt{}}
+	return &gathering{asker: a, items: map[uint64]story.Item{}, door: map[event.UUID]bool{}, doubts: []doubt{}, over: []string{}}
 }
 
 // find gathers what a query finds, the oldest first: what is indexed, and what has come since.
@@ -135,7 +136,10 @@ func (g *gathering) fold(ctx context.Context) ([]story.Story, error) {
 			streams[it.Event.StreamID.String()] = it.Event.StreamID
 		}
 	}
-	if err := g.ended(ctx, streams, f.Ended); err != nil {
+	if err := g.ended(ctx, streams, func(id event.UUID) {
+		g.over = append(g.over, id.String())
+		f.Ended(id)
+	}); err != nil {
 		return nil, err
 	}
 	return f.Stories(), nil
@@ -207,6 +211,7 @@ type storyAnswer struct {
 	Searched searched       `json:"searched"`
 	More     bool           `json:"more"` // the story is of its first events only
 	Doubts   []doubt        `json:"doubts"`
+	Ended    []string       `json:"ended"` // streams of it that nothing more will come from
 	Story    story.Document `json:"story"`
 }
 
@@ -231,7 +236,7 @@ func (s *Server) getStory(w http.ResponseWriter, r *http.Request, c *Call) error
 		return g.nothing("interaction")
 	}
 	g.toldItems(ctx)
-	return writeStory(w, storyAnswer{"stet.found_story/1", g.searched(), g.more, g.doubts, story.JSON(stories[0])})
+	return writeStory(w, storyAnswer{"stet.found_story/1", g.searched(), g.more, g.doubts, g.over, story.JSON(stories[0])})
 }
 
 // jobAnswer is what GET /v1/jobs/{id} says: stet.found_job/1. An id is its sender's claim, so it may name a job in several

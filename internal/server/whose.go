@@ -19,7 +19,7 @@ func (s *Server) getLog(w http.ResponseWriter, _ *http.Request, c *Call) error {
 	}
 	key := s.o.LogKey()
 	origin, _, _ := strings.Cut(key, "+")
-	l := wire.Log{Origin: origin, LogKey: key}
+	l := wire.Log{Origin: origin, LogKey: key, StoreKey: s.log.Marker().StoreKey}
 	if !c.Expires.IsZero() {
 		l.TokenExpires = c.Expires.UTC().Format(time.RFC3339)
 	}

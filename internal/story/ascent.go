@@ -1,6 +1,7 @@
 package story
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/stetlog/stet/event"
@@ -52,8 +53,11 @@ type Ascent struct {
 }
 
 // Finder gives the story that has what a cause names, the job or the event, among other interactions; nil where the log has
-// none.
+// none, and ErrUnsought where it cannot look for that.
 type Finder func(Cause) (*Story, error)
+
+// ErrUnsought is the answer of a Finder that cannot look for a cause.
+var ErrUnsought = errors.New("the cause was not looked for")
 
 // Ascend follows what the heads and orphans of the tree go back to, up to the first cause that names no other, into other
 // interactions as far as find leads; nil: not beyond the story. What leads to the same cause is followed once. The tree has a
@@ -208,11 +212,16 @@ func (c *climber) resolve(s *Story, causes []Cause) (Step, error) {
 		if cause.How == ByUpstream && cause.Event.IsZero() {
 			continue
 		}
-		if unsought = c.find == nil || c.finds == 0; unsought {
+		if c.find == nil || c.finds == 0 {
+			unsought = true
 			break
 		}
 		c.finds--
 		other, err := c.find(cause)
+		if errors.Is(err, ErrUnsought) {
+			unsought = true
+			continue
+		}
 		if err != nil {
 			return Step{}, err
 		}

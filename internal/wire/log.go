@@ -21,6 +21,8 @@ type Log struct {
 	Format string `json:"format"`
 	Origin string `json:"origin"`
 	LogKey string `json:"log_key"` // verifier key; its name is the origin
+	// StoreKey is the verifier key of the server's own events; "" where it does not say.
+	StoreKey string `json:"store_key,omitempty"`
 	// TokenExpires is when the token that the request came with runs out, as time.RFC3339; "" where it does not, or where there
 	// was none.
 	TokenExpires string `json:"token_expires,omitempty"`
@@ -41,6 +43,9 @@ func ParseLog(b []byte) (Log, error) {
 	}
 	if err := proof.CheckVKey(l.LogKey); err != nil {
 		return Log{}, fmt.Errorf("%w: log_key is no verifier key", ErrMalformed)
+	}
+	if l.StoreKey != "" && proof.CheckVKey(l.StoreKey) != nil {
+		return Log{}, fmt.Errorf("%w: store_key is no verifier key", ErrMalformed)
 	}
 	if name, _, _ := strings.Cut(l.LogKey, "+"); name != l.Origin {
 		return Log{}, fmt.Errorf("%w: the origin is not the name of its key", ErrMalformed)

@@ -216,7 +216,7 @@ func TestLog(t *testing.T) {
 	if got, err := wire.ParseLog(b); err != nil || got != good {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	for _, c := range []wire.Log{{Origin: "another", LogKey: vkey}, {Origin: good.Origin, LogKey: vkey + "A"}, {}} {
+	for _, c := range []wire.Log{{Origin: "another", LogKey: vkey}, {Origin: good.Origin, LogKey: vkey, StoreKey: "key"}, {Origin: good.Origin, LogKey: vkey + "A"}, {}} {
 		b, err := c.Append(nil)
 		if err != nil {
 			t.Fatal(err)
