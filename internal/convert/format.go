@@ -7,15 +7,20 @@ type Format uint8
 
 // The formats. Of each a row is one line.
 const (
-	JSONLines Format = iota + 1 // the entry's exact bytes, with its seq and hash beside them
-	CSV                         // RFC 4180, with a head
-	CEF                         // ArcSight Common Event Format, version 0
-	CEF1                        // the same, version 1: IPv6 addresses in src and dvc
-	Syslog                      // RFC 5424
+	JSONLines   Format = iota + 1 // the entry's exact bytes, with its seq and hash beside them
+	CSV                           // RFC 4180, with a head
+	CEF                           // ArcSight Common Event Format, version 0
+	CEF1                          // the same, version 1: IPv6 addresses in src and dvc
+	Syslog                        // RFC 5424
+	OCSF                          // Open Cybersecurity Schema Framework 1.9, JSON
+	ECS                           // Elastic Common Schema 9, JSON
+	CloudEvents                   // 1.0.2, structured, JSON
+	OTLP                          // OpenTelemetry logs: an export request of one record, JSON
+	OpenLineage                   // 2-0-2 run events, JSON: for the beginning and the end of runs alone
 )
 
 // formatNames are the names by which people choose, in the order of the formats.
-var formatNames = [...]string{"jsonl", "csv", "cef", "cef1", "syslog"}
+var formatNames = [...]string{"jsonl", "csv", "cef", "cef1", "syslog", "ocsf", "ecs", "cloudevents", "otlp", "openlineage"}
 
 // Formats are the names of all formats.
 func Formats() []string { return append([]string(nil), formatNames[:]...) }
@@ -38,7 +43,8 @@ func (f Format) String() string {
 	return formatNames[f-1]
 }
 
-// Append appends what a row is in this format: one line, without its end. There is no line break in what it appends, whatever the row says.
+// Append appends what a row is in this format: one line, without its end. It appends nothing where the format has no word for such
+// a row, which only OpenLineage lacks. There is no line break in what it appends, whatever the row says.
 func (f Format) Append(dst []byte, r *Row) []byte {
 	switch f {
 	case JSONLines:
@@ -49,6 +55,16 @@ func (f Format) Append(dst []byte, r *Row) []byte {
 		return appendCEF(dst, r, f == CEF1)
 	case Syslog:
 		return appendSyslog(dst, r)
+	case OCSF:
+		return appendOCSF(dst, r)
+	case ECS:
+		return appendECS(dst, r)
+	case CloudEvents:
+		return appendCloudEvent(dst, r)
+	case OTLP:
+		return appendOTLP(dst, r)
+	case OpenLineage:
+		return appendLineage(dst, r)
 	}
 	panic("convert: no such format: " + f.String())
 }

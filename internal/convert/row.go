@@ -87,6 +87,14 @@ func sealEvent(s *proof.SealEntry) (*event.Event, error) {
 // IsEvent tells an event from a stub or a seal.
 func (r *Row) IsEvent() bool { return r.entry.Event != nil }
 
+// happened is when it happened, as far as that is known to be another time than when it was logged.
+func (r *Row) happened() time.Time {
+	if r.event.EventTime.IsZero() {
+		return r.event.Timestamp
+	}
+	return r.event.EventTime
+}
+
 // severity is 0 to 7: the checks let no event pass without one.
 func (r *Row) severity() int {
 	if r.event.Severity == nil {
@@ -97,21 +105,29 @@ func (r *Row) severity() int {
 
 func (r *Row) entryHash() string { return "sha256:" + r.Hash.Hex() }
 
+// id is the event's id; of a row that is no event its entry hash, which is unique as well.
+func (r *Row) id() string {
+	if r.event.EventID.IsZero() {
+		return r.entryHash()
+	}
+	return r.event.EventID.String()
+}
+
 // The parts of an event that may be missing, as empty ones.
 
-func (r *Row) job() event.Job                     { return or(r.event.Job) }
-func (r *Row) host() event.Host                   { return or(r.event.Host) }
-func (r *Row) principal() event.Principal         { return or(r.event.Principal) }
-func (r *Row) entryPoint() event.EntryPoint       { return or(r.event.EntryPoint) }
-func (r *Row) source() event.Source               { return or(r.event.Source) }
-func (r *Row) why() event.Why                     { return or(r.event.Why) }
-func (r *Row) object() event.Object               { return or(r.event.Object) }
-func (r *Row) clock() event.Clock                 { return or(r.event.Clock) }
-func (r *Row) target() event.Target               { return or(r.event.Target) }
-func (r *Row) corrects() event.Corrects           { return or(r.event.Corrects) }
-func (r *Row) authorization() event.Authorization { return or(r.event.Authorization) }
+func (r *Row) job() event.Job                     { return deref(r.event.Job) }
+func (r *Row) host() event.Host                   { return deref(r.event.Host) }
+func (r *Row) principal() event.Principal         { return deref(r.event.Principal) }
+func (r *Row) entryPoint() event.EntryPoint       { return deref(r.event.EntryPoint) }
+func (r *Row) source() event.Source               { return deref(r.event.Source) }
+func (r *Row) why() event.Why                     { return deref(r.event.Why) }
+func (r *Row) object() event.Object               { return deref(r.event.Object) }
+func (r *Row) clock() event.Clock                 { return deref(r.event.Clock) }
+func (r *Row) target() event.Target               { return deref(r.event.Target) }
+func (r *Row) corrects() event.Corrects           { return deref(r.event.Corrects) }
+func (r *Row) authorization() event.Authorization { return deref(r.event.Authorization) }
 
-func or[T any](p *T) (zero T) {
+func deref[T any](p *T) (zero T) {
 	if p == nil {
 		return zero
 	}
