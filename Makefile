@@ -2,7 +2,7 @@
 SHELL   := /bin/bash
 MODULES := . interop bench
 LINT    := go tool -modfile=tools/golangci.mod golangci-lint
-FUZZ    ?= 30s
+FUZZ    ?= 10s
 
 .PHONY: test tools race states lint mutants fuzz forgeries faults devices crash chaos bench vet cron demo
 
