@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"time"
@@ -26,54 +27,72 @@ const (
 // here, with a *Error, is only what an Event cannot carry: other members, other
 // types, numbers out of range, ids and times that are none, a key twice.
 func ParseDraft(b []byte) (*Event, error) {
+	e, _, err := ReadDraft(b)
+	return e, err
+}
+
+// ReadDraft is ParseDraft, and returns the draft without the white space between its tokens, which is the same for all
+// that differ in nothing else.
+func ReadDraft(b []byte) (e *Event, compacted []byte, err error) {
 	s := &scanner{draft: true, event: &Event{}}
 	if len(b) > MaxDraft {
-		return nil, s.fail(ErrTooLarge, "is "+strconv.Itoa(len(b))+" bytes, at most "+strconv.Itoa(MaxDraft)+" are allowed", "shorten params, labels or snapshots")
+		return nil, nil, s.fail(ErrTooLarge, "is "+strconv.Itoa(len(b))+" bytes, at most "+strconv.Itoa(MaxDraft)+" are allowed", "shorten params, labels or snapshots")
 	}
 	s.b = compact(b)
 	if err := s.object(root, s.event); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if s.i != len(s.b) {
-		return nil, s.fail(ErrSyntax, "has bytes behind the closing brace", "write one event")
+		return nil, nil, s.fail(ErrSyntax, "has bytes behind the closing brace", "write one event")
 	}
 	if len(s.unknowns) > 0 {
 		if n, _ := minorOf([]byte(s.event.Schema)); n == 0 {
-			return nil, s.fail(ErrUnknown, "is not a member of stet.event/1", "names match in exact case; put your own data into labels or job.params").
+			return nil, nil, s.fail(ErrUnknown, "is not a member of stet.event/1", "names match in exact case; put your own data into labels or job.params").
 				within(string(safeName(s.unknowns[0].decode())))
 		}
 	}
-	return s.event, nil
+	return s.event, s.b, nil
 }
 
 // compact takes the white space of RFC 8259 from between tokens, and leaves it
 // where two would become one: the scanner refuses it there.
 func compact(b []byte) []byte {
 	out := make([]byte, 0, len(b))
-	quoted := false
+	from := 0 // what is before it is in out
 	for i := 0; i < len(b); i++ {
-		c := b[i]
-		switch {
-		case quoted && c == '\\' && i+1 < len(b):
-			out = append(out, c)
-			i++
-			c = b[i]
+		switch c := b[i]; {
 		case c == '"':
-			quoted = !quoted
-		case !quoted && isSpace(c):
+			i = textEnd(b, i)
+		case isSpace(c):
+			out = append(out, b[from:i]...)
 			next := i + 1
 			for next < len(b) && isSpace(b[next]) {
 				next++
 			}
-			apart := len(out) > 0 && next < len(b) && !ends(out[len(out)-1]) && !ends(b[next])
-			i = next - 1
-			if !apart {
-				continue
+			if from = next; len(out) > 0 && next < len(b) && !ends(out[len(out)-1]) && !ends(b[next]) {
+				from-- // they would become one
 			}
+			i = next - 1
 		}
-		out = append(out, c)
 	}
-	return out
+	return append(out, b[from:]...)
+}
+
+// textEnd returns where the quote stands that ends the text which begins at b[i]; len(b) where there is none.
+func textEnd(b []byte, i int) int {
+	for i++; ; i++ {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			return len(b)
+		}
+		escapes := 0
+		for escapes < n && b[i+n-1-escapes] == '\\' {
+			escapes++
+		}
+		if i += n; escapes%2 == 0 {
+			return i
+		}
+	}
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

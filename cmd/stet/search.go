@@ -113,16 +113,15 @@ func (c *searchCmd) Run(e *env) (err error) {
 		return err
 	}
 	now := time.Now()
-	f := finder{e: e, storeKey: storeKey, json: c.JSON, local: !c.remote(), out: bufio.NewWriter(e.stdout), limit: c.Limit, name: w.log.Name,
-		scan: search.NewScanner(w.log.Source(), q, now)}
-	f.back = f.scan.Back
-	if w.ask != nil && !c.Scan && !c.Follow {
+	scan := search.NewScanner(w.log.Source(), q, now)
+	f := finder{e: e, storeKey: storeKey, json: c.JSON, local: !c.remote(), out: bufio.NewWriter(e.stdout), limit: c.Limit, name: w.log.Name, back: scan.Back, forth: scan.Forward}
+	if w.ask != nil && !c.Scan {
 		rows := 1000
 		if c.Limit > 0 {
 			rows = min(c.Limit+1, rows)
 		}
-		s := &askedSearch{e: e, ask: w.ask, src: w.log.Source(), query: q, now: now, rows: rows, scan: f.scan}
-		f.back, f.claim = s.Back, s.claim
+		s := &askedSearch{e: e, ask: w.ask, src: w.log.Source(), query: q, now: now, rows: rows, scan: scan}
+		f.back, f.forth, f.claim = s.Back, s.Forward, s.claim
 	}
 	if w.files != nil && !c.Scan {
 		x, err := openIndex(e, w, q, now)
@@ -211,8 +210,8 @@ func (c storeFlag) live(e *env) (w liveLog, done func() error, err error) {
 // finder prints what is found.
 type finder struct {
 	e        *env
-	scan     *search.Scanner
-	back     func(context.Context, proof.Checkpoint, func(search.Hit) error) (from uint64, err error) // from the newest on
+	back     func(context.Context, proof.Checkpoint, func(search.Hit) error) (from uint64, err error)        // from the newest on
+	forth    func(ctx context.Context, cp proof.Checkpoint, from uint64, found func(search.Hit) error) error // from an entry on
 	out      *bufio.Writer
 	name     string        // of the log, for people
 	storeKey string        // whose word on keys and losses counts
@@ -331,7 +330,7 @@ func (f *finder) follow(cp proof.Checkpoint, w liveLog) error {
 // tail prints the newest of what is there, oldest first.
 func (f *finder) tail(cp proof.Checkpoint) error {
 	if f.limit == 0 {
-		return errors.Join(f.scan.Forward(f.e.ctx, cp, 0, f.print), f.out.Flush())
+		return errors.Join(f.forth(f.e.ctx, cp, 0, f.print), f.out.Flush())
 	}
 	var last []search.Hit
 	_, err := f.back(f.e.ctx, cp, func(h search.Hit) error {
@@ -360,7 +359,7 @@ func (f *finder) forward(cp proof.Checkpoint, w liveLog) (proof.Checkpoint, erro
 	if err := continues(ctx, w.log.Source(), cp, next); err != nil {
 		return cp, err
 	}
-	err = f.scan.Forward(ctx, next, cp.Size, f.print)
+	err = f.forth(ctx, next, cp.Size, f.print)
 	return next, errors.Join(err, f.out.Flush())
 }
 

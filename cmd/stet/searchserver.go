@@ -59,17 +59,42 @@ var errNoIndex = errors.New("the server's index cannot be asked")
 // Back does what search.Scanner.Back does.
 func (s *askedSearch) Back(ctx context.Context, cp proof.Checkpoint, found func(search.Hit) error) (from uint64, err error) {
 	s.asked = true
-	last, doubts, empty := cp.Size, 0, uint64(0)
-	for cursor := ""; ; {
-		page, err := s.page(ctx, cp, cursor)
-		if errors.Is(err, errNoIndex) && last == cp.Size {
-			s.asked = false
-			from, serr := s.scan.Back(ctx, cp, found)
-			if notAllowed(serr) {
-				return from, exit{exitNotChecked, err}
-			}
-			return from, serr
+	at, err := s.rowsOf(ctx, cp, span{0, cp.Size, false}, found)
+	if errors.Is(err, errNoIndex) && at == cp.Size {
+		s.asked = false
+		from, serr := s.scan.Back(ctx, cp, found)
+		if notAllowed(serr) {
+			return from, exit{exitNotChecked, err}
 		}
+		return from, serr
+	}
+	return at, err
+}
+
+// Forward does what search.Scanner.Forward does, but for reading the log where there is no index to be asked: who follows a log has
+// asked it before.
+func (s *askedSearch) Forward(ctx context.Context, cp proof.Checkpoint, from uint64, found func(search.Hit) error) error {
+	s.asked = true
+	_, err := s.rowsOf(ctx, cp, span{from, cp.Size, true}, found)
+	return err
+}
+
+// span is from ≤ seq < to, the oldest first or the newest.
+type span struct {
+	from, to uint64
+	oldest   bool
+}
+
+// rowsOf gives what the query finds in a part of the log, and says how far it came: to its end, where there is no error and found
+// does not end it.
+func (s *askedSearch) rowsOf(ctx context.Context, cp proof.Checkpoint, part span, found func(search.Hit) error) (at uint64, err error) {
+	last, end, first := part.to, part.from, true
+	if part.oldest {
+		last, end = part.from, part.to
+	}
+	doubts, empty := 0, uint64(0)
+	for cursor := ""; part.from < part.to; {
+		page, err := s.page(ctx, cp, part, cursor)
 		if err != nil {
 			return last, errors.Join(err, doubted(doubts))
 		}
@@ -78,10 +103,10 @@ func (s *askedSearch) Back(ctx context.Context, cp proof.Checkpoint, found func(
 			return last, errors.New("the server's answers lead nowhere; --scan reads its log instead")
 		}
 		for _, row := range page.Rows {
-			if row.Seq >= last {
+			if !part.oldest && row.Seq >= last || part.oldest && (row.Seq < last || row.Seq == last && !first) {
 				return last, &logread.DamageError{File: "/v1/events", Reason: fmt.Sprintf("entry %d comes after entry %d: the server's rows are in no order", row.Seq, last)}
 			}
-			last, empty = row.Seq, 0
+			last, empty, first = row.Seq, 0, false
 			h, why := s.hit(ctx, cp, row)
 			if why != nil && !isDoubt(why) {
 				return last, why
@@ -98,9 +123,10 @@ func (s *askedSearch) Back(ctx context.Context, cp proof.Checkpoint, found func(
 			}
 		}
 		if cursor = page.Next; cursor == "" {
-			return 0, doubted(doubts)
+			break
 		}
 	}
+	return end, doubted(doubts)
 }
 
 // An index that is not far behind is waited for: so often, and so long each time.
@@ -110,11 +136,11 @@ const (
 	behindMost  = 1 << 16 // entries
 )
 
-// page asks for a page of what lies under the checkpoint. A server's index follows its log: where it is just behind it is
+// page asks for a page of a part of what lies under the checkpoint. A server's index follows its log: where it is just behind it is
 // waited for.
-func (s *askedSearch) page(ctx context.Context, cp proof.Checkpoint, cursor string) (p foundRows, err error) {
+func (s *askedSearch) page(ctx context.Context, cp proof.Checkpoint, part span, cursor string) (p foundRows, err error) {
 	for try := 0; ; try++ {
-		if p, err = s.pageNow(ctx, cp, cursor); err != nil || p.Searched.Indexed >= cp.Size {
+		if p, err = s.pageNow(ctx, part, cursor); err != nil || p.Searched.Indexed >= cp.Size {
 			return p, err
 		}
 		if try == behindTries || cp.Size-p.Searched.Indexed > behindMost {
@@ -128,9 +154,12 @@ func (s *askedSearch) page(ctx context.Context, cp proof.Checkpoint, cursor stri
 	}
 }
 
-func (s *askedSearch) pageNow(ctx context.Context, cp proof.Checkpoint, cursor string) (p foundRows, err error) {
-	under := s.query.Resolve(s.now).With(search.Term{Field: search.FieldSeq, Any: []search.Value{{Op: search.Ints, Max: int64(cp.Size - 1)}}})
+func (s *askedSearch) pageNow(ctx context.Context, part span, cursor string) (p foundRows, err error) {
+	under := s.query.Resolve(s.now).With(search.Term{Field: search.FieldSeq, Any: []search.Value{{Op: search.Ints, Min: int64(part.from), Max: int64(part.to - 1)}}})
 	v := url.Values{"q": {under.String()}, "limit": {strconv.Itoa(s.rows)}}
+	if part.oldest {
+		v.Set("order", "oldest")
+	}
 	if cursor != "" {
 		v.Set("cursor", cursor)
 	}

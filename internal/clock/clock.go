@@ -92,12 +92,8 @@ func (c *Clock) Now() Reading {
 // once after the wall clock was stepped. MonotonicUS is always of this moment.
 func (c *Clock) Evidence() Evidence {
 	k, known := c.sample(c.Now())
-	e := Evidence{State: Unknown, Source: "none", BootID: c.boot}
+	e := Evidence{State: k.state(known), Source: "none", BootID: c.boot}
 	if known {
-		e.State = Unsynchronized
-		if k.Synchronized && k.MaxErrorUS < UnsynchronizedErrorUS {
-			e.State = Synchronized
-		}
 		e.OffsetUS, e.MaxErrorUS = k.OffsetUS, k.MaxErrorUS
 		if k.Source != "" {
 			e.Source = k.Source
@@ -105,6 +101,24 @@ func (c *Clock) Evidence() Evidence {
 	}
 	e.MonotonicUS = c.monotonic().Microseconds()
 	return e
+}
+
+// State is that of [Clock.Evidence], for who needs no more: it asks no kernel for
+// the moment.
+func (c *Clock) State() State {
+	k, known := c.sample(c.Now())
+	return k.state(known)
+}
+
+// state is what an answer means; known says whether it is one.
+func (k Kernel) state(known bool) State {
+	switch {
+	case !known:
+		return Unknown
+	case k.Synchronized && k.MaxErrorUS < UnsynchronizedErrorUS:
+		return Synchronized
+	}
+	return Unsynchronized
 }
 
 func (c *Clock) monotonic() time.Duration {

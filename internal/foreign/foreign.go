@@ -33,32 +33,11 @@ type Original struct {
 
 // Parse reads one original. Refusals are *event.Error.
 func Parse(raw []byte) (Original, error) {
-	e, err := event.ParseDraft(raw)
+	e, compacted, err := event.ReadDraft(raw)
 	if err != nil {
 		return Original{}, err
 	}
-	return Original{Event: e, Sum: sha256.Sum256(compact(raw))}, nil
-}
-
-// compact is JSON, which raw must be, without the white space between tokens: raw itself where there is none.
-func compact(raw []byte) []byte {
-	var out []byte
-	from, inText := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case inText && c == '\\':
-			i++
-		case c == '"':
-			inText = !inText
-		case !inText && (c == ' ' || c == '\t' || c == '\r' || c == '\n'):
-			out = append(out, raw[from:i]...)
-			from = i + 1
-		}
-	}
-	if from == 0 {
-		return raw
-	}
-	return append(out, raw[from:]...)
+	return Original{Event: e, Sum: sha256.Sum256(compacted)}, nil
 }
 
 // Adopt changes the event so that it may be recorded in a stream of ours: stream, number, timestamp and clock are left for

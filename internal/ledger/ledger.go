@@ -86,7 +86,8 @@ type Ledger struct {
 	queue     []*request
 	closed    bool
 	failure   error
-	changed   chan struct{}   // closed and replaced whenever one of the following changes
+	flushed   chan struct{}   // closed and replaced at each flush, with durable
+	released  chan struct{}   // the same at each publish, with published and backlog
 	durable   uint64          // entries in the journal, flushed
 	pending   []*group        // durable, not yet published, oldest first
 	free      []*group        // buffers to use again
@@ -154,7 +155,8 @@ func prepare(o Options) (*Ledger, error) {
 		urgent:         make(chan struct{}, 1),
 		finish:         make(chan struct{}),
 		dead:           make(chan struct{}),
-		changed:        make(chan struct{}),
+		flushed:        make(chan struct{}),
+		released:       make(chan struct{}),
 		done:           make(chan struct{}),
 	}
 	l.journal.l, l.sequencer.l, l.publisher.l = l, l, l
@@ -283,7 +285,7 @@ func (l *Ledger) Publish(ctx context.Context) ([]byte, error) {
 	target := l.durable
 	l.mu.Unlock()
 	var signed []byte
-	err := l.wait(ctx, func() bool {
+	err := l.wait(ctx, &l.released, func() bool {
 		signed = l.signed
 		if l.published < target {
 			wake(l.urgent)
@@ -297,15 +299,16 @@ func (l *Ledger) Publish(ctx context.Context) ([]byte, error) {
 	return bytes.Clone(signed), nil
 }
 
-// wait returns when ok, which is called with l.mu held and again after every change, is true.
-func (l *Ledger) wait(ctx context.Context, ok func() bool) error {
+// wait returns when ok is true, which is called with l.mu held, and again after every change that one of the ledger's channels
+// tells of. Many wait for a publish, and between two of these are many flushes, which must not wake them.
+func (l *Ledger) wait(ctx context.Context, told *chan struct{}, ok func() bool) error {
 	for {
 		l.mu.Lock()
 		if ok() {
 			l.mu.Unlock()
 			return nil
 		}
-		changed := l.changed
+		changed := *told
 		l.mu.Unlock()
 		select {
 		case <-changed:
@@ -327,7 +330,7 @@ func (l *Ledger) wait(ctx context.Context, ok func() bool) error {
 // Published returns how many entries are under the newest checkpoint, once there are more than seen. Errors are those of
 // Publish.
 func (l *Ledger) Published(ctx context.Context, seen uint64) (size uint64, err error) {
-	err = l.wait(ctx, func() bool {
+	err = l.wait(ctx, &l.released, func() bool {
 		size = l.published
 		return size > seen
 	})
@@ -369,7 +372,7 @@ func (l *Ledger) Stream(id string) (StreamState, bool, error) {
 }
 
 func (l *Ledger) waitDurable(ctx context.Context, seq uint64) error {
-	return l.wait(ctx, func() bool { return seq < l.durable })
+	return l.wait(ctx, &l.flushed, func() bool { return seq < l.durable })
 }
 
 // Close publishes what is not yet published, removes the journal, and closes all files. After a failure it only closes,
@@ -425,10 +428,10 @@ func (l *Ledger) failed() error {
 	return ErrClosed
 }
 
-// broadcast wakes everybody in wait. l.mu is held.
-func (l *Ledger) broadcast() {
-	close(l.changed)
-	l.changed = make(chan struct{})
+// broadcast wakes everybody who waits for this channel of the ledger's. l.mu is held.
+func broadcast(told *chan struct{}) {
+	close(*told)
+	*told = make(chan struct{})
 }
 
 // wake leaves a token in a channel with room for one.

@@ -139,7 +139,7 @@ func (p *publisher) publish(closing bool) error {
 		l.backlog -= int64(cap(g.buf))
 		l.recycle(g)
 	}
-	l.broadcast()
+	broadcast(&l.released)
 	return nil
 }
 

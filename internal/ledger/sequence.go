@@ -195,7 +195,7 @@ func (s *sequencer) room() bool {
 	for {
 		l.mu.Lock()
 		full := l.backlog >= l.maxUnpublished
-		changed := l.changed
+		changed := l.released
 		l.mu.Unlock()
 		if !full {
 			return true
@@ -360,7 +360,7 @@ func (l *Ledger) flushGroups() {
 		l.backlog += int64(cap(g.buf))
 		l.durable = g.end()
 		much := l.backlog >= maxFreeBytes/2
-		l.broadcast()
+		broadcast(&l.flushed)
 		l.mu.Unlock()
 		for _, a := range answers {
 			a.r.result <- result{placed: a.placed}

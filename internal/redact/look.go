@@ -134,6 +134,19 @@ func isUUID[S string | []byte](s S) bool {
 	return digits == 32
 }
 
+// isDigest knows SHA-256 as this log writes it: sha256: and 64 small hexadecimal digits.
+func isDigest[S string | []byte](s S) bool {
+	if len(s) != len("sha256:")+64 || string(s[:7]) != "sha256:" {
+		return false
+	}
+	for i := 7; i < len(s); i++ {
+		if k := classes[s[i]]; k&hexa == 0 || k&capital != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func printable(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' || c > '~' {

@@ -1,6 +1,7 @@
 package redact_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stetlog/stet/internal/redact"
@@ -21,6 +22,19 @@ func TestIDsAreNotTakenForBankAccounts(t *testing.T) {
 		}
 		if _, finds := redact.Text("be63699b-1597-05b1"); len(finds) == 0 {
 			t.Error("an account number that is no UUID is masked no more")
+		}
+	}
+}
+
+// TestDigestsAreNotLookedAtTwice: every event that came from elsewhere has one, and nothing in it was ever masked.
+func TestDigestsAreNotLookedAtTwice(t *testing.T) {
+	sum := strings.Repeat("0123456789abcdef", 4)
+	for text, again := range map[string]bool{
+		"sha256:" + sum: false, "sha256:" + sum[1:]: true, "sha256:" + sum + "0": true, "Sha256:" + sum: true,
+		"sha256:" + strings.ToUpper(sum): true, "sha256:" + sum[1:] + "g": true, "sha256:" + sum + " password=swordfish1": true,
+	} {
+		if got := redact.Look(text) != 0; got != again {
+			t.Errorf("%s gets a second look: %v", text, got)
 		}
 	}
 }

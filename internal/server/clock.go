@@ -13,7 +13,7 @@ import (
 
 // clockMark is what via says of this server's clock: nothing while it is in step.
 func (s *Server) clockMark() string {
-	switch s.clock.Evidence().State {
+	switch s.clock.State() {
 	case clock.Synchronized:
 		return ""
 	case clock.Unsynchronized:

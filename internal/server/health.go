@@ -39,8 +39,11 @@ func (s *Server) Reasons() []Reason {
 	case err != nil: // its text may name files
 		all = append(all, Reason{reasonStopped, "the log has stopped after an error, which the server's own log tells; it must be started again"})
 	}
-	if e := s.clock.Evidence(); s.o.RequireClockSync && e.State != clock.Synchronized {
-		all = append(all, Reason{reasonClock, "the kernel says that its clock is " + string(e.State) + ", and this server was told to require better"})
+	if !s.o.RequireClockSync {
+		return all
+	}
+	if state := s.clock.State(); state != clock.Synchronized {
+		all = append(all, Reason{reasonClock, "the kernel says that its clock is " + string(state) + ", and this server was told to require better"})
 	}
 	return all
 }

@@ -86,7 +86,7 @@ func newMetrics(s *Server) *metrics {
 		return float64(waited)
 	}))
 	gauge("stet_ready", "1 while everything is taken, 0 while /readyz says why not.", func() float64 { return truth(len(s.Reasons()) == 0) })
-	gauge("stet_clock_synchronized", "1 while the kernel says that its clock is in step.", func() float64 { return truth(s.clock.Evidence().State == clock.Synchronized) })
+	gauge("stet_clock_synchronized", "1 while the kernel says that its clock is in step.", func() float64 { return truth(s.clock.State() == clock.Synchronized) })
 	gauge("stet_clock_error_seconds", "How far off the clock may be, as the kernel says; 0 where it cannot be asked.", func() float64 {
 		return (time.Duration(s.clock.Evidence().ErrorUS()) * time.Microsecond).Seconds()
 	})

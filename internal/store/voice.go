@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -65,6 +67,7 @@ type voice struct {
 	hasPrev bool
 	noted   bool // in the voice file
 	scratch event.Scratch
+	spare   []byte // an arena to use again, while run runs
 }
 
 // saying is one call.
@@ -271,20 +274,30 @@ func (v *voice) leave(s *saying) bool {
 	return false
 }
 
-// run takes what is in line until nothing is.
+// run takes what is in line until nothing is. Where several were answered together, who is about to get in line goes first:
+// this goroutine would run before all of them, and each would be left for the next seal and the next flush.
 func (v *voice) run() {
-	for {
+	for last := 0; ; {
+		if last > 1 {
+			runtime.Gosched()
+		}
 		v.mu.Lock()
 		all := v.line
 		v.line = nil
-		v.running = len(all) > 0
+		if v.running = len(all) > 0; !v.running {
+			v.spare = nil
+		}
 		v.mu.Unlock()
 		if len(all) == 0 {
 			return
 		}
 		v.record(all)
+		last = len(all)
 	}
 }
+
+// maxSpare bounds the arena that a stream in use keeps for its next batch, in bytes.
+const maxSpare = 256 << 10
 
 // part is a batch that is being put together.
 type part struct {
@@ -302,6 +315,9 @@ func (v *voice) record(all []*saying) {
 		close(s.encoded)
 	}
 	err := v.place(parts)
+	if v.spare = nil; err == nil && len(parts) > 0 && cap(parts[0].arena) <= maxSpare { // else it may be read still
+		v.spare = parts[0].arena
+	}
 	for _, s := range all {
 		s.done <- err
 	}
@@ -329,7 +345,7 @@ func (v *voice) encode(all []*saying) []*part {
 				e.EventID = event.NewUUIDv7(now, random)
 			}
 			e.Timestamp, e.StreamID, e.StreamSeq, e.Clock = now, v.stream, next, clock
-			var arena []byte
+			arena := v.spare[:0] // of the first part
 			if p != nil {
 				arena = p.arena
 			}
@@ -349,10 +365,14 @@ func (v *voice) encode(all []*saying) []*part {
 				v.Changed = out.Changed
 				via = v.Append(nil)
 			}
-			if p == nil || string(p.via) != string(via) || len(p.ends) == proof.MaxBatch || len(b) > proof.MaxBatchBytes {
+			switch {
+			case p == nil:
 				p = &part{via: via}
 				parts = append(parts, p)
-				b = append(p.arena, b[len(arena):]...)
+			case string(p.via) != string(via) || len(p.ends) == proof.MaxBatch || len(b) > proof.MaxBatchBytes:
+				p = &part{via: via}
+				parts = append(parts, p)
+				b = bytes.Clone(b[len(arena):])
 			}
 			p.arena, p.ends, p.out = b, append(p.ends, len(b)), append(p.out, out)
 			out.EventID = e.EventID
