@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -164,8 +165,8 @@ type scheduleReader struct {
 	lines        []*taken
 }
 
-// maxFiles bounds how many files of a directory are read.
-const maxFiles = 10_000
+// maxFiles bounds how many files of a directory are read, and maxDropIns those beside one timer.
+const maxFiles, maxDropIns = 10_000, 100
 
 // path reads a file, or all of a directory.
 func (r *scheduleReader) path(path string) error {
@@ -190,7 +191,7 @@ func (r *scheduleReader) path(path string) error {
 	for _, f := range files {
 		name := filepath.Join(path, f.Name())
 		switch info, err := os.Stat(name); { // through links, as cron and systemd go
-		case timers && !isTimer(f.Name()):
+		case timers && !isTimer(f.Name()): // drop-ins are read with the timer beside them
 		case err != nil || !info.Mode().IsRegular():
 			r.left(name, 0, "it is no file")
 		case !timers && !cronReads(f.Name()):
@@ -216,12 +217,7 @@ func (r *scheduleReader) left(file string, line int, why string) {
 }
 
 func (r *scheduleReader) file(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // read only
-	text, err := io.ReadAll(io.LimitReader(f, expect.MaxFile+1))
+	text, err := readText(path)
 	if err != nil {
 		return err
 	}
@@ -333,21 +329,51 @@ func cutFlags(command *kong.Node, args []string) (flags map[string]string, rest 
 	return flags, nil, true
 }
 
+// timer reads a timer unit, and the drop-ins beside it.
 func (r *scheduleReader) timer(path string, text []byte) error {
-	t, err := expect.TimerUnit(text)
+	files, texts := []string{path}, [][]byte{text}
+	drops, err := os.ReadDir(path + ".d")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, f := range drops {
+		name := filepath.Join(path+".d", f.Name())
+		if !strings.HasSuffix(name, ".conf") {
+			continue
+		}
+		if len(files) > maxDropIns {
+			return usage("expect import: %s.d has more than %d drop-ins", path, maxDropIns)
+		}
+		text, err := readText(name)
+		if err != nil {
+			return err
+		}
+		files, texts = append(files, name), append(texts, text)
+	}
+	t, err := expect.TimerUnit(texts...)
 	unit := strings.TrimSuffix(firstOf(t.Unit, strings.TrimSuffix(filepath.Base(path), ".timer")), ".service")
 	for _, l := range t.Times {
 		if l.Err != nil {
-			r.left(path, l.Number, l.Err.Error())
+			r.left(files[l.Part], l.Number, l.Err.Error())
 			continue
 		}
 		d := expect.Definition{Job: unit, Schedule: l.Schedule, Zone: firstOf(l.Zone, r.zone), Grace: r.grace + t.Delay}
-		taken := r.take(path, l.Number, d)
+		taken := r.take(files[l.Part], l.Number, d)
 		if strings.Contains(unit, "@") {
 			taken.Why = "it is a template: which units are made of it is not known here"
 		}
 	}
 	return err
+}
+
+// readText reads as much of a file as there may be, and a byte more.
+func readText(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // read only
+	return io.ReadAll(io.LimitReader(f, expect.MaxFile+1))
 }
 
 // take adds a line that is understood.

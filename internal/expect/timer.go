@@ -15,19 +15,27 @@ type Timer struct {
 
 // TimerLine is one time at which a timer elapses.
 type TimerLine struct {
+	Part     int // which of the texts it stands in
 	Number   int
 	Schedule Schedule
 	Zone     string // as it stands there; "": that of the machine
 	Err      error  // why the line is not understood; then only Number counts
 }
 
-// TimerUnit reads the [Timer] section of a unit file (systemd.timer(5)): OnCalendar, Unit, RandomizedDelaySec. Times that are
-// none of a calendar, such as OnBootSec, have an Err, and so has whatever is not understood. What drop-ins beside the file
-// say is not known here. ErrFile: it is too long, or no text.
-func TimerUnit(text []byte) (t Timer, err error) {
-	if len(text) > MaxFile || bytes.IndexByte(text, 0) >= 0 {
-		return t, ErrFile
+// TimerUnit reads the [Timer] section of a unit file (systemd.timer(5)), and of its drop-ins in the order of their names: OnCalendar,
+// Unit, RandomizedDelaySec. Times that are none of a calendar, such as OnBootSec, have an Err, and so has whatever is not
+// understood. ErrFile: a text is too long, or none.
+func TimerUnit(texts ...[]byte) (t Timer, err error) {
+	for i, text := range texts {
+		if len(text) > MaxFile || bytes.IndexByte(text, 0) >= 0 {
+			return t, ErrFile
+		}
+		t.add(i, text)
 	}
+	return t, nil
+}
+
+func (t *Timer) add(part int, text []byte) {
 	n, section, continued := 0, "", false
 	for line := range bytes.Lines(text) {
 		n++
@@ -49,7 +57,7 @@ func TimerUnit(text []byte) (t Timer, err error) {
 		}
 		key, value, _ := strings.Cut(s, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
-		l := TimerLine{Number: n}
+		l := TimerLine{Part: part, Number: n}
 		switch {
 		case continued || len(line) > maxLine:
 			l.Err = wrong("%.40s: a line that goes on in the next one, or is longer than %d bytes, is not understood", key, maxLine)
@@ -76,7 +84,6 @@ func TimerUnit(text []byte) (t Timer, err error) {
 		}
 		t.Times = append(t.Times, l)
 	}
-	return t, nil
 }
 
 // span reads a time span of one or more numbers with units (systemd.time(7)), the usual ones.
