@@ -27,7 +27,7 @@ import (
 // event, which is durable before anybody has the file.
 func (c *exportCmd) evidence(e *env) (err error) {
 	if c.Out == "" {
-		return usage("export: say what to write: -o FILE.zip for evidence, --tlog DIR or --json")
+		return usage("export: say what to write: -o FILE.zip for evidence, --format NAME, --tlog DIR or --json")
 	}
 	q, err := parseQuery(e, c.Query)
 	if err != nil {
@@ -53,7 +53,11 @@ func (c *exportCmd) evidence(e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.recordExport(e, m, sum); err != nil {
+	x := admin.Export{File: "sha256:" + sum, Query: m.Asked.Query, Entries: m.Counts.Found, Size: m.Log.Size}
+	if m.Whole != nil {
+		x.Whole = fmt.Sprintf("%d-%d", m.Whole.First, m.Whole.Last)
+	}
+	if err := c.recordExport(e, x); err != nil {
 		return fmt.Errorf("export: nothing was written, because it could not be recorded: %w", err)
 	}
 	if err := errors.Join(tmp.Chmod(0o600), tmp.Sync(), tmp.Close(), os.Rename(tmp.Name(), c.Out)); err != nil {
@@ -112,11 +116,7 @@ func asker(o origin.Origin) string {
 
 // recordExport records the export: as an event of this program's, or, at a server, as one of the server's own, which knows
 // who reads.
-func (c *exportCmd) recordExport(e *env, m evidence.Manifest, sum string) (err error) {
-	x := admin.Export{File: "sha256:" + sum, Query: m.Asked.Query, Entries: m.Counts.Found, Size: m.Log.Size}
-	if m.Whole != nil {
-		x.Whole = fmt.Sprintf("%d-%d", m.Whole.First, m.Whole.Last)
-	}
+func (c *exportCmd) recordExport(e *env, x admin.Export) (err error) {
 	if c.remote() {
 		l, err := c.log(e)
 		if err != nil {

@@ -9,9 +9,11 @@ import (
 
 type exportCmd struct {
 	storeFlag
-	Query    []string `arg:"" optional:"" help:"For evidence: what to look for, as stet search takes it; nothing: everything."`
-	Out      string   `short:"o" help:"The file of evidence, such as evidence.zip; with --json the file instead of standard output. It must not exist." placeholder:"FILE"`
+	Query    []string `arg:"" optional:"" help:"For evidence and --format: what to look for, as stet search takes it; nothing: everything."`
+	Out      string   `short:"o" help:"The file of evidence, such as evidence.zip; with --format and --json the file instead of standard output. It must not exist." placeholder:"FILE"`
 	Complete bool     `help:"For evidence: account for every entry between the query's own limits (after:, before:, seq:), for those that it does not find by their hash."`
+	Format   string   `help:"Write what the query finds, oldest first, in a form that others read: jsonl, csv, cef, cef1, syslog, ocsf, ecs, cloudevents, otlp, openlineage." placeholder:"NAME" xor:"format"`
+	Scan     bool     `help:"With --format: read a server's whole log instead of asking its index, which could leave something out."`
 	Tlog     string   `help:"Write a C2SP tlog-tiles directory instead, for any tool that reads such logs." placeholder:"DIR" xor:"format"`
 	JSON     bool     `help:"Write every entry as a line of JSON instead, in its exact bytes." xor:"format"`
 }
@@ -25,15 +27,25 @@ the proofs that it is in the log, the seals and keys, the same events as a table
     stet verify evidence.zip --key KEY
 
 With --complete nothing between the limits can have been left out: each entry that the query does not find is there by its hash, which
-shows that it stands there and under which seal, and not what it says. The export is recorded.`
+shows that it stands there and under which seal, and not what it says. The export is recorded.
+
+For a SIEM or a spreadsheet, --format writes a row an entry, each with its seq and entry hash, oldest first:
+
+    stet export --format csv -o failed.csv event:job_failed since:24h
+    stet export --format ecs | gzip > log.ndjson.gz
+
+Without a query that is every entry, seals among them, so that no seq is missing.`
 }
 
 func (c *exportCmd) Run(e *env) (err error) {
+	if c.Format != "" {
+		return c.formatted(e)
+	}
 	if c.Tlog == "" && !c.JSON {
 		return c.evidence(e)
 	}
 	if len(c.Query) > 0 || c.Complete {
-		return usage("export: a query and --complete are for evidence, which is written with -o FILE.zip; --tlog and --json write the whole log")
+		return usage("export: a query is for --format, and with --complete for evidence, which is written with -o FILE.zip; --tlog and --json write the whole log")
 	}
 	s, done, err := c.reading(e)
 	if err != nil {

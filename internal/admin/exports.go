@@ -26,6 +26,7 @@ type Export struct {
 	Entries uint64 // that were found
 	Size    uint64 // of the log it was made of
 	Whole   string // the range that is accounted for, FIRST-LAST; "" where none is
+	As      string // the format, such as csv; "" is evidence
 }
 
 // Event is the export as an event; who made it is for the caller to fill in.
@@ -38,7 +39,18 @@ func (x Export) Event() event.Event {
 	if x.Whole != "" {
 		labels["complete"] = x.Whole
 	}
-	return event.Event{EventType: "log_exported", Action: "export", Object: &event.Object{Type: "evidence", ID: x.File}, Labels: labels}
+	if x.As != "" {
+		labels["format"] = x.As
+	}
+	return event.Event{EventType: "log_exported", Action: "export", Object: &event.Object{Type: x.object(), ID: x.File}, Labels: labels}
+}
+
+// object is what sort of thing was made.
+func (x Export) object() string {
+	if x.As == "" {
+		return "evidence"
+	}
+	return "export"
 }
 
 // maxExportLabel bounds the query in the event, in bytes.
@@ -49,7 +61,7 @@ func (x Export) check() error {
 	if !ok || len(digest) != 64 || strings.Trim(digest, "0123456789abcdef") != "" {
 		return fmt.Errorf("%w: file is not sha256: and 64 hexadecimal digits", ErrRequest)
 	}
-	if x.Entries > proof.MaxSize || x.Size > proof.MaxSize || len(x.Query) > 4<<10 || len(x.Whole) > 40 {
+	if x.Entries > proof.MaxSize || x.Size > proof.MaxSize || len(x.Query) > 4<<10 || len(x.Whole) > 40 || len(x.As) > 16 {
 		return fmt.Errorf("%w: it has a number or a text that no export has", ErrRequest)
 	}
 	return nil
@@ -60,7 +72,7 @@ func (o *Office) RecordExport(ctx context.Context, by By, x Export) (seq uint64,
 	if err := x.check(); err != nil {
 		return 0, err
 	}
-	e := by.event("log_exported", "export", "evidence", x.File)
+	e := by.event("log_exported", "export", x.object(), x.File)
 	e.Labels = x.Event().Labels
 	seqs, err := o.Log.Record(ctx, e)
 	if err != nil {
@@ -76,6 +88,7 @@ type exportRequest struct {
 	Entries uint64 `json:"entries"`
 	Size    uint64 `json:"size"`
 	Whole   string `json:"whole,omitempty"`
+	As      string `json:"as,omitempty"`
 }
 
 // exportAnswer is where the log says so.

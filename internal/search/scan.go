@@ -119,10 +119,20 @@ type waiting struct {
 // Forward calls found for every entry at from and behind it under the checkpoint that the query finds, from the oldest to
 // the newest. from must be 0 or the size of an earlier checkpoint, where no batch is cut. Errors of found end it.
 func (s *Scanner) Forward(ctx context.Context, cp proof.Checkpoint, from uint64, found func(Hit) error) error {
+	return s.forward(ctx, cp, from, func(w waiting, key string) error { return s.try(w.raw, w.entry, w.received, key, found) })
+}
+
+// All is Forward for whoever wants every entry, whatever the query finds, seals among them: their exact bytes, and the key of the
+// seal over them, which a seal has itself.
+func (s *Scanner) All(ctx context.Context, cp proof.Checkpoint, from uint64, each func(raw []byte, key string) error) error {
+	return s.forward(ctx, cp, from, func(w waiting, key string) error { return each(w.raw, key) })
+}
+
+func (s *Scanner) forward(ctx context.Context, cp proof.Checkpoint, from uint64, each func(waiting, string) error) error {
 	var line []waiting
 	flush := func(n int, key string) error { // the first n
 		for _, w := range line[:n] {
-			if err := s.try(w.raw, w.entry, w.received, key, found); err != nil {
+			if err := each(w, key); err != nil {
 				return err
 			}
 		}
@@ -158,6 +168,9 @@ func (s *Scanner) Forward(ctx context.Context, cp proof.Checkpoint, from uint64,
 				return err
 			}
 			if err := flush(len(line), seal.Key); err != nil {
+				return err
+			}
+			if err := each(waiting{raw, e, received}, seal.Key); err != nil {
 				return err
 			}
 		}
