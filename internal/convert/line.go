@@ -28,6 +28,14 @@ func errManyValues() error {
 	return &LineError{event.ErrItems, fmt.Sprintf("has more than %d values", MaxLineLeaves)}
 }
 
+func errDepth() error {
+	return &LineError{event.ErrDepth, fmt.Sprintf("is nested deeper than %d", MaxLineDepth)}
+}
+
+func errKey() error {
+	return &LineError{event.ErrKeys, fmt.Sprintf("has a path of keys that is longer than %d bytes", MaxLineKey)}
+}
+
 // LineError says why a line cannot be read. It never quotes the line.
 type LineError struct {
 	Code event.Refusal // ErrSyntax, ErrType, ErrDuplicate, ErrUTF8, ErrDepth, ErrItems or ErrKeys
@@ -107,18 +115,9 @@ func (r *Record) Has(key string) bool {
 // meaning. A line of OTLP/JSON has a record for each of its log records, each with what its resource and scope say. Refusals
 // are *LineError.
 func ReadLine(line []byte) ([]Record, error) {
-	p := lineParser{dec: jsontext.NewDecoder(bytes.NewReader(line))}
-	root, err := p.value(1)
-	if err == nil {
-		if _, terr := p.dec.ReadToken(); !errors.Is(terr, io.EOF) {
-			err = &LineError{event.ErrSyntax, "is no JSON object alone: something stands behind it"}
-		}
-	}
+	root, err := readObject(line, MaxLineLeaves)
 	if err != nil {
-		return nil, lineError(line, err)
-	}
-	if !root.object {
-		return nil, &LineError{event.ErrType, "is JSON, but no object"}
+		return nil, err
 	}
 	var records []Record
 	flat := 0 // leaves: those of a resource and a scope come again with each of their log records
@@ -133,6 +132,24 @@ func ReadLine(line []byte) ([]Record, error) {
 		records = append(records, newRecord(r.Leaves))
 	}
 	return records, nil
+}
+
+// readObject reads one JSON object of at most so many values, and nothing else. Its error is a *LineError.
+func readObject(text []byte, most int) (*node, error) {
+	p := lineParser{dec: jsontext.NewDecoder(bytes.NewReader(text)), most: most}
+	root, err := p.value(1)
+	if err == nil {
+		if _, terr := p.dec.ReadToken(); !errors.Is(terr, io.EOF) {
+			err = &LineError{event.ErrSyntax, "is no JSON object alone: something stands behind it"}
+		}
+	}
+	if err != nil {
+		return nil, lineError(text, err)
+	}
+	if !root.object {
+		return nil, &LineError{event.ErrType, "is JSON, but no object"}
+	}
+	return root, nil
 }
 
 // node is one JSON value of a line.
@@ -157,14 +174,15 @@ func (n *node) member(name string) *node {
 type lineParser struct {
 	dec    *jsontext.Decoder
 	values int
+	most   int // of values
 }
 
 func (p *lineParser) value(depth int) (*node, error) {
 	if depth > MaxLineDepth {
-		return nil, &LineError{event.ErrDepth, fmt.Sprintf("is nested deeper than %d", MaxLineDepth)}
+		return nil, errDepth()
 	}
-	if p.values++; p.values > MaxLineLeaves {
-		return nil, errManyValues()
+	if p.values++; p.values > p.most {
+		return nil, &LineError{event.ErrItems, fmt.Sprintf("has more than %d values", p.most)}
 	}
 	switch p.dec.PeekKind() {
 	case '{':
@@ -273,7 +291,7 @@ func lineError(line []byte, err error) error {
 func (r *Record) flatten(path string, n *node) error {
 	n = unwrap(n)
 	if len(path) > MaxLineKey {
-		return &LineError{event.ErrKeys, fmt.Sprintf("has a path of keys that is longer than %d bytes", MaxLineKey)}
+		return errKey()
 	}
 	switch {
 	case n.object:

@@ -92,3 +92,23 @@ func logRecords(root *node) (out []*node) {
 	}
 	return out
 }
+
+// ReadOTLPJSON is ReadOTLPProto for the JSON of OTLP. An error is about all of it: JSON that is wrong somewhere has no records that
+// could be told apart.
+func ReadOTLPJSON(body []byte) ([]Element, error) {
+	root, err := readObject(body, MaxOTLPValues)
+	if err != nil || root.member("resourceLogs") == nil {
+		return nil, err
+	}
+	o := otlpReader{}
+	for _, n := range logRecords(root) {
+		var e Element
+		if e.Err = e.flatten("", n); e.Err == nil && len(e.Leaves) > MaxLineLeaves {
+			e.Err = errManyValues()
+		}
+		if err := o.add(e); err != nil {
+			return nil, err
+		}
+	}
+	return o.all, nil
+}

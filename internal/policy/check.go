@@ -3,7 +3,6 @@ package policy
 import (
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -133,7 +132,7 @@ func checkUser(_ *Linter, r *Record) verdict {
 		return fails("no key of this log holds the user (if one does, name it in the mapping)")
 	}
 	if v, ok := r.value("event_type"); ok {
-		name := snake(v.Text)
+		name := convert.TypeName(v.Text)
 		for _, p := range []string{"authn_login_success", "authn_password_change", "authz_", "session_", "user_", "privilege_", "sensitive_"} {
 			if strings.HasPrefix(name, p) {
 				return fails("no user in an event of a kind that only a user who is logged in causes")
@@ -176,37 +175,12 @@ func checkDocumented(l *Linter, r *Record) verdict {
 	}
 }
 
-// levels are the words of RFC 5424 and of common loggers.
-var levels = map[string]event.Severity{
-	"emergency": 0, "emerg": 0, "panic": 0, "alert": 1, "fatal": 2, "critical": 2, "crit": 2, "severe": 2, "error": 3, "err": 3,
-	"warning": 4, "warn": 4, "notice": 5, "informational": 6, "information": 6, "info": 6, "config": 6, "debug": 7, "trace": 7, "fine": 7, "finer": 7, "finest": 7, "verbose": 7,
-}
-
-// severityOf reads a level. standard is false where it is of no scale that the policy or a common logger has.
-func severityOf(v convert.Leaf) (s event.Severity, standard bool) {
-	text := strings.ToLower(strings.TrimSpace(v.Text))
-	if s, ok := levels[text]; ok {
-		return s, true
-	}
-	if strings.HasSuffix(strings.ToLower(v.Key), "severitynumber") { // OTel: 1–4 trace, 5–8 debug … 21–24 fatal
-		n, err := strconv.Atoi(strings.TrimPrefix(text, "severity_number_"))
-		if err != nil || n < 1 || n > 24 {
-			return 0, false
-		}
-		return [...]event.Severity{7, 7, 6, 4, 3, 2}[(n-1)/4], true
-	}
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 && n <= 7 {
-		return event.Severity(n), true
-	}
-	return 0, false
-}
-
 func checkSeverity(l *Linter, r *Record) verdict {
 	v, ok := r.value("severity")
 	if !ok {
 		return present("severity", "severity")(l, r)
 	}
-	if _, ok := severityOf(v); !ok {
+	if _, ok := convert.SeverityOf(v); !ok {
 		return fails("what stands under " + show(v.Key) + " is of no standard scale")
 	}
 	return pass
@@ -217,7 +191,7 @@ func checkDebug(_ *Linter, r *Record) verdict {
 	if !ok {
 		return notChecked("no severity")
 	}
-	s, ok := severityOf(v)
+	s, ok := convert.SeverityOf(v)
 	switch {
 	case !ok:
 		return notChecked("a severity of no standard scale")
@@ -258,7 +232,7 @@ func checkCorrection(_ *Linter, r *Record) verdict {
 	named := r.has("corrects.event_id") || r.has("corrects.seq") || r.has("corrects.entry_hash")
 	kind, _ := r.value("event_type")
 	switch {
-	case !named && !strings.Contains(snake(kind.Text), "correct"):
+	case !named && !strings.Contains(convert.TypeName(kind.Text), "correct"):
 		return verdict{}
 	case !named:
 		return fails("a correction that names no event")
@@ -293,24 +267,4 @@ func checkInjection(_ *Linter, r *Record) verdict {
 		}
 	}
 	return pass
-}
-
-// snake writes JobStarted, JOB_STARTED and job.started as job_started.
-func snake(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s) && i < 128; i++ {
-		c := s[i]
-		switch {
-		case c >= 'A' && c <= 'Z':
-			if i > 0 && s[i-1] >= 'a' && s[i-1] <= 'z' {
-				b.WriteByte('_')
-			}
-			b.WriteByte(c | 0x20)
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			b.WriteByte(c)
-		default:
-			b.WriteByte('_')
-		}
-	}
-	return b.String()
 }

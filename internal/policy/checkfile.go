@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"github.com/stetlog/stet/internal/convert"
 	"hash/maphash"
 	"strconv"
 	"time"
@@ -157,7 +158,7 @@ func (l *Linter) note(r *Record) {
 		}
 	}
 	level, ok := r.value("severity")
-	if n, standard := severityOf(level); ok && standard && n == event.SeverityDebug {
+	if n, standard := convert.SeverityOf(level); ok && standard && n == event.SeverityDebug {
 		s.debug = true
 	}
 	if r.known {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/story"
 )
 
@@ -55,49 +56,8 @@ func storyEvent(r *Record) *event.Event {
 		return nil
 	}
 	e.Job.Phase = strings.ToLower(e.Job.Phase)
-	e.EventType = jobType(snake(e.EventType), e.Job.Phase, strings.ToLower(e.Status))
+	e.EventType = convert.JobType(convert.TypeName(e.EventType), e.Job.Phase, strings.ToLower(e.Status))
 	return e
-}
-
-// jobTypes are other loggers' names for our types.
-var jobTypes = map[string]string{
-	"job_requested": "job_submitted", "job_queued": "job_submitted", "job_enqueued": "job_submitted", "job_created": "job_submitted",
-	"job_authorised": "job_authorized", "job_start": "job_started", "job_running": "job_started", "job_begin": "job_started",
-	"job_completed": "job_succeeded", "job_success": "job_succeeded", "job_done": "job_succeeded",
-	"job_error": "job_failed", "job_failure": "job_failed", "job_cancelled": "job_aborted", "job_canceled": "job_aborted", "job_stopped": "job_aborted",
-}
-
-// jobType is the type of ours that an event's own type means, or, where that is none of a job, its phase.
-func jobType(name, phase, status string) string {
-	if t, ok := event.Builtin().Lookup(name); ok && strings.HasPrefix(t.Name, "job_") {
-		return name
-	}
-	if t, ok := jobTypes[name]; ok {
-		return t
-	}
-	switch phase {
-	case "submission":
-		return "job_submitted"
-	case "authorization", "authorisation":
-		if status == "denied" {
-			return "job_denied"
-		}
-		return "job_authorized"
-	case "execution":
-		return "job_started"
-	case "outcome":
-	default:
-		if name != "job_finished" && name != "job_ended" && name != "job_end" {
-			return name
-		}
-	}
-	switch status {
-	case "success", "succeeded", "completed", "complete", "ok", "done":
-		return "job_succeeded"
-	case "aborted", "cancelled", "canceled", "stopped", "killed":
-		return "job_aborted"
-	}
-	return "job_failed"
 }
 
 // at is where an item of a fold stands.
