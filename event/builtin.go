@@ -71,6 +71,7 @@ var ownTypes = []Type{
 	{Name: "log_exported", Severity: 5, Security: true, Description: "The log was exported"},
 	{Name: "event_refused", Severity: 4, Security: true, Description: "An event could not be stored"},
 	{Name: "event_conflict", Severity: 3, Security: true, Description: "Other events came under numbers already taken"},
+	{Name: "records_not_stored", Severity: 6, Description: "Records of another system came in and were not stored", Reserved: true},
 	{Name: "log_contradicted", Severity: 1, Security: true, Description: "A log's server contradicted what it had proven"},
 	{Name: "spool_quarantined", Severity: 3, Security: true, Description: "A damaged part of a spool was set aside"},
 	{Name: "expectation_added", Severity: 6, Security: true, Description: "A schedule to watch was added"},

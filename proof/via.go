@@ -24,6 +24,17 @@ const (
 	ViaUnix  = "unix"
 )
 
+// Sender names who sent something, by what is known of it for good: the token, else the user, else the address.
+func (v Via) Sender() string {
+	switch {
+	case v.Token != "":
+		return "token " + v.Token
+	case v.UID != nil:
+		return "uid " + strconv.FormatUint(uint64(*v.UID), 10)
+	}
+	return "addr " + v.Addr
+}
+
 // Limits inside via, in bytes and members.
 const (
 	maxViaText    = 256

@@ -146,7 +146,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 	lookout := c.lookout(logger, held)
 	srv, err := server.New(server.Options{
 		Log: held, LogKey: func() string { return held.LogKeys().Newest() }, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
-		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record,
+		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record, FS: s.FS,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
 		Routes: office.Routes(), Refused: watch.RefusedPeer, Read: watch.ReadBy, Hole: lookout.hole,
 		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) },

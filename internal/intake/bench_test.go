@@ -15,6 +15,6 @@ func BenchmarkDoor(b *testing.B) {
 		if err != nil || v[0].Status != Accepted {
 			b.Fatal(v, err)
 		}
-		d.log.(*memoryLog).calls = nil
+		d.o.Log.(*memoryLog).calls = nil
 	}
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/foreign"
+	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/redact"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/wire"
@@ -27,7 +30,7 @@ type Log interface {
 
 // Sender is who brings events, as the server knows it.
 type Sender struct {
-	Via         proof.Via // NameOf it is whose event_ids are told apart
+	Via         proof.Via // its Sender is whose event_ids are told apart
 	App         string    // of events that name none; "" where there is no such
 	Environment string    // the same
 	// May says what must not be recorded for an application and environment. An *event.Error is handed on; any other error means
@@ -44,18 +47,33 @@ func (s Sender) may(app, environment string) error {
 	return &event.Error{Code: string(wire.NotAllowed), Path: "app_id", Detail: err.Error(), Hint: "leave app_id and environment out, or use their token"}
 }
 
+// Options are what a Door is made of. Log, Now and Explain must be set.
+type Options struct {
+	Log     Log
+	Now     func() time.Time
+	Explain func(context.Context, error) wire.Problem // what to say of an error of the log
+
+	FS     fsx.FS                                                              // the store's; nil: refused records are kept nowhere
+	Record func(ctx context.Context, events ...*event.Event) ([]uint64, error) // of the log's own events; nil: it is told of no counts
+	Count  func(kind Kind, status string)                                      // is told what became of each foreign record; nil: nobody is
+	Logger *slog.Logger                                                        // nil: nothing is logged
+}
+
 // Door takes unsealed events: it completes them as stet import does, keeps out what its sender may not write and what was
 // there before, and has the log write them, each judged by itself. It is safe for concurrent use.
 type Door struct {
-	log     Log
-	now     func() time.Time
-	explain func(context.Context, error) wire.Problem // what to say of an error of the log
-	seen    *seen
+	o     Options
+	codec event.Codec
+	seen  *seen
+	tally tally
+	kept  quarantine
 }
 
-// NewDoor makes a door in front of a log.
-func NewDoor(log Log, now func() time.Time, explain func(context.Context, error) wire.Problem) *Door {
-	return &Door{log: log, now: now, explain: explain, seen: newSeen(seenMax)}
+// New makes a door in front of a log.
+func New(o Options) *Door {
+	d := &Door{o: o, seen: newSeen(seenMax), kept: quarantine{fs: o.FS}}
+	d.logged(d.tally.load(o.FS))
+	return d
 }
 
 // Verdict is what became of one event: one element of the answer.
@@ -70,9 +88,11 @@ type Verdict struct {
 	Hint    string   `json:"hint,omitempty"`
 }
 
+// What becomes of an event.
 const (
 	Accepted = "accepted" // it is in the log now
 	Again    = "again"    // it was there
+	Ignored  = "ignored"  // a foreign record that is no event of the catalogue: counted
 	Refused  = "refused"
 )
 
@@ -81,8 +101,9 @@ type arrival struct {
 	event   *event.Event
 	sum     foreign.Sum
 	key     Key
-	claimed bool // its claim is ours to settle
-	named   bool // it came with an event_id
+	claimed bool   // its claim is ours to settle
+	named   bool   // it came with an event_id
+	noise   string // what it is, where it is Ignored
 	wait    <-chan struct{}
 	result  *Verdict
 }
@@ -97,6 +118,67 @@ func (d *Door) Take(ctx context.Context, from Sender, drafts [][]byte) ([]Verdic
 		}
 		return err
 	})
+}
+
+// Source is what foreign records come from.
+type Source struct {
+	Kind Kind
+	Map  convert.Map // which of their values mean what
+	// Retries says that the source sends all of a call's records again where the call fails: each has an ID then.
+	Retries bool
+}
+
+// TakeRecords judges records of another system, and records those that are events of the catalogue, in their order. What is none is
+// Ignored and counted; what is refused is kept in quarantine, without secrets, and counted: so nothing of a sender that does not try
+// again is lost without a word. err is as of Take; of a source that tries again it is also what will pass, a *wire.Problem, and then
+// nothing is counted or kept.
+func (d *Door) TakeRecords(ctx context.Context, from Sender, src Source, records []Record) ([]Verdict, error) {
+	noise := make([]string, len(records))
+	verdicts, err := d.take(ctx, from, len(records), func(i int, a *arrival) error {
+		err := d.judgeRecord(from, src, &records[i], a)
+		noise[i] = a.noise
+		return err
+	})
+	if err == nil && src.Retries {
+		err = passing(verdicts)
+	}
+	if err != nil && src.Retries {
+		return verdicts, err
+	}
+	kind, of := src.Kind, source{src.Kind, from.Via.Sender()}
+	now := d.o.Now()
+	var refused []kept
+	for i, v := range verdicts {
+		switch v.Status {
+		case Ignored:
+			d.tally.add(of, ignoredPrefix+noise[i], now)
+		case Refused:
+			d.tally.add(of, Refused+"."+v.Code, now)
+			refused = append(refused, keep(now, kind, of.Sender, &records[i], v))
+		}
+		if d.o.Count != nil {
+			d.o.Count(kind, v.Status)
+		}
+	}
+	if len(refused) > 0 {
+		n, kerr := d.kept.add(refused)
+		for range len(refused) - n {
+			d.tally.add(of, "not_kept", now)
+		}
+		d.logged(kerr)
+	}
+	return verdicts, err
+}
+
+// passing is why one of them may be taken later; nil where none may.
+func passing(verdicts []Verdict) error {
+	for _, v := range verdicts {
+		if m, ok := wire.Lookup(wire.Code(v.Code)); ok && m.Later {
+			p := wire.NewProblem(m.Code, v.Detail)
+			return &p
+		}
+	}
+	return nil
 }
 
 // take is Take for n events, each of which judge makes.
@@ -152,9 +234,9 @@ func (d *Door) judge(from Sender, original foreign.Original, a *arrival) error {
 		return err
 	}
 	original.Adopt("")
-	d.complete(e, a, d.now())
+	d.complete(e, a, d.o.Now())
 	if a.named {
-		a.key = KeyOf(NameOf(from.Via), e.AppID, e.EventID)
+		a.key = KeyOf(from.Via.Sender(), e.AppID, e.EventID)
 	}
 	a.event, a.sum = e, original.Sum
 	return nil
@@ -243,7 +325,7 @@ func (d *Door) recordRun(ctx context.Context, from Sender, run []*arrival) error
 	for i, a := range run {
 		events[i] = a.event
 	}
-	out, err := d.log.RecordFor(ctx, from.Via, events[0].AppID, events[0].Environment, events)
+	out, err := d.o.Log.RecordFor(ctx, from.Via, events[0].AppID, events[0].Environment, events)
 	if err == nil && len(out) != len(run) {
 		err = errors.New("the log has not said where each event stands")
 	}
@@ -270,6 +352,6 @@ func (d *Door) refuse(ctx context.Context, a *arrival, err error) {
 		a.result.Code, a.result.Path, a.result.Detail, a.result.Hint = refused.Code, path, refused.Detail, refused.Hint
 		return
 	}
-	p := d.explain(ctx, err)
+	p := d.o.Explain(ctx, err)
 	a.result.Code, a.result.Detail, a.result.Hint = string(p.Code), p.Detail, p.Hint
 }

@@ -73,7 +73,7 @@ func (m *memoryLog) RecordFor(_ context.Context, via proof.Via, app, environment
 var doorTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func testDoor(log *memoryLog) *Door {
-	return NewDoor(log, func() time.Time { return doorTime }, func(context.Context, error) wire.Problem { return wire.NewProblem(wire.Internal, "") })
+	return New(Options{Log: log, Now: func() time.Time { return doorTime }, Explain: func(context.Context, error) wire.Problem { return wire.NewProblem(wire.Internal, "") }})
 }
 
 // billing is a writer's token for one application.

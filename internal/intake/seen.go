@@ -127,18 +127,6 @@ func (s *seen) add(key Key, e seenEvent) {
 	s.there[key] = e
 }
 
-// NameOf names who sent something, by what is known of it for good: the token, else the user, else the address. It is told
-// from via alone, so that a server that starts anew knows the same senders.
-func NameOf(v proof.Via) string {
-	switch {
-	case v.Token != "":
-		return "token " + v.Token
-	case v.UID != nil:
-		return fmt.Sprintf("uid %d", *v.UID)
-	}
-	return "addr " + v.Addr
-}
-
 // Remember reads the end of the log, of size entries, for events that came unsealed, so that one whose answer got lost with the
 // last process is known when it comes again.
 func (d *Door) Remember(ctx context.Context, log logread.Source, size uint64) error {
@@ -156,7 +144,7 @@ func (d *Door) Remember(ctx context.Context, log logread.Source, size uint64) er
 		}
 		if e, err := event.Parse(entry.Event); err == nil { // else it is of another catalogue than the built-in one, and may come twice
 			if sum, ok := foreign.Last(e); ok {
-				d.seen.know(KeyOf(NameOf(via), e.AppID, e.EventID), sum, seq)
+				d.seen.know(KeyOf(via.Sender(), e.AppID, e.EventID), sum, seq)
 			}
 		}
 		return nil

@@ -16,7 +16,6 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
-	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/wire"
@@ -343,12 +342,12 @@ func (c *contract) broken(t *testing.T) {
 	all := calls(t, w)
 	for _, b := range []brokenLog{{err: errBroken}, {err: ledger.ErrFailed}, {ready: store.ErrFull}} {
 		b.Log = w.held
-		w.server.log, w.server.door = b, intake.NewDoor(b, time.Now, w.server.explain)
+		w.server.log, w.server.door = b, w.server.newDoor(b)
 		for _, o := range all {
 			c.hold(t, w, o.may, o, nil)
 		}
 	}
-	w.server.log, w.server.door, w.server.source = w.held, intake.NewDoor(w.held, time.Now, w.server.explain), brokenSource{w.server.source}
+	w.server.log, w.server.door, w.server.source = w.held, w.server.newDoor(w.held), brokenSource{w.server.source}
 	for _, o := range all {
 		c.hold(t, w, o.may, o, nil)
 	}

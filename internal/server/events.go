@@ -59,7 +59,7 @@ func (s *Server) sender(c *Call) intake.Sender {
 		if err := c.May(auth.Append, auth.Subject{App: app, Environment: environment}); err != nil {
 			return err
 		}
-		if ref := s.opens(c, intake.KeyOf(intake.NameOf(from.Via), app+"/"+environment, event.UUID{})); ref != nil {
+		if ref := s.opens(c, intake.KeyOf(from.Via.Sender(), app+"/"+environment, event.UUID{})); ref != nil {
 			return &event.Error{Code: string(ref.problem.Code), Path: "environment", Detail: ref.problem.Detail, Hint: ref.problem.Hint}
 		}
 		return nil

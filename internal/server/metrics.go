@@ -23,6 +23,7 @@ type metrics struct {
 	events   prometheus.Counter
 	batches  *prometheus.CounterVec // by status
 	received prometheus.Counter
+	foreign  *prometheus.CounterVec // records of other systems, by kind of source and result
 }
 
 // The acknowledgement levels that a server gives.
@@ -43,8 +44,10 @@ func newMetrics(s *Server) *metrics {
 		events:   prometheus.NewCounter(prometheus.CounterOpts{Name: "stet_events_total", Help: "Events placed in the log that came sealed."}),
 		batches:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "stet_elements_total", Help: "Elements of POST /v1/batches, by status: placed, again or refused."}, []string{"status"}),
 		received: prometheus.NewCounter(prometheus.CounterOpts{Name: "stet_received_bytes_total", Help: "Bytes of request bodies, as they came."}),
+		foreign: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "stet_foreign_records_total",
+			Help: "Records of other systems, by kind of source and result: accepted, again, ignored because they are no events, or refused."}, []string{"source", "result"}),
 	}
-	r.MustRegister(m.requests, m.refused, m.acked, m.events, m.batches, m.received,
+	r.MustRegister(m.requests, m.refused, m.acked, m.events, m.batches, m.received, m.foreign,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, value func() float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))

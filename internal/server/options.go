@@ -8,6 +8,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/clock"
+	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/index"
 )
 
@@ -32,6 +33,8 @@ type Options struct {
 
 	// Record records events of the server's own, durably; nil: it makes none.
 	Record func(ctx context.Context, events ...*event.Event) ([]uint64, error)
+	// FS is the store's directory, for what is kept of foreign records that are refused; nil: nothing is kept.
+	FS fsx.FS
 	// Routes are further ones, such as those of the administration, with the same doors in front.
 	Routes []Route
 	// Refused is told of every failed login, from whatever the peer is; the address is the peer's own. nil: nobody is.

@@ -68,7 +68,7 @@ func New(o Options) (*Server, error) {
 		s.keeper = newKeeper(o.Index, s.log, s.logger)
 	}
 	s.metrics = newMetrics(s)
-	s.door = intake.NewDoor(s.log, time.Now, s.explain)
+	s.door = s.newDoor(s.log)
 	cp, err := proof.ParseCheckpointText(s.log.Checkpoint())
 	if err == nil {
 		err = s.door.Remember(context.Background(), s.source, cp.Size)
@@ -79,6 +79,15 @@ func New(o Options) (*Server, error) {
 	s.handler = s.routed(s.Routes())
 	return s, nil
 }
+
+// newDoor makes the door for what comes unsealed, in front of a log.
+func (s *Server) newDoor(log intake.Log) *intake.Door {
+	return intake.New(intake.Options{Log: log, Now: time.Now, Explain: s.explain, FS: s.o.FS, Record: s.o.Record, Logger: s.logger,
+		Count: func(kind intake.Kind, status string) { s.metrics.foreign.WithLabelValues(string(kind), status).Inc() }})
+}
+
+// Door takes what comes unsealed, also by other ways than HTTP. Serve runs it.
+func (s *Server) Door() *intake.Door { return s.door }
 
 // Routes are all routes that the server answers, its own and those that it was given.
 func (s *Server) Routes() []Route { return append(s.ownRoutes(), s.o.Routes...) }
@@ -111,6 +120,7 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...ne
 	watching, stop := context.WithCancel(ctx)
 	var watches sync.WaitGroup
 	watches.Go(func() { s.watchClock(watching) })
+	watches.Go(func() { s.door.Run(watching) })
 	if s.keeper != nil {
 		watches.Go(func() { s.keeper.run(watching) })
 	}

@@ -28,7 +28,7 @@ type Recorded struct {
 }
 
 // speaker is whose unsealed events share a stream.
-type speaker struct{ token, app, environment string }
+type speaker struct{ sender, app, environment string }
 
 // voices are the streams of a Hold that the server seals itself.
 type voices struct {
@@ -113,7 +113,7 @@ func (h *Held) Record(ctx context.Context, events ...*event.Event) ([]uint64, er
 
 // RecordFor records events of others that came unsealed, and returns when they are durable (L1). Each is judged alone: the
 // results stand in the order of the events. They must be of this app and environment, and of no type that is the store's
-// alone. A sender (token, app, environment) has a stream of its own for as long as the store is held; it is sealed by the
+// alone. A sender (see proof.Via.Sender), app and environment have a stream of its own for as long as the store is held; it is sealed by the
 // server's door key, which is enrolled as any emitter's is, and not by the store's: what others say is not the store's
 // word. Calls of one sender with the same via share a batch, and all calls at once share a flush.
 //
@@ -129,7 +129,7 @@ func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment st
 	}
 	via.Changed = nil
 	for {
-		v, tired, err := h.voiceOf(speaker{via.Token, app, environment})
+		v, tired, err := h.voiceOf(speaker{via.Sender(), app, environment})
 		if err != nil {
 			return nil, err
 		}
