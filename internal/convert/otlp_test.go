@@ -32,7 +32,7 @@ func marshal(t testing.TB, records ...*logspb.LogRecord) []byte {
 	return b
 }
 
-func said(r convert.Record) map[string]string {
+func saidBy(r convert.Record) map[string]string {
 	all := map[string]string{}
 	for _, l := range r.Leaves {
 		all[l.Key] = l.Text
@@ -62,10 +62,10 @@ func TestOTLPInBothEncodings(t *testing.T) {
 	if err != nil || len(fromJSON) != 1 || fromJSON[0].Err != nil {
 		t.Fatalf("%v %+v", err, fromJSON)
 	}
-	if d := cmp.Diff(said(fromProto[0].Record), said(fromJSON[0].Record)); d != "" {
+	if d := cmp.Diff(saidBy(fromProto[0].Record), saidBy(fromJSON[0].Record)); d != "" {
 		t.Error(d)
 	}
-	if got := said(fromProto[0].Record); got["attributes.object.deep"] != "down" || got["resource.attributes.service.name"] != "shop" || got["traceId"] != "ab000000000000000000000000000001" {
+	if got := saidBy(fromProto[0].Record); got["attributes.object.deep"] != "down" || got["resource.attributes.service.name"] != "shop" || got["traceId"] != "ab000000000000000000000000000001" {
 		t.Errorf("%v", got)
 	}
 }
