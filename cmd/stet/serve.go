@@ -21,6 +21,7 @@ import (
 	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/webui"
 )
 
 type serveCmd struct {
@@ -144,11 +145,15 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 	}
 	watch := &admin.Watch{Log: held, Logger: logger}
 	lookout := c.lookout(logger, held)
+	pages, err := webui.New(webui.Options{Again: tokens.Again, Logger: logger})
+	if err != nil {
+		return err
+	}
 	srv, err := server.New(server.Options{
 		Log: held, LogKey: func() string { return held.LogKeys().Newest() }, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
 		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record, FS: s.FS,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
-		Routes: office.Routes(), Refused: watch.RefusedPeer, Read: watch.ReadBy, Hole: lookout.hole,
+		Routes: append(office.Routes(), pages.Routes()...), Session: pages.Session, Refused: watch.RefusedPeer, Read: watch.ReadBy, Hole: lookout.hole,
 		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) },
 	})
 	if err != nil {

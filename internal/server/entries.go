@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"mime"
 	"net/http"
 	"strconv"
@@ -21,11 +22,14 @@ import (
 type entryAnswer struct {
 	Format     string          `json:"format"`
 	Seq        uint64          `json:"seq"`
-	Entry      json.RawMessage `json:"entry"`      // byte for byte as it is hashed
-	Leaf       string          `json:"leaf"`       // RFC 6962 leaf hash of these bytes, hexadecimal
-	Size       uint64          `json:"size"`       // entries under the checkpoint
-	Proof      []proof.Hash    `json:"proof"`      // audit path, base64
-	Checkpoint string          `json:"checkpoint"` // the signed note
+	Entry      json.RawMessage `json:"entry"`               // byte for byte as it is hashed
+	Leaf       string          `json:"leaf"`                // RFC 6962 leaf hash of these bytes, hexadecimal
+	Size       uint64          `json:"size"`                // entries under the checkpoint
+	Proof      []proof.Hash    `json:"proof"`               // audit path, base64
+	Checkpoint string          `json:"checkpoint"`          // the signed note
+	Seal       *uint64         `json:"seal,omitempty"`      // number of the entry with the seal over it, or of itself where it is one
+	StoreKey   bool            `json:"store_key,omitempty"` // that seal is by the store's own key
+	Doubt      string          `json:"doubt,omitempty"`     // what is wrong with what is stored; then the rest is as it is stored
 }
 
 func (s *Server) getEntry(w http.ResponseWriter, r *http.Request, c *Call) error {
@@ -39,9 +43,12 @@ func (s *Server) getEntry(w http.ResponseWriter, r *http.Request, c *Call) error
 // writeEntry puts the answer together by hand: encoding/json would compact the entry, whose bytes are what is hashed.
 func (s *Server) writeEntry(w http.ResponseWriter, e provenEntry) error {
 	rest, err := json.Marshal(entryAnswer{Format: "stet.entry/1", Seq: e.seq, Entry: json.RawMessage("0"), Leaf: proof.LeafHash(e.raw).Hex(),
-		Size: e.size, Proof: append([]proof.Hash{}, e.path...), Checkpoint: string(e.note)})
+		Size: e.size, Proof: append([]proof.Hash{}, e.path...), Checkpoint: string(e.note), Seal: e.seal, StoreKey: e.storeKey, Doubt: e.doubt})
 	if err != nil {
 		return err
+	}
+	if e.doubt != "" && !json.Valid(e.raw) {
+		e.raw = []byte("{}") // there is nothing to show that a program could read
 	}
 	before, after, _ := strings.Cut(string(rest), `"entry":0`)
 	h := w.Header()
@@ -61,6 +68,9 @@ func (s *Server) getProof(w http.ResponseWriter, r *http.Request, c *Call) error
 	w.Header().Set("Vary", "Accept")
 	if prefersJSON(r.Header) {
 		return s.writeEntry(w, e)
+	}
+	if e.doubt != "" { // its text stays here
+		return fmt.Errorf("entry %d: %s", e.seq, e.doubt)
 	}
 	p := proof.TlogProof{Index: e.seq, Path: e.path, Checkpoint: e.note}
 	if len(e.raw) <= proof.MaxTlogExtra {
@@ -92,6 +102,10 @@ type provenEntry struct {
 	path []proof.Hash
 	size uint64
 	note []byte
+
+	seal     *uint64
+	storeKey bool
+	doubt    string
 }
 
 // entry reads the entry that a request names, for who may read it, and proves it.
@@ -118,42 +132,81 @@ func (s *Server) entry(r *http.Request, c *Call) (e provenEntry, err error) {
 			return e, err
 		}
 	}
-	if e.raw, err = logread.Entry(r.Context(), s.source, e.seq); err != nil {
+	if err := s.prove(r.Context(), &e, cp); err != nil {
 		return e, err
-	}
-	if e.path, err = proof.ProveInclusion(e.seq, cp.Size, logread.Hashes(r.Context(), s.source, cp.Size)); err != nil {
-		return e, err
-	}
-	if err := proof.VerifyInclusion(e.seq, cp.Size, proof.LeafHash(e.raw), cp.Root, e.path); err != nil {
-		return e, fmt.Errorf("entry %d does not lead to the checkpoint: %w", e.seq, err)
 	}
 	s.told(r.Context(), c, Reading{First: e.seq, Last: e.seq, Entries: 1})
 	return e, nil
 }
 
+// prove reads an entry and its way to the checkpoint. Where what is stored is not what the checkpoint says, that is no error
+// of the server's but what whoever asks must see: the entry as it is stored, and the doubt.
+func (s *Server) prove(ctx context.Context, e *provenEntry, cp proof.Checkpoint) (err error) {
+	e.raw, err = logread.Entry(ctx, s.source, e.seq)
+	if err == nil {
+		e.path, err = proof.ProveInclusion(e.seq, cp.Size, logread.Hashes(ctx, s.source, cp.Size))
+	}
+	if err == nil {
+		err = proof.VerifyInclusion(e.seq, cp.Size, proof.LeafHash(e.raw), cp.Root, e.path)
+	}
+	if e.doubt = doubtOf(err); e.doubt != "" {
+		return ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	what, at, err := s.sealOf(ctx, e.seq, cp.Size)
+	if err == nil { // else something is wrong behind it, which is another question
+		e.seal, e.storeKey = at, what.Key == s.log.Marker().StoreKey
+	}
+	return ctx.Err()
+}
+
+// doubtOf says what is wrong with the log, where that is what an error says; "" where it says nothing of it.
+func doubtOf(err error) string {
+	var damage *logread.DamageError
+	switch {
+	case errors.As(err, &damage):
+		return damage.Error()
+	case errors.Is(err, fs.ErrNotExist): // below the checkpoint every file is there
+		return "a file of the log is missing"
+	case errors.Is(err, proof.ErrProof):
+		return "what is stored is not what the checkpoint was signed over: the entry's bytes, or the hashes above it, have been changed"
+	}
+	return ""
+}
+
 // mayRead asks whether a caller may read an entry, by the seal that it stands under: the seal's application and environment
 // are what its events were held against. A declared loss stands under none and belongs to nobody.
 func (s *Server) mayRead(ctx context.Context, c *Call, seq, size uint64) error {
-	var what auth.Subject
+	what, _, err := s.sealOf(ctx, seq, size)
+	if err != nil {
+		return err
+	}
+	return c.may(auth.ReadEntry, what)
+}
+
+// sealOf finds the seal that an entry stands under, whose events it is over, and its number; nil where it stands under none.
+func (s *Server) sealOf(ctx context.Context, seq, size uint64) (what auth.Subject, at *uint64, err error) {
 	end := min(size, seq+proof.MaxBatch+1)
-	err := logread.Entries(ctx, s.source, seq, end, func(n uint64, raw []byte) error {
+	err = logread.Entries(ctx, s.source, seq, end, func(n uint64, raw []byte) error {
 		e, err := proof.ParseEntry(raw)
 		switch {
 		case err != nil:
 			return fmt.Errorf("entry %d: %w", n, err)
 		case e.Seal != nil:
 			seal, err := proof.ParseSeal(e.Seal.Note)
-			what = auth.Subject{App: seal.App, Environment: seal.Environment}
+			what, at = auth.Subject{App: seal.App, Environment: seal.Environment, Key: seal.Key}, &n
 			return errors.Join(err, errFound)
 		case e.Stub != nil && e.Stub.Code == proof.StubLost:
 			return errFound
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, errFound) {
-		return err
+	if errors.Is(err, errFound) { // of a seal that cannot be parsed, too: what it says is then nothing
+		err = nil
 	}
-	return c.may(auth.ReadEntry, what)
+	return what, at, err
 }
 
 // errFound ends a reading early.

@@ -20,12 +20,18 @@ type Authority interface {
 	Bind(id auth.Identity, vkey string, first bool) (auth.Identity, error)
 }
 
-// identify finds out who sends a request: by its token, else by the kernel's word about the other end of a Unix socket.
+// identify finds out who sends a request: by its token, else by its session, else by the kernel's word about the other end of
+// a Unix socket.
 // Without either it is nobody, who is told to say who they are unless anyone may come. A token that is wrong is refused even
 // where none is needed: whoever sends one means to be somebody.
 func (s *Server) identify(r *http.Request, peer Peer, anyone bool) (auth.Identity, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
+		if s.o.Session != nil {
+			if id, ok := s.o.Session(r); ok {
+				return id, nil
+			}
+		}
 		if peer.Unix && peer.HasIDs {
 			if id, ok := auth.Peer(peer.UID, s.o.OwnUID); ok {
 				return id, nil
@@ -46,6 +52,11 @@ func (s *Server) identify(r *http.Request, peer Peer, anyone bool) (auth.Identit
 	if len(values) != 1 || !strings.EqualFold(scheme, "Bearer") {
 		return auth.Identity{}, s.refused(r, peer, auth.ErrUnknown)
 	}
+	return s.login(r, peer, token)
+}
+
+// login says whose token it is.
+func (s *Server) login(r *http.Request, peer Peer, token string) (auth.Identity, error) {
 	id, err := s.o.Authority.Authenticate(token)
 	if err != nil {
 		return auth.Identity{}, s.refused(r, peer, err)

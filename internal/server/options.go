@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -37,6 +38,9 @@ type Options struct {
 	FS fsx.FS
 	// Routes are further ones, such as those of the administration, with the same doors in front.
 	Routes []Route
+	// Session says who a request without a token is from, by what its browser was given when somebody logged in; false where
+	// nobody is logged in with it. nil: there are no sessions.
+	Session func(r *http.Request) (auth.Identity, bool)
 	// Refused is told of every failed login, from whatever the peer is; the address is the peer's own. nil: nobody is.
 	Refused func(ctx context.Context, peer Peer, why error)
 	// Read is told whenever a caller is given events. nil: nobody is.

@@ -25,6 +25,15 @@ type refusal struct {
 func (r *refusal) Error() string { return r.problem.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
+// As makes a refusal a *wire.Problem for errors.As: whoever asks by Call.Ask learns what a program would have been told.
+func (r *refusal) As(target any) bool {
+	p, ok := target.(**wire.Problem)
+	if ok {
+		*p = &r.problem
+	}
+	return ok
+}
+
 // refuse is a refusal by the table in package wire. detail is for whoever sent the request: it repeats nothing in which a
 // secret may stand.
 func refuse(c wire.Code, detail string) *refusal {
@@ -76,8 +85,8 @@ func asRefusal(ctx context.Context, err error) *refusal {
 	return r
 }
 
-// write writes the refusal, unless an answer has begun.
-func (r *refusal) write(w http.ResponseWriter) {
+// write writes the refusal, unless an answer has begun: by way of page, or as a problem where that is nil.
+func (r *refusal) write(w http.ResponseWriter, req *http.Request, page func(http.ResponseWriter, *http.Request, wire.Problem)) {
 	h := w.Header()
 	for _, name := range []string{"Content-Encoding", "Content-Length", "Vary", "ETag"} { // of an answer that was given up
 		h.Del(name)
@@ -95,6 +104,10 @@ func (r *refusal) write(w http.ResponseWriter) {
 	}
 	if r.close {
 		h.Set("Connection", "close")
+	}
+	if page != nil {
+		page(w, req, r.problem)
+		return
 	}
 	w.WriteHeader(r.problem.Status)
 	_, _ = w.Write(r.problem.Append(nil)) // whoever is not there any more needs no answer
@@ -127,13 +140,13 @@ func (a *answer) Write(b []byte) (int, error) {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // finish ends a request: it writes the refusal, counts, and logs what is the server's own fault.
-func (s *Server) finish(a *answer, r *http.Request, route string, err error) {
+func (s *Server) finish(a *answer, r *http.Request, route string, page func(http.ResponseWriter, *http.Request, wire.Problem), err error) {
 	var ref *refusal
 	if err != nil {
 		ref = asRefusal(r.Context(), err)
 		s.metrics.refused.WithLabelValues(string(ref.problem.Code)).Inc()
 		if a.status == 0 {
-			ref.write(a)
+			ref.write(a, r, page)
 		}
 		switch {
 		case ref.problem.Status < http.StatusInternalServerError || ref.err == nil:

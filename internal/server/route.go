@@ -29,6 +29,9 @@ type Route struct {
 	Long   bool // answers for as long as the caller listens: counted by itself, and without a limit of time
 	Intake bool // adds to the log: refused while that cannot take anything
 
+	// Refused writes a refusal for people; nil: it is a problem, for programs.
+	Refused func(w http.ResponseWriter, r *http.Request, p wire.Problem)
+
 	Types    []string // media types of a body; empty: no body is taken
 	Packed   int64    // most bytes of a body as it comes
 	Inflated int64    // and unpacked
@@ -41,8 +44,9 @@ type Call struct {
 	Body []byte // unpacked; valid until Handle returns
 	Type string // the body's media type, one of the route's
 
-	quota *quota
-	clock string // what via says of the server's clock
+	server *Server
+	quota  *quota
+	clock  string // what via says of the server's clock
 }
 
 // allowed turns a decision of package auth into an answer.
@@ -75,6 +79,7 @@ func (s *Server) routed(routes []Route) http.Handler {
 	if _, ok := byPattern["/"]; !ok {
 		mux.Handle("/", s.dispatch("other", nil))
 	}
+	s.within = askable(byPattern)
 	outside := http.NewCrossOriginProtection() // a web page must not use what its reader may do
 	outside.SetDenyHandler(s.dispatch("cross-origin", nil))
 	inside := outside.Handler(mux)
@@ -94,8 +99,9 @@ func (s *Server) routed(routes []Route) http.Handler {
 // dispatch answers one pattern, by method.
 func (s *Server) dispatch(pattern string, methods []Route) http.Handler {
 	var allow []string
+	var refused func(http.ResponseWriter, *http.Request, wire.Problem)
 	for _, rt := range methods {
-		allow = append(allow, rt.Method)
+		allow, refused = append(allow, rt.Method), rt.Refused
 		if rt.Method == http.MethodGet {
 			allow = append(allow, http.MethodHead)
 		}
@@ -110,7 +116,7 @@ func (s *Server) dispatch(pattern string, methods []Route) http.Handler {
 				}
 				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 			}
-			s.finish(a, r, pattern, err)
+			s.finish(a, r, pattern, refused, err)
 		}()
 		method := r.Method
 		if method == http.MethodHead {
@@ -134,7 +140,7 @@ func (s *Server) dispatch(pattern string, methods []Route) http.Handler {
 
 // answer lets a request in, step by step, each of which costs more than the one before, and has it handled.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt Route) error {
-	c := &Call{Peer: peerFrom(r.Context())}
+	c := &Call{Peer: peerFrom(r.Context()), server: s}
 	var err error
 	if c.Identity, err = s.identify(r, c.Peer, rt.Anyone); err != nil {
 		return err

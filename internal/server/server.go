@@ -39,6 +39,7 @@ type Server struct {
 	door      *intake.Door
 	streams   lately
 	handler   http.Handler
+	within    *http.ServeMux // what Call.Ask asks
 
 	draining atomic.Bool // the end has begun
 

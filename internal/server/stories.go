@@ -213,6 +213,9 @@ type storyAnswer struct {
 	Doubts   []doubt        `json:"doubts"`
 	Ended    []string       `json:"ended"` // streams of it that nothing more will come from
 	Story    story.Document `json:"story"`
+	// Differences are between states of data before and after a run, and between attempts; DifferencesLeft more were left out.
+	Differences     []story.JSONDifference `json:"differences"`
+	DifferencesLeft int                    `json:"differences_left"`
 }
 
 func (s *Server) getStory(w http.ResponseWriter, r *http.Request, c *Call) error {
@@ -232,11 +235,16 @@ func (s *Server) getStory(w http.ResponseWriter, r *http.Request, c *Call) error
 	if err != nil {
 		return err
 	}
-	if len(stories) == 0 {
+	switch {
+	case len(stories) == 0 && len(g.doubts) == 0:
 		return g.nothing("interaction")
+	case len(stories) == 0: // all of it is in doubt, which is not nothing
+		stories = []story.Story{{InteractionID: r.PathValue("interaction")}}
 	}
 	g.toldItems(ctx)
-	return writeStory(w, storyAnswer{"stet.found_story/1", g.searched(), g.more, g.doubts, g.over, story.JSON(stories[0])})
+	all, left := stories[0].Differences("")
+	d := story.JSONDifferences(stories[0], all, left)
+	return writeStory(w, storyAnswer{"stet.found_story/1", g.searched(), g.more, g.doubts, g.over, story.JSON(stories[0]), d.Differences, d.Left})
 }
 
 // jobAnswer is what GET /v1/jobs/{id} says: stet.found_job/1. An id is its sender's claim, so it may name a job in several
