@@ -158,3 +158,15 @@ func Hashes(ctx context.Context, src Source, size uint64) proof.HashReader {
 		return src.Fetch(ctx, t.Path())
 	})}
 }
+
+// Continues proves that a checkpoint continues an earlier one of the same log. Where it does not, it is a *DamageError.
+func Continues(ctx context.Context, src Source, old, next proof.Checkpoint) error {
+	p, err := proof.ProveConsistency(old.Size, next.Size, Hashes(ctx, src, next.Size))
+	if err == nil {
+		err = proof.VerifyConsistency(old.Size, next.Size, old.Root, next.Root, p)
+	}
+	if errors.Is(err, proof.ErrProof) || errors.Is(err, proof.ErrMalformed) {
+		return damaged(CheckpointPath, "size %d does not continue size %d: %v", next.Size, old.Size, err)
+	}
+	return err
+}

@@ -1,4 +1,4 @@
-package main
+package logread_test
 
 import (
 	"context"
@@ -37,7 +37,7 @@ func TestContinues(t *testing.T) {
 		}
 		return b, nil
 	})
-	if err := continues(t.Context(), src, at(5, -1), at(9, -1)); err != nil {
+	if err := logread.Continues(t.Context(), src, at(5, -1), at(9, -1)); err != nil {
 		t.Error(err)
 	}
 	var bad *logread.DamageError
@@ -46,11 +46,11 @@ func TestContinues(t *testing.T) {
 		"same size":      {at(9, 3), at(9, -1)},
 		"cut":            {at(9, -1), at(5, -1)},
 	} {
-		if err := continues(t.Context(), src, c.old, c.next); !errors.As(err, &bad) {
+		if err := logread.Continues(t.Context(), src, c.old, c.next); !errors.As(err, &bad) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := continues(t.Context(), src, at(5, -1), at(10, -1)); errors.As(err, &bad) || !errors.Is(err, fs.ErrNotExist) {
+	if err := logread.Continues(t.Context(), src, at(5, -1), at(10, -1)); errors.As(err, &bad) || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a tile is missing: %v", err)
 	}
 }
