@@ -73,10 +73,10 @@ func searchWords() (all []string) {
 // negated stands before an argument that begins with "-" and is no flag.
 const negated = "\x00"
 
-// shieldNegations keeps the parser from taking -actor:alice for a flag of search or export: these have no flags of one letter
+// shieldNegations keeps the parser from taking -actor:alice for a flag of search, export or forward: these have no flags of one letter
 // but -h, and export -o.
 func shieldNegations(args []string) []string {
-	if len(args) == 0 || args[0] != "search" && args[0] != "export" {
+	if len(args) == 0 || args[0] != "search" && args[0] != "export" && args[0] != "forward" {
 		return args
 	}
 	args = slices.Clone(args)
@@ -84,7 +84,7 @@ func shieldNegations(args []string) []string {
 		if a == "--" {
 			break
 		}
-		if strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && a != "-h" && (args[0] == "search" || !strings.HasPrefix(a, "-o")) {
+		if strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && a != "-h" && (args[0] != "export" || !strings.HasPrefix(a, "-o")) {
 			args[i] = negated + a
 		}
 	}
@@ -356,21 +356,9 @@ func (f *finder) forward(cp proof.Checkpoint, w liveLog) (proof.Checkpoint, erro
 	if err != nil || next == cp {
 		return cp, err
 	}
-	if err := continues(ctx, w.log.Source(), cp, next); err != nil {
+	if err := logread.Continues(ctx, w.log.Source(), cp, next); err != nil {
 		return cp, err
 	}
 	err = f.forth(ctx, next, cp.Size, f.print)
 	return next, errors.Join(err, f.out.Flush())
-}
-
-// continues proves that a checkpoint continues an earlier one.
-func continues(ctx context.Context, src logread.Source, old, next proof.Checkpoint) error {
-	p, err := proof.ProveConsistency(old.Size, next.Size, logread.Hashes(ctx, src, next.Size))
-	if err == nil {
-		err = proof.VerifyConsistency(old.Size, next.Size, old.Root, next.Root, p)
-	}
-	if errors.Is(err, proof.ErrProof) || errors.Is(err, proof.ErrMalformed) {
-		return &logread.DamageError{File: logread.CheckpointPath, Reason: fmt.Sprintf("size %d does not continue size %d: %v", next.Size, old.Size, err)}
-	}
-	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/alert"
+	"github.com/stetlog/stet/internal/webhook"
 )
 
 // AlertsPath is where alerts are administered.
@@ -241,7 +242,7 @@ func (c Client) AddAlert(ctx context.Context, s alert.Spec) (secret string, i al
 	var n newAlert
 	err = c.ask(ctx, http.MethodPost, AlertsPath, alertRequest{Name: s.Name, Query: s.Query, URL: s.URL, Secret: s.Secret, WindowMS: s.Window.Milliseconds(),
 		AllowPrivate: s.AllowPrivate}, &n)
-	if err == nil && (n.Format != alertFormat || (n.Secret == "") != (s.Secret != "") || n.Secret != "" && alert.CheckSecret(n.Secret) != nil) {
+	if err == nil && (n.Format != alertFormat || (n.Secret == "") != (s.Secret != "") || n.Secret != "" && webhook.CheckSecret(n.Secret) != nil) {
 		err = errAnswer
 	}
 	if err == nil {
@@ -295,7 +296,7 @@ func (c Client) TestAlert(ctx context.Context, name string) (t alert.Tested, err
 	if x.Format != testedFormat {
 		return t, errAnswer
 	}
-	t = alert.Tested{Target: x.Target, ID: x.ID, Answer: alert.Answer{Status: x.Status, Body: []byte(x.Answer)}}
+	t = alert.Tested{Target: x.Target, ID: x.ID, Answer: webhook.Answer{Status: x.Status, Body: []byte(x.Answer)}}
 	if x.Status == 0 {
 		t.Err = errors.New(x.Outcome)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/webhook"
 	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
@@ -31,7 +32,7 @@ func TestAlertsOverHTTP(t *testing.T) {
 	var got struct{ body, signature string }
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body) // what is missing is missed below
-		got.body, got.signature = string(b), r.Header.Get(alert.HeaderSignature)
+		got.body, got.signature = string(b), r.Header.Get(webhook.HeaderSignature)
 		_, _ = io.WriteString(w, "thank\x1b[1m you")
 	}))
 	defer hook.Close()
@@ -59,7 +60,7 @@ func TestAlertsOverHTTP(t *testing.T) {
 	good := alertRequest{Name: "ghosts", Query: "  is:ghost", URL: hook.URL + "/" + hidden, AllowPrivate: true}
 	var made newAlert
 	ask(http.MethodPost, AlertsPath, good, &made, "")
-	if made.Format != alertFormat || made.Query != "is:ghost" || made.WindowMS != 60_000 || made.Target != hook.URL+"/…" || alert.CheckSecret(made.Secret) != nil {
+	if made.Format != alertFormat || made.Query != "is:ghost" || made.WindowMS != 60_000 || made.Target != hook.URL+"/…" || webhook.CheckSecret(made.Secret) != nil {
 		t.Errorf("made: %+v", made)
 	}
 	w.seen.Reset() // the one answer that holds it

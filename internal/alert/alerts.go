@@ -19,6 +19,7 @@ import (
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/search"
+	"github.com/stetlog/stet/internal/webhook"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -99,7 +100,7 @@ func Open(o Options) (*Alerts, error) {
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
-	a := &Alerts{o: o, public: newClient(false, o.Trust, o.Resolver), any: newClient(true, o.Trust, o.Resolver), testing: make(chan struct{}, tests)}
+	a := &Alerts{o: o, public: webhook.NewClient(webhook.Options{Trust: o.Trust, Resolver: o.Resolver}), any: webhook.NewClient(webhook.Options{Private: true, Trust: o.Trust, Resolver: o.Resolver}), testing: make(chan struct{}, tests)}
 	b, err := readFile(o.FS, rulesFile)
 	if err != nil {
 		return nil, err
@@ -165,7 +166,7 @@ func newState(r rule, p place) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := parseSecret(r.Secret)
+	secret, err := webhook.ParseSecret(r.Secret)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +251,7 @@ func (a *Alerts) Add(spec Spec, tell func(Info) error) (secret string, i Info, e
 	}
 	made := ""
 	if spec.Secret == "" {
-		if made, err = makeSecret(a.o.Rand); err != nil {
+		if made, err = webhook.MakeSecret(a.o.Rand); err != nil {
 			return "", i, err
 		}
 		spec.Secret = made

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"log/slog"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/story"
+	"github.com/stetlog/stet/internal/webhook"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -112,8 +112,8 @@ func (a *Alerts) summarise(h search.Hit) summary {
 		s.Sentence = "An event could not be stored here; a stub stands in its place."
 		return s
 	}
-	s.EventType, s.App, s.Environment, s.Interaction = e.EventType, e.AppID, e.Environment, cut(e.InteractionID, maxText)
-	s.Description = cut(e.Description, maxText)
+	s.EventType, s.App, s.Environment, s.Interaction = e.EventType, e.AppID, e.Environment, webhook.Cut(e.InteractionID, maxText)
+	s.Description = webhook.Cut(e.Description, maxText)
 	if e.Severity != nil {
 		n := int(*e.Severity)
 		s.Severity = &n
@@ -121,19 +121,7 @@ func (a *Alerts) summarise(h search.Hit) summary {
 	if e.Job != nil {
 		s.Job = &jobRef{ID: e.Job.ID, Name: e.Job.Name}
 	}
-	s.Sentence = cut(story.Sentence(story.Item{Seq: h.Seq, HasSeq: true, ReceivedAt: h.Received, Via: h.Via, KeyID: proof.KeyID(h.Key),
+	s.Sentence = webhook.Cut(story.Sentence(story.Item{Seq: h.Seq, HasSeq: true, ReceivedAt: h.Received, Via: h.Via, KeyID: proof.KeyID(h.Key),
 		StoreKey: h.Key == a.o.StoreKey, EntryHash: hash, Event: e}), maxText)
 	return s
-}
-
-// cut shortens a text to at most n bytes, at the beginning of a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	n -= len("…")
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
 }

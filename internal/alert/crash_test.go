@@ -12,6 +12,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/webhook"
 )
 
 // tape is a log that was written before: it publishes as the test says, and forgets what is recorded.
@@ -113,7 +114,7 @@ func TestDeliveriesSurviveCrashes(t *testing.T) {
 			}
 			messages := map[string]data{}
 			for _, m := range append(before.sent, after.sent...) {
-				id := m.header.Get(HeaderID)
+				id := m.header.Get(webhook.HeaderID)
 				if d, again := messages[id]; again && (d.Count != m.Data.Count || d.First != m.Data.First || d.Last != m.Data.Last) {
 					return fmt.Errorf("%s tells of %d to %d, and then of %d to %d", id, d.First, d.Last, m.Data.First, m.Data.Last)
 				}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/webhook"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -121,11 +122,11 @@ func (a *Alerts) deliver(ctx context.Context, s *state, f *fold) bool {
 	}) {
 		return false
 	}
-	m := message{url: s.rule.URL, secret: s.secret, id: f.webhookID(s.rule.ID), body: body}
+	m := webhook.Message{URL: s.rule.URL, Secret: s.secret, ID: f.webhookID(s.rule.ID), Body: body}
 	began := a.o.Now()
 	told := time.Time{}
 	for try := 1; ; try++ {
-		ans := post(ctx, a.client(s.rule), m, a.o.Now)
+		ans := webhook.Post(ctx, a.client(s.rule), m, a.o.Now)
 		if ctx.Err() != nil && !ans.OK() {
 			return false
 		}
@@ -135,16 +136,16 @@ func (a *Alerts) deliver(ctx context.Context, s *state, f *fold) bool {
 		case ans.OK():
 			return a.until(ctx, "a delivery cannot be recorded", s, func() error {
 				// The answer counts, whoever wants us to end: nobody must hear of it twice for that.
-				once, cancel := context.WithTimeout(context.WithoutCancel(ctx), wholeTime)
+				once, cancel := context.WithTimeout(context.WithoutCancel(ctx), webhook.WholeTime)
 				defer cancel()
-				return a.record(once, a.sent(s, f, m.id, ans, try))
+				return a.record(once, a.sent(s, f, m.ID, ans, try))
 			}) && a.finish(ctx, s)
 		case ans.Status == http.StatusGone:
 			a.until(ctx, "an alert cannot be turned off", s, func() error { return a.turnOff(ctx, s, ans) })
 			return false
 		}
 		if told.IsZero() || now.Sub(told) >= tellEvery {
-			if err := a.record(ctx, a.sent(s, f, m.id, ans, try)); err != nil {
+			if err := a.record(ctx, a.sent(s, f, m.ID, ans, try)); err != nil {
 				a.o.Logger.Error("a delivery that failed cannot be recorded", slog.String("alert", s.rule.Name), slog.Any("error", err))
 			}
 			told = now
@@ -206,14 +207,11 @@ func (a *Alerts) pause(try int) time.Duration {
 }
 
 // note remembers an attempt for List, and for the window.
-func (a *Alerts) note(s *state, began, now time.Time, ans Answer, try int) {
+func (a *Alerts) note(s *state, began, now time.Time, ans webhook.Answer, try int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.place.Last = &last{Began: event.FormatTime(began), At: event.FormatTime(now), OK: ans.OK(), Tries: try, Outcome: ans.plain()}
+	s.place.Last = &last{Began: event.FormatTime(began), At: event.FormatTime(now), OK: ans.OK(), Tries: try, Outcome: ans.String()}
 }
-
-// plain is String for files and events: printable, and short.
-func (a Answer) plain() string { return cut(event.Sanitize(a.String()), maxOutcome) }
 
 func (a *Alerts) record(ctx context.Context, e *event.Event) error {
 	_, err := a.o.Log.Record(ctx, e)
@@ -232,7 +230,7 @@ func (a *Alerts) about(typ, action, name, subject string, at string) *event.Even
 
 // sent says how a delivery went. Of the target it names the host. That a message was delivered is one fact, however often it
 // has to be said; that it was not is another each time.
-func (a *Alerts) sent(s *state, f *fold, id string, ans Answer, try int) *event.Event {
+func (a *Alerts) sent(s *state, f *fold, id string, ans webhook.Answer, try int) *event.Event {
 	subject := id
 	if !ans.OK() {
 		subject += "\n" + event.FormatTime(a.o.Now())
@@ -247,8 +245,8 @@ func (a *Alerts) sent(s *state, f *fold, id string, ans Answer, try int) *event.
 	return e
 }
 
-func outcome(e *event.Event, r rule, id string, ans Answer) {
-	e.Status, e.StatusReason = event.StatusSuccess, ans.plain()
+func outcome(e *event.Event, r rule, id string, ans webhook.Answer) {
+	e.Status, e.StatusReason = event.StatusSuccess, ans.String()
 	if !ans.OK() {
 		e.Status = event.StatusFailure
 	}
@@ -263,8 +261,8 @@ func outcome(e *event.Event, r rule, id string, ans Answer) {
 }
 
 // turnOff ends an alert whose target has said that it wants nothing more.
-func (a *Alerts) turnOff(ctx context.Context, s *state, ans Answer) error {
-	why := "its target answered " + ans.plain() + ", which asks for no more messages"
+func (a *Alerts) turnOff(ctx context.Context, s *state, ans webhook.Answer) error {
+	why := "its target answered " + ans.String() + ", which asks for no more messages"
 	e := a.about(offType, "turn_off", s.rule.Name, s.rule.ID, s.rule.Created)
 	outcome(e, s.rule, "", ans)
 	delete(e.Labels, "webhook_id")
@@ -288,7 +286,7 @@ func (a *Alerts) turnOff(ctx context.Context, s *state, ans Answer) error {
 type Tested struct {
 	Target string // scheme and host
 	ID     string // webhook-id
-	Answer
+	webhook.Answer
 }
 
 // ErrTests says that too many tests are under way.
@@ -328,7 +326,7 @@ func (a *Alerts) Test(ctx context.Context, name string) (t Tested, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.Answer = post(ctx, a.client(r), message{url: r.URL, secret: secret, id: t.ID, body: body}, a.o.Now)
+	t.Answer = webhook.Post(ctx, a.client(r), webhook.Message{URL: r.URL, Secret: secret, ID: t.ID, Body: body}, a.o.Now)
 	e := a.about(sentType, "test", r.Name, t.ID, event.FormatTime(a.o.Now()))
 	outcome(e, r, t.ID, t.Answer)
 	e.Labels["test"] = "true"

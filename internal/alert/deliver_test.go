@@ -18,6 +18,7 @@ import (
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/webhook"
 )
 
 // The path of an alert: what its query finds from then on comes to its target, signed, and the log says so.
@@ -37,7 +38,7 @@ func TestWhatAQueryFindsIsSent(t *testing.T) {
 		all := hook.messages()
 		if len(all) != 1 {
 			for _, m := range all {
-				t.Errorf("%s: %s", m.header.Get(HeaderID), m.body)
+				t.Errorf("%s: %s", m.header.Get(webhook.HeaderID), m.body)
 			}
 			t.Fatalf("%d messages came, want one", len(all))
 		}
@@ -51,12 +52,12 @@ func TestWhatAQueryFindsIsSent(t *testing.T) {
 				t.Errorf("it tells of %+v", e)
 			}
 		}
-		secret, err := parseSecret(knownSecret)
+		secret, err := webhook.ParseSecret(knownSecret)
 		if err != nil {
 			t.Fatal(err)
 		}
-		unix, err := strconv.ParseInt(m.header.Get(HeaderTimestamp), 10, 64)
-		if err != nil || sign(secret, m.header.Get(HeaderID), time.Unix(unix, 0), m.body) != m.header.Get(HeaderSignature) {
+		unix, err := strconv.ParseInt(m.header.Get(webhook.HeaderTimestamp), 10, 64)
+		if err != nil || webhook.Sign(secret, m.header.Get(webhook.HeaderID), time.Unix(unix, 0), m.body) != m.header.Get(webhook.HeaderSignature) {
 			t.Errorf("its signature is not right: %v, %v", m.header, err)
 		}
 		sent := w.events(sentType)
@@ -65,7 +66,7 @@ func TestWhatAQueryFindsIsSent(t *testing.T) {
 		}
 		e := sent[0]
 		if e.Status != "success" || e.StatusCode != "200" || e.Object.ID != "sales" || e.Labels["target"] != "hook.example" || e.Labels["count"] != "2" ||
-			e.Labels["webhook_id"] != m.header.Get(HeaderID) || len(e.References) != 2 || e.References[1].Value != strconv.FormatUint(m.Data.Last, 10) {
+			e.Labels["webhook_id"] != m.header.Get(webhook.HeaderID) || len(e.References) != 2 || e.References[1].Value != strconv.FormatUint(m.Data.Last, 10) {
 			t.Errorf("recorded: %+v, %v", e, e.Labels)
 		}
 	})
@@ -188,10 +189,10 @@ func TestRetries(t *testing.T) {
 		var pauses []time.Duration
 		for i := 1; i < len(all); i++ {
 			pauses = append(pauses, all[i].at.Sub(all[i-1].at).Round(time.Second))
-			if all[i].header.Get(HeaderID) != all[0].header.Get(HeaderID) || string(all[i].body) != string(all[0].body) {
+			if all[i].header.Get(webhook.HeaderID) != all[0].header.Get(webhook.HeaderID) || string(all[i].body) != string(all[0].body) {
 				t.Errorf("attempt %d has another id or body", i+1)
 			}
-			if all[i].header.Get(HeaderSignature) == all[0].header.Get(HeaderSignature) {
+			if all[i].header.Get(webhook.HeaderSignature) == all[0].header.Get(webhook.HeaderSignature) {
 				t.Errorf("attempt %d has the signature of another time", i+1)
 			}
 		}
@@ -323,7 +324,7 @@ func TestRemovedWhileSending(t *testing.T) {
 		time.Sleep(time.Hour)
 		w.stop()
 		all := hook.messages()
-		if len(all) != 3 || all[2].Data.Count != 1 || all[2].header.Get(HeaderID) == all[0].header.Get(HeaderID) {
+		if len(all) != 3 || all[2].Data.Count != 1 || all[2].header.Get(webhook.HeaderID) == all[0].header.Get(webhook.HeaderID) {
 			t.Errorf("%d messages, the last %s", len(all), all[len(all)-1].body)
 		}
 	})
@@ -342,7 +343,7 @@ func TestTest(t *testing.T) {
 		if err != nil || got.OK() || got.Status != http.StatusTeapot || string(got.Body) != "\x1b[31mshort and stout" || got.Target != "http://hook.example/…" {
 			t.Errorf("tested: %+v, %v", got, err)
 		}
-		if all := hook.messages(); len(all) != 1 || all[0].Type != "alert.test" || !all[0].Data.Test || all[0].Data.Count != 0 || all[0].header.Get(HeaderID) != got.ID {
+		if all := hook.messages(); len(all) != 1 || all[0].Type != "alert.test" || !all[0].Data.Test || all[0].Data.Count != 0 || all[0].header.Get(webhook.HeaderID) != got.ID {
 			t.Errorf("it was sent as %+v", all)
 		}
 		time.Sleep(10 * time.Second)

@@ -75,7 +75,7 @@ type last struct {
 	At      string `json:"at"`    // of its last attempt
 	OK      bool   `json:"ok"`
 	Tries   int    `json:"tries"`
-	Outcome string `json:"outcome"` // Answer.String, at most maxOutcome bytes
+	Outcome string `json:"outcome"` // webhook.Answer.String, at most maxOutcome bytes
 }
 
 const maxOutcome = 256

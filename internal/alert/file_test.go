@@ -18,6 +18,7 @@ import (
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/search"
+	"github.com/stetlog/stet/internal/webhook"
 )
 
 func someRule() rule {
@@ -223,7 +224,7 @@ func TestUntoldChanges(t *testing.T) {
 	if l := a.List(); len(l) > 0 {
 		t.Errorf("it is there: %+v", l)
 	}
-	if secret, _, err := a.Add(Spec{Name: "one", URL: "http://hook.example/"}, func(Info) error { return nil }); err != nil || CheckSecret(secret) != nil {
+	if secret, _, err := a.Add(Spec{Name: "one", URL: "http://hook.example/"}, func(Info) error { return nil }); err != nil || webhook.CheckSecret(secret) != nil {
 		t.Fatal(secret, err)
 	}
 	if _, err := a.Remove("one", func(Info) error { return broken }); !errors.Is(err, broken) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/internal/search"
+	"github.com/stetlog/stet/internal/webhook"
 )
 
 // Limits of alerts.
@@ -54,7 +55,7 @@ func (s *Spec) check() (search.Query, error) {
 	if err != nil {
 		return refuse("its query: %w", err)
 	}
-	if relative(q.Root) {
+	if q.Relative() {
 		return refuse("its query has since: in it; an alert looks at what comes from now on")
 	}
 	s.Query = q.String()
@@ -68,35 +69,11 @@ func (s *Spec) check() (search.Query, error) {
 		return refuse("its window must be between %v and %v, in whole milliseconds", MinWindow, MaxWindow)
 	}
 	if s.Secret != "" {
-		if _, err := parseSecret(s.Secret); err != nil {
+		if _, err := webhook.ParseSecret(s.Secret); err != nil {
 			return refuse("%w", err)
 		}
 	}
 	return q, nil
-}
-
-// relative says whether a query has a time in it that is counted from when it is asked.
-func relative(n search.Node) bool {
-	switch n := n.(type) {
-	case search.And:
-		return some(n)
-	case search.Or:
-		return some(n)
-	case search.Not:
-		return relative(n.Of)
-	case search.Term:
-		return n.Any[0].Op == search.Ago
-	}
-	return false
-}
-
-func some(nodes []search.Node) bool {
-	for _, n := range nodes {
-		if relative(n) {
-			return true
-		}
-	}
-	return false
 }
 
 // parseURL reads the address of a target. Its errors do not repeat it.

@@ -1,6 +1,9 @@
 package search
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Limits of one query. What exceeds them is refused with an [*Error].
 const (
@@ -129,4 +132,21 @@ func resolveAll(nodes []Node, now time.Time) []Node {
 		out[i] = resolve(n, now)
 	}
 	return out
+}
+
+// Relative says whether a query has a time in it that is counted from when it is asked.
+func (q Query) Relative() bool { return relative(q.Root) }
+
+func relative(n Node) bool {
+	switch n := n.(type) {
+	case And:
+		return slices.ContainsFunc(n, relative)
+	case Or:
+		return slices.ContainsFunc(n, relative)
+	case Not:
+		return relative(n.Of)
+	case Term:
+		return n.Any[0].Op == Ago
+	}
+	return false
 }

@@ -1,4 +1,4 @@
-package alert
+package webhook
 
 import (
 	"bytes"
@@ -93,7 +93,7 @@ func TestAttempts(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c := newClient(true, nil, nil)
+	c := NewClient(Options{Private: true})
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name, url string
@@ -122,7 +122,7 @@ func TestAttempts(t *testing.T) {
 		{"no such host", "http://nobody.invalid/?token=hidden", 0, "", 0, ""},
 	} {
 		got = seen{}
-		c.Timeout = wholeTime
+		c.Timeout = WholeTime
 		switch tt.url { // what takes 10 and 20 seconds in earnest takes less here
 		case "/slow":
 			c.Timeout = time.Second
@@ -133,14 +133,14 @@ func TestAttempts(t *testing.T) {
 		if strings.HasPrefix(url, "/") {
 			url = srv.URL + url
 		}
-		a := post(t.Context(), c, message{url: url, secret: []byte("x"), id: "msg_1", body: []byte(`{"a":1}`)}, func() time.Time { return now })
+		a := Post(t.Context(), c, Message{URL: url, Secret: []byte("x"), ID: "msg_1", Body: []byte(`{"a":1}`)}, func() time.Time { return now })
 		if a.Status != tt.status || string(a.Body) != tt.body || a.Wait != tt.wait || (a.Err == nil) != (tt.status > 0) || a.OK() != (tt.status/100 == 2) {
 			t.Errorf("%s: %+v", tt.name, a)
 		}
 		if !strings.Contains(a.String(), tt.said) || strings.Contains(a.String(), "hidden") {
 			t.Errorf("%s: it says %q", tt.name, a)
 		}
-		if said := a.plain(); strings.ContainsAny(said, "\x00\x1b\r\n") || len(said) > maxOutcome {
+		if said := a.String(); strings.ContainsAny(said, "\x00\x1b\r\n") || len(said) > maxSaid {
 			t.Errorf("%s: it is recorded as %q", tt.name, said)
 		}
 		if tt.status == 201 {
@@ -153,7 +153,7 @@ func TestAttempts(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if a := post(ctx, c, message{url: srv.URL + "/slow", secret: []byte("x"), id: "msg_1"}, time.Now); !errors.Is(a.Err, context.Canceled) {
+	if a := Post(ctx, c, Message{URL: srv.URL + "/slow", Secret: []byte("x"), ID: "msg_1"}, time.Now); !errors.Is(a.Err, context.Canceled) {
 		t.Errorf("given up: %+v", a)
 	}
 }
@@ -162,13 +162,13 @@ func TestAttempts(t *testing.T) {
 func TestTLS(t *testing.T) {
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
-	m := message{url: srv.URL, secret: []byte("x"), id: "msg_1"}
-	if a := post(t.Context(), newClient(true, nil, nil), m, time.Now); a.Err == nil || !strings.Contains(a.Err.Error(), "certificate") {
+	m := Message{URL: srv.URL, Secret: []byte("x"), ID: "msg_1"}
+	if a := Post(t.Context(), NewClient(Options{Private: true}), m, time.Now); a.Err == nil || !strings.Contains(a.Err.Error(), "certificate") {
 		t.Errorf("a certificate of nobody's: %+v", a)
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(srv.Certificate())
-	if a := post(t.Context(), newClient(true, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil), m, time.Now); !a.OK() {
+	if a := Post(t.Context(), NewClient(Options{Private: true, Trust: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}), m, time.Now); !a.OK() {
 		t.Errorf("a certificate that is trusted: %+v", a)
 	}
 }

@@ -1,4 +1,4 @@
-package alert
+package webhook
 
 import (
 	"context"
@@ -104,9 +104,9 @@ func TestNothingPrivateIsCalled(t *testing.T) {
 	t.Setenv("http_proxy", srv.URL)
 	_, port, _ := strings.Cut(strings.TrimPrefix(srv.URL, "http://"), ":")
 	names := nameserver(t, [4]byte{127, 0, 0, 1})
-	refusing := newClient(false, nil, names)
+	refusing := NewClient(Options{Resolver: names})
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "[::]", "rebound.example", "rebound.example."} {
-		a := post(t.Context(), refusing, message{url: "http://" + host + ":" + port + "/hook?token=hidden", secret: []byte("x"), id: "msg_1"}, time.Now)
+		a := Post(t.Context(), refusing, Message{URL: "http://" + host + ":" + port + "/hook?token=hidden", Secret: []byte("x"), ID: "msg_1"}, time.Now)
 		if a.OK() || a.Err == nil {
 			t.Errorf("%s: %+v", host, a)
 		} else if !errors.Is(a.Err, ErrPrivate) && host != "[::1]" && host != "[::]" && host != "localhost" { // where this machine has no IPv6
@@ -118,16 +118,16 @@ func TestNothingPrivateIsCalled(t *testing.T) {
 	}
 	// Spellings that this system's resolver might take for an address.
 	for _, host := range []string{"2130706433", "127.1", "0x7f000001", "0177.0.0.1"} {
-		if a := post(t.Context(), refusing, message{url: "http://" + host + ":" + port + "/", secret: []byte("x"), id: "msg_1"}, time.Now); a.OK() || a.Err == nil {
+		if a := Post(t.Context(), refusing, Message{URL: "http://" + host + ":" + port + "/", Secret: []byte("x"), ID: "msg_1"}, time.Now); a.OK() || a.Err == nil {
 			t.Errorf("%s: %+v", host, a)
 		}
 	}
 	if n := called.Load(); n > 0 {
 		t.Fatalf("the target was called %d times", n)
 	}
-	allowed := newClient(true, nil, names)
+	allowed := NewClient(Options{Private: true, Resolver: names})
 	for i, host := range []string{"127.0.0.1", "rebound.example"} {
-		a := post(t.Context(), allowed, message{url: "http://" + host + ":" + port + "/hook", secret: []byte("x"), id: "msg_1"}, time.Now)
+		a := Post(t.Context(), allowed, Message{URL: "http://" + host + ":" + port + "/hook", Secret: []byte("x"), ID: "msg_1"}, time.Now)
 		if !a.OK() || called.Load() != int64(i+1) {
 			t.Errorf("%s, allowed: %+v", host, a)
 		}

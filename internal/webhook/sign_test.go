@@ -1,4 +1,4 @@
-package alert
+package webhook
 
 import (
 	"bytes"
@@ -10,11 +10,11 @@ import (
 
 // The vector of the specification's own libraries (TestWebhookSign). Module interop holds what we send against the library.
 func TestSignature(t *testing.T) {
-	secret, err := parseSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	secret, err := ParseSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`))
+	got := Sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`))
 	if want := "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; got != want {
 		t.Errorf("signed %s, want %s", got, want)
 	}
@@ -35,10 +35,10 @@ func TestSecrets(t *testing.T) {
 		if err == nil {
 			t.Errorf("%.80q is taken for a secret", bad)
 		} else if len(bad) > 20 && strings.Contains(err.Error(), bad[6:20]) {
-			t.Errorf("the error repeats what may be a secret: %v", err)
+			t.Errorf("the error repeats what may be a Secret: %v", err)
 		}
 	}
-	made, err := makeSecret(bytes.NewReader(bytes.Repeat([]byte{1}, 32)))
+	made, err := MakeSecret(bytes.NewReader(bytes.Repeat([]byte{1}, 32)))
 	if err != nil || CheckSecret(made) != nil || len(made) != len(of(newSecret)) {
 		t.Errorf("made %s, %v", made, err)
 	}

@@ -1,4 +1,4 @@
-package alert
+package webhook
 
 import (
 	"crypto/hmac"
@@ -27,16 +27,17 @@ const (
 	newSecret    = 32
 )
 
-func makeSecret(random io.Reader) (string, error) {
+// MakeSecret makes a new secret.
+func MakeSecret(random io.Reader) (string, error) {
 	var b [newSecret]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {
-		return "", fmt.Errorf("no randomness for a secret: %w", err)
+		return "", fmt.Errorf("no randomness for a Secret: %w", err)
 	}
 	return secretPrefix + base64.StdEncoding.EncodeToString(b[:]), nil
 }
 
-// parseSecret reads a secret in its one form. Its error does not repeat it.
-func parseSecret(s string) ([]byte, error) {
+// ParseSecret reads a secret in its one form. Its error does not repeat it.
+func ParseSecret(s string) ([]byte, error) {
 	text, ok := strings.CutPrefix(s, secretPrefix)
 	b, err := base64.StdEncoding.Strict().DecodeString(text)
 	if !ok || err != nil || len(b) < minSecret || len(b) > maxSecret || base64.StdEncoding.EncodeToString(b) != text {
@@ -47,12 +48,12 @@ func parseSecret(s string) ([]byte, error) {
 
 // CheckSecret refuses what is no secret. Its error does not repeat it.
 func CheckSecret(s string) error {
-	_, err := parseSecret(s)
+	_, err := ParseSecret(s)
 	return err
 }
 
-// sign is the value of webhook-signature: HMAC-SHA256 over id, timestamp and body with dots between them.
-func sign(secret []byte, id string, at time.Time, body []byte) string {
+// Sign is the value of webhook-signature: HMAC-SHA256 over id, timestamp and body with dots between them.
+func Sign(secret []byte, id string, at time.Time, body []byte) string {
 	m := hmac.New(sha256.New, secret)
 	_, _ = io.WriteString(m, id+"."+strconv.FormatInt(at.Unix(), 10)+".") // never fails
 	_, _ = m.Write(body)

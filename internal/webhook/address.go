@@ -1,4 +1,4 @@
-package alert
+package webhook
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 )
 
 // ErrPrivate says that a target is at an address that is not public, and was not called.
-var ErrPrivate = errors.New("not a public address, and this alert was not made with --allow-private")
+var ErrPrivate = errors.New("not a public address, which takes --allow-private")
 
 // notPublic are the networks of IPv4, and those within 2000::/3, that no public server is at: the special-purpose registries
 // of IANA (RFC 6890 and what followed it). 6to4, Teredo and the discard prefixes among them lead to other addresses.
