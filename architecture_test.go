@@ -108,6 +108,8 @@ var neverImports = []struct {
 		why: "rules judge what they are given, whoever's log it is and wherever it lies"},
 	{from: []string{"internal/webui"}, never: []string{"os", module + "/internal/fsx", module + "/internal/ledger", module + "/internal/store", module + "/internal/index", module + "/internal/verify", module + "/internal/logread"},
 		why: "a page shows what the API answers to whoever looks at it, and has no way around it"},
+	{from: []string{"internal/forward"}, never: []string{module + "/internal/ledger", module + "/internal/store", module + "/internal/server", module + "/internal/ship", module + "/internal/index"},
+		why: "what is sent on is read from a log that is handed in, wherever it lies, and proven entry by entry: an index proves nothing"},
 	{from: []string{"internal/verify"}, never: []string{module + "/internal/store", module + "/internal/emitter", "net/http"},
 		why: "the verifier must not share code with what it checks more than formats"},
 	{from: []string{"internal/wire", "internal/ship"}, never: []string{module + "/internal/ledger", module + "/internal/store", module + "/internal/server", module + "/internal/auth", module + "/internal/logread", "github.com/klauspost"},

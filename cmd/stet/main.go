@@ -52,6 +52,7 @@ type cli struct {
 	Verify  verifyCmd  `cmd:"" group:"Prove" help:"Verify a store, a server, evidence, an exported log or a proof."`
 	Lint    lintCmd    `cmd:"" group:"Prove" help:"Check events, or any JSON log, against the policy."`
 	Export  exportCmd  `cmd:"" group:"Prove" help:"Write evidence, or the log in other tools' formats."`
+	Forward forwardCmd `cmd:"" group:"Operate" help:"Send the log on: to a file, syslog, a webhook, OTLP, Elasticsearch, Splunk."`
 	Serve   serveCmd   `cmd:"" group:"Operate" help:"Collect from many machines: the log as an HTTP service."`
 	Enrol   enrolCmd   `cmd:"" group:"Operate" help:"Connect this machine to a server."`
 	Expect  expectCmd  `cmd:"" group:"Operate" help:"Say when jobs must run, and see whether they did."`
