@@ -134,9 +134,6 @@ func plainNames(key string) []string {
 		return nil // an element of a list is no field
 	}
 	names := []string{plain(key)}
-	if id, name, ok := strings.Cut(key, "."); ok && strings.Contains(id, "@") && name != "" {
-		names = append(names, plain(name)) // a parameter of syslog's structured data
-	}
 	lower := strings.ToLower(key)
 	for _, w := range wrappers {
 		if strings.HasPrefix(lower, w) && len(key) > len(w) {

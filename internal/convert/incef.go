@@ -1,8 +1,11 @@
 package convert
 
 import (
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stetlog/stet/event"
 )
 
 // cefBegin begins a record of the Common Event Format.
@@ -25,7 +28,7 @@ func readCEF(line string, now time.Time) (Record, error) {
 }
 
 // cefHeader are the fields between pipes.
-var cefHeader = [...]string{"cef.version", "cef.vendor", "cef.product", "cef.product_version", "cef.event_class_id", "cef.name", "cef.severity"}
+var cefHeader = [...]string{"cef.version", "cef.vendor", "cef.product", "cef.product_version", "cef.event_class_id", "cef.name", cefSeverityKey}
 
 // cef adds what a record says: its header under cef., its extension under the keys that it has. A custom field, such as cs1, is
 // there under its label too (cs1Label), because the label is what says which meaning it has; of two with one label the first
@@ -72,6 +75,29 @@ func (t *text) cef(s string) error {
 		}
 	}
 	return t.err
+}
+
+// cefSeverityKey is where a record has CEF's severity, which ascends.
+const cefSeverityKey = "cef.severity"
+
+// cefSeverity reads CEF's severity, 0 to 10 or a word: SCHEMA's table the other way round. A number that is not in it has the
+// severity of the next lower one.
+func cefSeverity(text string) (s event.Severity, standard bool) {
+	switch text {
+	case "low":
+		return event.SeverityNotice, true
+	case "medium":
+		return event.SeverityWarning, true
+	case "high":
+		return event.SeverityError, true
+	case "very-high":
+		return event.SeverityAlert, true
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 10 {
+		return 0, false
+	}
+	return [...]event.Severity{7, 6, 6, 5, 5, 4, 4, 3, 2, 1, 0}[n], true
 }
 
 // cefField reads up to the next pipe that is not escaped.

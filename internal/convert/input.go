@@ -58,6 +58,9 @@ type Lines struct {
 // NewLines reads records of an input. now is about when they were written, for what ReadSyslog needs it for.
 func NewLines(in Input, now time.Time) *Lines { return &Lines{input: in, now: now} }
 
+// At says about when the records that come next were written.
+func (l *Lines) At(now time.Time) { l.now = now }
+
 // Open tells whether a record goes on behind the line break at whose end b stops, which only one of CSV can.
 func (l *Lines) Open(b []byte) bool { return l.input == InCSV && openQuote(b) }
 

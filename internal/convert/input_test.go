@@ -130,6 +130,18 @@ func TestCEF(t *testing.T) {
 	}
 }
 
+// CEF's severity ascends.
+func TestCEFSeverity(t *testing.T) {
+	for said, want := range map[string]event.Severity{"0": 7, "3": 5, "5": 4, "7": 3, "10": 0, "Low": 5, "Very-High": 1} {
+		if s, ok := convert.SeverityOf(convert.Leaf{Key: "cef.severity", Text: said}); !ok || s != want {
+			t.Errorf("%s: %d %v, want %d", said, s, ok, want)
+		}
+	}
+	if s, ok := convert.SeverityOf(convert.Leaf{Key: "cef.severity", Text: "11"}); ok {
+		t.Errorf("11 is %d", s)
+	}
+}
+
 func TestCSV(t *testing.T) {
 	const head = "time,user,note"
 	for _, s := range []sample{

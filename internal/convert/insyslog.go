@@ -29,8 +29,8 @@ const (
 // ReadSyslog reads one message, without its framing: RFC 5424, or RFC 3164 as people send it. now is about when it was sent: a
 // time without a year is given the one that is nearest before it, and one without a zone has now's.
 //
-// A parameter of structured data stands under SD-ID.NAME and, where the SD-ID is somebody's own (it has an @), under NAME as
-// well. A message that is CEF, or one JSON object, also behind the cookie @cee:, is read as that. Of two values with one key
+// A parameter of structured data stands under SD-ID:NAME or, where the SD-ID is somebody's own (it has an @), under NAME, unless
+// that is taken. A message that is CEF, or one JSON object, also behind the cookie @cee:, is read as that. Of two values with one key
 // the first counts, so that a message cannot take the place of the header. Errors are *LineError.
 func ReadSyslog(msg []byte, now time.Time) (Record, error) {
 	t := text{of: "syslog"}
@@ -146,16 +146,14 @@ func (t *text) element(s string, ids map[string]bool) (rest string, err error) {
 			break
 		}
 		s = s[2+n:]
-		key := id + "." + name
+		key := id + ":" + name
+		if strings.ContainsRune(id, '@') && (!t.keys[name] || seen[name] > 0) {
+			key = name
+		}
 		if seen[name]++; seen[name] > 1 { // RFC 5424 allows it (6.3.3), for lists
 			key += "[" + strconv.Itoa(seen[name]-1) + "]"
 		}
-		l := bare(key, value)
-		t.add(l)
-		if strings.ContainsRune(id, '@') && seen[name] == 1 && !t.keys[name] {
-			l.Key = name
-			t.add(l)
-		}
+		t.add(bare(key, value))
 	}
 	_, err = t.bad("has structured data that does not end, or is not NAME=\"VALUE\"")
 	return "", err

@@ -89,6 +89,9 @@ func newRecord(leaves []Leaf) Record {
 	return r
 }
 
+// Add adds a value behind the others. It counts where there is none with its path.
+func (r *Record) Add(l Leaf) { *r = newRecord(append(r.Leaves[:len(r.Leaves):len(r.Leaves)], l)) }
+
 // Leaf finds a value by its path.
 func (r *Record) Leaf(key string) (Leaf, bool) {
 	i, ok := r.at[key]

@@ -46,11 +46,17 @@ func Fields() []string {
 	}
 }
 
-// ParseMap reads a mapping file: YAML of exactly the form that YAML writes, any field missing. Anchors, aliases and tags are
-// refused, so that a small file cannot mean a large one. Errors wrap ErrMap.
+// ParseMap is ParseMapping without the types.
 func ParseMap(file []byte) (Map, error) {
-	bad := func(format string, args ...any) (Map, error) {
-		return nil, fmt.Errorf("%w: %s", ErrMap, fmt.Sprintf(format, args...))
+	m, _, err := ParseMapping(file)
+	return m, err
+}
+
+// ParseMapping reads a mapping file: YAML of exactly the form that YAML writes, any field missing, with types where there are some.
+// Anchors, aliases and tags are refused, so that a small file cannot mean a large one. Errors wrap ErrMap.
+func ParseMapping(file []byte) (Map, Types, error) {
+	bad := func(format string, args ...any) (Map, Types, error) {
+		return nil, nil, fmt.Errorf("%w: %s", ErrMap, fmt.Sprintf(format, args...))
 	}
 	if len(file) > MaxMap {
 		return bad("has %d bytes, at most %d are allowed", len(file), MaxMap)
@@ -65,8 +71,9 @@ func ParseMap(file []byte) (Map, error) {
 		}
 	}
 	var doc struct {
-		Format string         `yaml:"format"`
-		Fields map[string]any `yaml:"fields"`
+		Format string            `yaml:"format"`
+		Fields map[string]any    `yaml:"fields"`
+		Types  map[string]string `yaml:"types"`
 	}
 	if err := yaml.UnmarshalWithOptions(file, &doc, yaml.Strict()); err != nil {
 		return bad("%s", event.Sanitize(yaml.FormatError(err, false, false)))
@@ -95,7 +102,15 @@ func ParseMap(file []byte) (Map, error) {
 			m[field] = append(m[field], key)
 		}
 	}
-	return m, nil
+	if len(doc.Types) > MaxTypes {
+		return bad("types: has %d, at most %d are allowed", len(doc.Types), MaxTypes)
+	}
+	for theirs, ours := range doc.Types {
+		if t, ok := event.Builtin().Lookup(ours); !ok || t.Reserved || len(theirs) > MaxLineKey {
+			return bad("types: %.64q: %.64q is no event_type of the catalogue that an application may raise", theirs, ours)
+		}
+	}
+	return m, doc.Types, nil
 }
 
 // YAML writes the mapping file. Fields that are not mapped and that the policy demands stand in it as comments, so that a

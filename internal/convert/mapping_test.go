@@ -54,6 +54,9 @@ func TestParseMap(t *testing.T) {
 		{"an object", head + "  user_id: {a: b}\n", "user_id: a key is a text"},
 		{"an alias", head + "  user_id: &x uid\n  severity: *x\n", "anchors, aliases"},
 		{"a tag", head + "  user_id: !!binary dWlk\n", "anchors, aliases"},
+		{"types", head + "  event_type: id\ntypes:\n  \"4624\": authn_login_success\n", ""},
+		{"a type that is none", head + "types:\n  x: logged_in\n", `"logged_in" is no event_type`},
+		{"a type that only the log's own key raises", head + "types:\n  x: job_lost\n", `"job_lost" is no event_type`},
 		{"too large", head + strings.Repeat("# \n", convert.MaxMap), "at most 65536"},
 		{"not UTF-8", head + "  user_id: \xff\n", "not UTF-8"},
 	} {
@@ -66,6 +69,24 @@ func TestParseMap(t *testing.T) {
 				t.Errorf("%v, want %q in it", err, c.want)
 			}
 		})
+	}
+}
+
+// What a mapping file says of a log's own names of types counts before these.
+func TestTypes(t *testing.T) {
+	m, types, err := convert.ParseMapping([]byte("format: stet.map/1\nfields:\n  event_type: id\ntypes:\n  \"4624\": authn_login_success\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{`{"id":4624}`: "authn_login_success", `{"id":"user.created"}`: "user_created", `{"id":4625}`: ""} {
+		r, err := convert.ReadLine([]byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		types.Apply(m, &r[0])
+		if name, ok := m.Typed().Type(&r[0]); ok != (want != "") || ok && name != want {
+			t.Errorf("%s: %q, want %q", line, name, want)
+		}
 	}
 }
 

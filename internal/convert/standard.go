@@ -18,7 +18,7 @@ func Standard() Map {
 		"user_id":                {"suid", "suser"},
 		"source_ip":              {"src", "c6a2"},
 		"event_type":             {"cef.event_class_id", keyMsgID},
-		"severity":               {"cef.severity", keySeverity},
+		"severity":               {cefSeverityKey, keySeverity},
 		"description":            {"msg", "cef.name", keyMessage},
 		"entry_point.kind":       {"entry_point_kind"},
 		"entry_point.name":       {"entry_point", "request"},

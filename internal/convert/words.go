@@ -26,6 +26,9 @@ func SeverityOf(v Leaf) (s event.Severity, standard bool) {
 		}
 		return otelSeverity(n), true
 	}
+	if v.Key == cefSeverityKey {
+		return cefSeverity(text)
+	}
 	if n, err := strconv.Atoi(text); err == nil && n >= 0 && n <= 7 {
 		return event.Severity(n), true
 	}
