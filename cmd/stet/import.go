@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -19,10 +20,13 @@ import (
 
 type importCmd struct {
 	storeFlag
-	File    []string `arg:"" help:"Files of JSON lines, - for standard input: events of stet.event/1, whole or partial, or the lines of stet export --json."`
+	File    []string `arg:"" help:"Files, - for standard input: lines of JSON that are events of stet.event/1, whole or partial, or of stet export --json; or other programs' logs."`
+	Format  string   `help:"How the files are written: auto, or another program's json, logfmt, cef, csv or syslog." enum:"auto,json,logfmt,cef,csv,syslog" default:"auto"`
+	Map     string   `help:"Which keys of another program's log hold which fields." placeholder:"FILE"`
+	Follow  bool     `help:"Go on with what comes into the files, until interrupted."`
 	App     string   `help:"app_id of events that name none." env:"STET_APP" placeholder:"NAME"`
 	Env     string   `help:"Environment of events that name none." env:"STET_ENV" placeholder:"ENV"`
-	DryRun  bool     `help:"Check every line and record nothing."`
+	DryRun  bool     `help:"Check every line and record nothing; of another program's log also print the mapping and three events."`
 	Errors  int      `help:"Name at most this many refused lines; 0 names all." placeholder:"N"`
 	Refused string   `help:"Write refused lines, as they are, to this file; it must not exist." placeholder:"FILE"`
 	JSON    bool     `help:"Print the summary as JSON."`
@@ -41,6 +45,13 @@ is another. A line without event_id gets one that is derived from its bytes and 
 in its file. Log and input together may have 8,000,000 events; one import of a user runs at a time. A server's log is searched only
 where it can be read, with --read-token-file, and what other machines send meanwhile is not seen: then an event may be there twice,
 under one event_id.
+
+Other programs' logs are read with a mapping (docs/spec/import.md): start with --dry-run, which prints the one that it guesses as a file
+to be corrected. CEF and syslog need none. Only what is an event of the catalogue is taken; the rest is counted. What a record says stays
+with its event, redacted.
+
+With --follow a file may be renamed or truncated by who rotates it. How far each was read is noted in the state directory; what
+was recorded when a crash came is known again.
 
 Every refused line is named on standard error as FILE:LINE with the reason, and the rest goes on. Exit code 1 says that
 there were some. The file stays as it is; of standard input nothing stays, unless --refused keeps it.`
@@ -68,7 +79,13 @@ func (c *importCmd) Run(e *env) (err error) {
 	if stdin > 1 {
 		return usage("import: standard input can be read once")
 	}
+	if err := c.checkForeign(); err != nil {
+		return err
+	}
 	in := &importer{env: e, cmd: c, refused: io.Discard, seen: newSeen()}
+	if err := in.openForeign(); err != nil {
+		return err
+	}
 	in.report.Format, in.report.DryRun = "stet.import/1", c.DryRun
 	if c.Refused != "" {
 		f, oerr := os.OpenFile(c.Refused, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -81,7 +98,11 @@ func (c *importCmd) Run(e *env) (err error) {
 	if err := c.prepare(in); err != nil {
 		return errors.Join(err, in.close())
 	}
-	err = in.files(c.File)
+	if c.Follow {
+		err = in.follow(c.File)
+	} else {
+		err = in.files(c.File)
+	}
 	err = errors.Join(err, in.close())
 	if perr := in.print(); err == nil {
 		err = perr
@@ -98,6 +119,9 @@ func (c *importCmd) prepare(in *importer) error {
 		return c.prepareDry(in)
 	}
 	in.recorders.storeFlag = c.storeFlag
+	if c.Follow {
+		return nil // it looks into the log when there is a reason
+	}
 	if c.remote() {
 		return c.prepareServer(in)
 	}
@@ -112,6 +136,11 @@ func (c *importCmd) prepare(in *importer) error {
 	if err := in.lock(state); err != nil {
 		return err
 	}
+	return in.loadStore(path, state)
+}
+
+// loadStore reads which events are in a store.
+func (in *importer) loadStore(path, state string) error {
 	s, err := store.Open(path, state)
 	if errors.Is(err, store.ErrNoStore) {
 		return nil // it will be made
@@ -139,6 +168,12 @@ func (c *importCmd) prepareServer(in *importer) error {
 	if err := in.lock(state); err != nil {
 		return err
 	}
+	return in.loadServer()
+}
+
+// loadServer reads which events are in the server's log, if it may.
+func (in *importer) loadServer() error {
+	c := in.cmd
 	inLog, err := c.send(in.ctx) // what an earlier import has spooled
 	if err == nil && !inLog {
 		err = errors.New("another process is sending what is spooled here")
@@ -254,6 +289,7 @@ type importer struct {
 	size      int // bytes of the lines in pending
 	refused   io.Writer
 	keepErr   error // of refused
+	foreign   foreignLog
 	bar       *progress
 	total     uint64 // bytes of all files; 0 where that is not known
 	done      uint64 // bytes of the files before this one
@@ -317,9 +353,16 @@ func (in *importer) file(name string) error {
 		}
 		defer func() { _ = f.Close() }() // read only
 	}
-	lines := newLineReader(f)
+	begin := bufio.NewReaderSize(f, 64<<10)
+	lines := newLineReader(begin)
 	lines.keep = func(b []byte) error {
 		_, err := in.refused.Write(b)
+		return err
+	}
+	if input, ok, err := in.input(begin); err != nil || ok {
+		if err == nil {
+			err = in.foreignFile(shown, begin, lines, input)
+		}
 		return err
 	}
 	same := map[uint64]int{} // lines without an id, by their hash

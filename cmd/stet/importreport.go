@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/stetlog/stet/event"
 )
@@ -20,7 +21,9 @@ type importReport struct {
 	Refused    int             `json:"refused"`
 	Other      int             `json:"other"`      // seals and stubs of an exported log
 	Unrecorded int             `json:"unrecorded"` // because of the disk
-	Refusals   []importRefusal `json:"refusals"`   // the first maxRefusals
+	Ignored    int             `json:"ignored"`    // records of other programs that are no events of the catalogue
+	IgnoredOf  map[string]int  `json:"ignored_of,omitempty"`
+	Refusals   []importRefusal `json:"refusals"` // the first maxRefusals
 }
 
 type importRefusal struct {
@@ -34,10 +37,18 @@ type importRefusal struct {
 // maxRefusals bounds the report; standard error names all of them.
 const maxRefusals = 1000
 
+// where is the place of a line, for people.
+func (p *pendingLine) where() string {
+	if p.line == 0 { // then the file's name says it
+		return event.Sanitize(p.file)
+	}
+	return event.Sanitize(p.file) + ":" + strconv.Itoa(p.line)
+}
+
 // refuse reports one line.
 func (in *importer) refuse(p *pendingLine) {
 	in.report.Refused++
-	file, why := event.Sanitize(p.file), event.Sanitize(p.err.Error())
+	file, place, why := event.Sanitize(p.file), p.where(), event.Sanitize(p.err.Error())
 	if len(in.report.Refusals) < maxRefusals {
 		r := importRefusal{File: file, Line: p.line, Error: why}
 		var refused *event.Error
@@ -48,10 +59,10 @@ func (in *importer) refuse(p *pendingLine) {
 	}
 	if in.cmd.Errors == 0 || in.report.Refused <= in.cmd.Errors {
 		in.bar.clear()
-		_, _ = fmt.Fprintf(in.stderr, "%s:%d: %s\n", file, p.line, why)
+		_, _ = fmt.Fprintf(in.stderr, "%s: %s\n", place, why)
 	}
 	if _, err := in.refused.Write(p.raw); err != nil {
-		in.keepErr = errors.Join(in.keepErr, fmt.Errorf("%s:%d could not be kept: %w", file, p.line, err))
+		in.keepErr = errors.Join(in.keepErr, fmt.Errorf("%s could not be kept: %w", place, err))
 	}
 }
 
@@ -70,9 +81,15 @@ func (in *importer) print() error {
 	if r.DryRun {
 		taken = "would be taken"
 	}
+	if err := in.printForeign(); err != nil {
+		return errors.Join(in.keepErr, err)
+	}
 	_, err := fmt.Fprintf(in.stdout, "%d lines: %d events %s, %d already there, %d refused", r.Lines, r.Taken, taken, r.There, r.Refused)
 	if err == nil && r.Other > 0 {
 		_, err = fmt.Fprintf(in.stdout, "; %d seals and stubs of the exported log passed over", r.Other)
+	}
+	if err == nil && r.Ignored > 0 {
+		_, err = fmt.Fprintf(in.stdout, "; %d are no events of the catalogue", r.Ignored)
 	}
 	if err == nil && r.Unrecorded > 0 {
 		_, err = fmt.Fprintf(in.stdout, "; %d not recorded", r.Unrecorded)
