@@ -3,7 +3,6 @@ package convert
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -49,7 +48,10 @@ var columns = func() []column {
 		{"user_id", func(r *Row) string { return r.event.UserID }, set(CSV, Syslog)},
 		{"principal", func(r *Row) string {
 			p := r.principal()
-			return strings.TrimSuffix(p.Type+":"+p.ID, ":")
+			if p.ID == "" {
+				return p.Type
+			}
+			return p.Type + ":" + p.ID
 		}, all},
 		{"source_ip", func(r *Row) string { return r.event.SourceIP }, set(CSV, Syslog)},
 		{"interaction_id", func(r *Row) string { return r.event.InteractionID }, set(CSV, Syslog, OTLP)},

@@ -117,13 +117,17 @@ func (x *cefExtension) labelled(key, label, value string) {
 	}
 }
 
-// address writes an address under the one key or the other.
+// address writes an address under the one key or the other. A pseudonym of one has neither.
 func (x *cefExtension) address(key, v6, label, value string, v1 bool) {
-	if a, err := netip.ParseAddr(value); err == nil && a.Is6() && !v1 {
+	a, err := netip.ParseAddr(value)
+	switch {
+	case err != nil:
+		x.labelled("flexString2", "source_ip", value)
+	case a.Is6() && !v1:
 		x.labelled(v6, label, value)
-		return
+	default:
+		x.add(key, value, cefText)
 	}
-	x.add(key, value, cefText)
 }
 
 // appendEscaped escapes the backslash, one separator, and line breaks, which no row has.

@@ -33,7 +33,9 @@ func appendCloudEvent(dst []byte, r *Row) []byte {
 	w.text("source", "/"+cmp.Or(e.AppID, "stet")+"/"+uuid(e.StreamID))
 	w.text("type", CloudEventsType+e.EventType)
 	w.time("time", r.happened())
-	w.text("subject", attribute(r.job().ID))
+	if id := r.job().ID; strings.TrimSpace(id) != "" { // an empty subject is none, and the SDKs take blanks for empty
+		w.text("subject", attribute(id))
+	}
 	w.text("datacontenttype", "application/json")
 	w.time("recordedtime", e.Timestamp)
 	w.text("correlationid", attribute(e.InteractionID))

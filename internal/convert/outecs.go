@@ -59,7 +59,11 @@ func appendECS(dst []byte, r *Row) []byte {
 	w.text("id", e.UserID)
 	w.end()
 	w.begin("source")
-	w.text("ip", e.SourceIP)
+	if isAddress(e.SourceIP) {
+		w.text("ip", e.SourceIP)
+	} else {
+		w.text("address", e.SourceIP)
+	}
 	w.some("port", r.source().Port)
 	w.end()
 	w.begin("user_agent")

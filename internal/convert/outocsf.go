@@ -2,6 +2,7 @@ package convert
 
 import (
 	"cmp"
+	"regexp"
 	"strings"
 
 	"github.com/stetlog/stet/event"
@@ -27,9 +28,9 @@ var (
 	ocsfAccount   = ocsfClass{uid: 3001, name: "Account Change", device: true, actor: true, src: true}
 	ocsfAuthn     = ocsfClass{uid: 3002, name: "Authentication", device: true, actor: true, src: true}
 	ocsfLifecycle = ocsfClass{uid: 6002, name: "Application Lifecycle", device: true, actor: true}
-	ocsfAPI       = ocsfClass{uid: 6003, name: "API Activity", device: true, actor: true, src: true}
-	ocsfDatastore = ocsfClass{uid: 6005, name: "Datastore Activity", device: true, actor: true, src: true}
-	ocsfError     = ocsfClass{uid: 6008, name: "Application Error", device: true, actor: true}
+	ocsfAPI       = ocsfClass{uid: 6003, name: "API Activity", actor: true, src: true}
+	ocsfDatastore = ocsfClass{uid: 6005, name: "Datastore Activity", actor: true, src: true}
+	ocsfError     = ocsfClass{uid: 6008, name: "Application Error"}
 )
 
 // ocsfActivity is what a type is in OCSF: a class, and the number and word of an activity of it. 99 is Other: then the word is
@@ -97,6 +98,9 @@ func (r *Row) ocsf() ocsfActivity {
 	return a
 }
 
+// hostname is what OCSF's type of that name takes.
+var hostname = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
+
 // appendOCSF appends an event of OCSF. The entry is in raw_data, whole; the attestation of profile record_integrity is over it:
 // its fingerprint is the entry's leaf hash, SHA-256 of a zero byte and these bytes.
 func appendOCSF(dst []byte, r *Row) []byte {
@@ -128,7 +132,7 @@ func appendOCSF(dst []byte, r *Row) []byte {
 	w.text("status_code", e.StatusCode)
 	w.text("status_detail", e.StatusReason)
 	w.text("message", e.Description)
-	r.ocsfMetadata(w)
+	r.ocsfMetadata(w, a.class)
 	r.ocsfObjects(w, a.class)
 	r.ocsfAttestation(w)
 	w.text("raw_data", string(r.raw))
@@ -144,6 +148,7 @@ func appendOCSF(dst []byte, r *Row) []byte {
 	}
 	if !a.class.device {
 		w.text("host", r.host().Name)
+		w.text("host_ip", r.host().IP)
 		w.text("instance_id", r.host().InstanceID)
 	}
 	w.end()
@@ -151,11 +156,15 @@ func appendOCSF(dst []byte, r *Row) []byte {
 	return w.b
 }
 
-func (r *Row) ocsfMetadata(w *jsonWriter) {
+func (r *Row) ocsfMetadata(w *jsonWriter, class ocsfClass) {
 	e := r.event
 	w.begin("metadata")
 	w.text("version", ocsfVersion)
-	w.texts("profiles", "host", "record_integrity")
+	if class.device {
+		w.texts("profiles", "host", "record_integrity")
+	} else {
+		w.texts("profiles", "record_integrity")
+	}
 	r.ocsfProduct(w, "product")
 	w.text("uid", uuid(e.EventID))
 	w.text("correlation_uid", e.InteractionID)
@@ -180,7 +189,11 @@ func (r *Row) ocsfObjects(w *jsonWriter, class ocsfClass) {
 	if class.device {
 		w.begin("device")
 		w.int("type_id", 0)
-		w.text("hostname", cmp.Or(h.Name, notProvided))
+		if hostname.MatchString(h.Name) {
+			w.text("hostname", h.Name)
+		} else {
+			w.text("name", cmp.Or(h.Name, notProvided))
+		}
 		w.text("ip", h.IP)
 		w.text("instance_uid", h.InstanceID)
 		w.end()
@@ -193,11 +206,15 @@ func (r *Row) ocsfObjects(w *jsonWriter, class ocsfClass) {
 	}
 	if class.src {
 		w.begin("src_endpoint")
-		w.text("ip", e.SourceIP)
-		w.some("port", r.source().Port)
-		if e.SourceIP == "" {
+		switch {
+		case e.SourceIP == "":
 			w.text("name", notProvided)
+		case isAddress(e.SourceIP):
+			w.text("ip", e.SourceIP)
+		default:
+			w.text("uid", e.SourceIP)
 		}
+		w.some("port", r.source().Port)
 		w.end()
 	}
 	j := r.job()

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -111,6 +112,12 @@ func (r *Row) id() string {
 		return r.entryHash()
 	}
 	return r.event.EventID.String()
+}
+
+// isAddress tells an address from a pseudonym, which a setting puts in the place of source_ip.
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 // The parts of an event that may be missing, as empty ones.
