@@ -21,6 +21,7 @@ import (
 	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/verify"
 	"github.com/stetlog/stet/internal/webui"
 )
 
@@ -154,6 +155,9 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record, FS: s.FS,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
 		Routes: append(office.Routes(), pages.Routes()...), Session: pages.Session, Refused: watch.RefusedPeer, Read: watch.ReadBy, Hole: lookout.hole,
+		Verify: func(ctx context.Context) (verify.Report, error) {
+			return verify.Log(ctx, held.Source(), verify.Options{LogKey: held.Marker().LogKey, Workers: 1})
+		},
 		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) },
 	})
 	if err != nil {

@@ -237,6 +237,7 @@ var routeRights = map[string]string{
 	"GET /v1/jobs/{id}":                 "reader auditor admin",
 	"GET /v1/jobs/{id}/lineage":         "reader auditor admin",
 	"GET /v1/log":                       "any",
+	"GET /v1/status":                    "all",
 	"GET /logkeys":                      "any",
 	"GET /healthz":                      "any",
 	"GET /readyz":                       "any",

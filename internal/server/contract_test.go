@@ -125,6 +125,7 @@ func calls(t *testing.T, w *world) map[string]call {
 		"getTile":       {http.MethodGet, "/tile/0/000.p/1", "", nil, "writer", "", "/tile/0/999"},
 		"getBundle":     {http.MethodGet, "/tile/entries/000.p/1", "", nil, "auditor", "writer", "/tile/entries/999"},
 		"getLog":        {method: http.MethodGet, target: "/v1/log"},
+		"getStatus":     {http.MethodGet, "/v1/status", "", nil, "writer", "", ""},
 		"getLogKeys":    {method: http.MethodGet, target: "/logkeys"},
 		"getHealth":     {method: http.MethodGet, target: "/healthz"},
 		"getReady":      {method: http.MethodGet, target: "/readyz"},

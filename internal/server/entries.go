@@ -22,14 +22,13 @@ import (
 type entryAnswer struct {
 	Format     string          `json:"format"`
 	Seq        uint64          `json:"seq"`
-	Entry      json.RawMessage `json:"entry"`               // byte for byte as it is hashed
-	Leaf       string          `json:"leaf"`                // RFC 6962 leaf hash of these bytes, hexadecimal
-	Size       uint64          `json:"size"`                // entries under the checkpoint
-	Proof      []proof.Hash    `json:"proof"`               // audit path, base64
-	Checkpoint string          `json:"checkpoint"`          // the signed note
-	Seal       *uint64         `json:"seal,omitempty"`      // number of the entry with the seal over it, or of itself where it is one
-	StoreKey   bool            `json:"store_key,omitempty"` // that seal is by the store's own key
-	Doubt      string          `json:"doubt,omitempty"`     // what is wrong with what is stored; then the rest is as it is stored
+	Entry      json.RawMessage `json:"entry"`           // byte for byte as it is hashed
+	Leaf       string          `json:"leaf"`            // RFC 6962 leaf hash of these bytes, hexadecimal
+	Size       uint64          `json:"size"`            // entries under the checkpoint
+	Proof      []proof.Hash    `json:"proof"`           // audit path, base64
+	Checkpoint string          `json:"checkpoint"`      // the signed note
+	Seal       *uint64         `json:"seal,omitempty"`  // number of the entry with the seal over it, or of itself where it is one
+	Doubt      string          `json:"doubt,omitempty"` // what is wrong with what is stored; then the rest is as it is stored
 }
 
 func (s *Server) getEntry(w http.ResponseWriter, r *http.Request, c *Call) error {
@@ -43,7 +42,7 @@ func (s *Server) getEntry(w http.ResponseWriter, r *http.Request, c *Call) error
 // writeEntry puts the answer together by hand: encoding/json would compact the entry, whose bytes are what is hashed.
 func (s *Server) writeEntry(w http.ResponseWriter, e provenEntry) error {
 	rest, err := json.Marshal(entryAnswer{Format: "stet.entry/1", Seq: e.seq, Entry: json.RawMessage("0"), Leaf: proof.LeafHash(e.raw).Hex(),
-		Size: e.size, Proof: append([]proof.Hash{}, e.path...), Checkpoint: string(e.note), Seal: e.seal, StoreKey: e.storeKey, Doubt: e.doubt})
+		Size: e.size, Proof: append([]proof.Hash{}, e.path...), Checkpoint: string(e.note), Seal: e.seal, Doubt: e.doubt})
 	if err != nil {
 		return err
 	}
@@ -103,9 +102,8 @@ type provenEntry struct {
 	size uint64
 	note []byte
 
-	seal     *uint64
-	storeKey bool
-	doubt    string
+	seal  *uint64
+	doubt string
 }
 
 // entry reads the entry that a request names, for who may read it, and proves it.
@@ -150,14 +148,14 @@ func (s *Server) prove(ctx context.Context, e *provenEntry, cp proof.Checkpoint)
 		err = proof.VerifyInclusion(e.seq, cp.Size, proof.LeafHash(e.raw), cp.Root, e.path)
 	}
 	if e.doubt = doubtOf(err); e.doubt != "" {
+		s.selfcheck.poke()
 		return ctx.Err()
 	}
 	if err != nil {
 		return err
 	}
-	what, at, err := s.sealOf(ctx, e.seq, cp.Size)
-	if err == nil { // else something is wrong behind it, which is another question
-		e.seal, e.storeKey = at, what.Key == s.log.Marker().StoreKey
+	if _, at, err := s.sealOf(ctx, e.seq, cp.Size); err == nil { // else something is wrong behind it, which is another question
+		e.seal = at
 	}
 	return ctx.Err()
 }
@@ -196,7 +194,7 @@ func (s *Server) sealOf(ctx context.Context, seq, size uint64) (what auth.Subjec
 			return fmt.Errorf("entry %d: %w", n, err)
 		case e.Seal != nil:
 			seal, err := proof.ParseSeal(e.Seal.Note)
-			what, at = auth.Subject{App: seal.App, Environment: seal.Environment, Key: seal.Key}, &n
+			what, at = auth.Subject{App: seal.App, Environment: seal.Environment}, &n
 			return errors.Join(err, errFound)
 		case e.Stub != nil && e.Stub.Code == proof.StubLost:
 			return errFound

@@ -60,7 +60,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request, c *Call) erro
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendRow(b, row, s.log.Marker().StoreKey)
+		b = appendRow(b, row)
 	}
 	b = append(b, ']')
 	if next != nil {
@@ -92,7 +92,7 @@ func (a *asker) page(ctx context.Context, q search.Query, want wanted) (rows []i
 }
 
 // appendRow writes a row by hand: the entry's bytes are what is hashed.
-func appendRow(dst []byte, row index.Row, storeKey string) []byte {
+func appendRow(dst []byte, row index.Row) []byte {
 	dst = strconv.AppendUint(append(dst, `{"seq":`...), row.Seq, 10)
 	state := "verified"
 	if row.Doubt != "" {
@@ -102,9 +102,6 @@ func appendRow(dst []byte, row index.Row, storeKey string) []byte {
 	dst = append(append(append(dst, `,"state":"`...), state...), '"')
 	if row.Record != nil && row.Record.Key != "" {
 		dst = appendText(append(dst, `,"key":`...), row.Record.Key)
-		if row.Record.Key == storeKey {
-			dst = append(dst, `,"store_key":true`...)
-		}
 	}
 	if row.Entry != nil && (row.Doubt == "" || json.Valid(row.Entry)) {
 		dst = append(append(append(dst, `,"leaf":"`...), proof.LeafHash(row.Entry).Hex()...), '"')

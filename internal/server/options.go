@@ -11,6 +11,7 @@ import (
 	"github.com/stetlog/stet/internal/clock"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/index"
+	"github.com/stetlog/stet/internal/verify"
 )
 
 // Options are what a Server is made of. Log and Authority must be set; the zero value of the rest is good.
@@ -48,6 +49,9 @@ type Options struct {
 	// Index opens the index of the log, which the server then has follow the log, and closes; again after trouble with it.
 	// nil: nothing can be searched.
 	Index func() (*index.Index, error)
+	// Verify verifies the whole log, as anybody would who has a copy of it. The server calls it again and again while it serves.
+	// nil: it does not, and says so.
+	Verify func(ctx context.Context) (verify.Report, error)
 	// Hole is told whenever a batch is refused because the numbers before it are missing: expected must come next, and got came.
 	// It must not wait. nil: nobody is.
 	Hole func(stream string, expected, got uint64)

@@ -32,6 +32,7 @@ type Server struct {
 	asking    chan struct{} // a place for each question to the index
 	listening chan struct{} // a place for each stream of events
 	keeper    *keeper       // nil: there is no index
+	selfcheck *selfcheck    // nil: there is none
 	ending    chan struct{} // closed when the end has begun
 	endOnce   sync.Once
 	metrics   *metrics
@@ -67,6 +68,9 @@ func New(o Options) (*Server, error) {
 	s.asking = make(chan struct{}, s.limits.Queries)
 	if o.Index != nil {
 		s.keeper = newKeeper(o.Index, s.log, s.logger)
+	}
+	if o.Verify != nil {
+		s.selfcheck = newSelfcheck(o.Verify, s.logger)
 	}
 	s.metrics = newMetrics(s)
 	s.door = s.newDoor(s.log)
@@ -124,6 +128,9 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...ne
 	watches.Go(func() { s.door.Run(watching) })
 	if s.keeper != nil {
 		watches.Go(func() { s.keeper.run(watching) })
+	}
+	if s.selfcheck != nil {
+		watches.Go(func() { s.selfcheck.run(watching) })
 	}
 	defer watches.Wait()
 	defer stop()

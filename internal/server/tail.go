@@ -212,7 +212,7 @@ func (t *tail) tell(ctx context.Context, c *Call) (more bool, err error) {
 
 func (t *tail) entry(row index.Row) {
 	t.buf = fmt.Appendf(t.buf, "id: %d\nevent: entry\ndata: ", row.Seq)
-	line := appendRow(nil, row, t.s.log.Marker().StoreKey)
+	line := appendRow(nil, row)
 	if bytes.ContainsAny(line, "\r\n") { // of an entry that somebody has altered
 		var b bytes.Buffer
 		if json.Compact(&b, line) == nil {

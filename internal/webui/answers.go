@@ -26,7 +26,6 @@ type foundRows struct {
 type foundRow struct {
 	Seq        uint64
 	Doubt, Key string
-	StoreKey   bool `json:"store_key"`
 	Entry      json.RawMessage
 }
 
@@ -75,6 +74,12 @@ type provenEntry struct {
 	Proof      []string
 	Checkpoint string
 	Seal       *uint64
-	StoreKey   bool `json:"store_key"`
 	Doubt      string
+}
+
+// logIs is stet.log/1.
+type logIs struct {
+	Origin   string
+	LogKey   string `json:"log_key"`
+	StoreKey string `json:"store_key"`
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/logread"
@@ -33,6 +34,21 @@ func TestDoubt(t *testing.T) {
 	}
 	if body := w.get("auditor", fmt.Sprintf("/event?seq=%d", seq)).Body.String(); !strings.Contains(body, "mally") || strings.Contains(body, "alice") {
 		t.Error("the page does not show what is stored")
+	}
+	// The server verifies its own log again, all the sooner as somebody has seen that.
+	want := fmt.Sprintf("FAILED at seq %d", seq)
+	for range 2000 {
+		if strings.Contains(w.get("auditor", "/").Body.String(), want) {
+			want = ""
+			break
+		}
+		time.Sleep(10 * time.Millisecond) // another goroutine verifies
+	}
+	if want != "" {
+		t.Errorf("the overview does not say %q: %s", want, w.get("auditor", "/").Body)
+	}
+	if body := w.get("reader", "/").Body.String(); !strings.Contains(body, "FAILED") {
+		t.Error("who reads one application is not told that the log fails")
 	}
 	r := w.get("auditor", fmt.Sprintf("/v1/entries/%d/proof", seq))
 	if r.Code != http.StatusInternalServerError {

@@ -98,9 +98,7 @@ func (u *UI) getEvent(v *visit) error {
 	if err != nil {
 		return err
 	}
-	l, err := ask[struct {
-		LogKey string `json:"log_key"`
-	}](v, wire.LogPath)
+	l, err := v.log()
 	if err != nil {
 		return err
 	}
@@ -115,17 +113,17 @@ func (u *UI) getEvent(v *visit) error {
 	if cp, err := proof.ParseCheckpointText([]byte(e.Checkpoint)); err == nil {
 		view.Origin, view.Root = cp.Origin, cp.Root.String()
 	}
-	v.entry(&view, e)
 	if e.Seal != nil && e.Doubt == "" {
 		if view.Seal, err = v.seal(*e.Seal); err != nil {
 			return err
 		}
 	}
+	v.entry(&view, e, view.Seal != nil && view.Seal.Key == l.StoreKey)
 	return u.show(v, http.StatusOK, "event", fmt.Sprintf("%s · entry %d", view.Type, seq), view)
 }
 
 // entry fills in what an entry says.
-func (v *visit) entry(view *eventView, e provenEntry) {
+func (v *visit) entry(view *eventView, e provenEntry, storeKey bool) {
 	entry, err := proof.ParseEntry(e.Entry)
 	if err != nil {
 		view.Kind, view.Type, view.Tone = "entry", "unreadable entry", "bad"
@@ -151,7 +149,7 @@ func (v *visit) entry(view *eventView, e provenEntry) {
 		view.Groups = []fieldGroup{log}
 	default:
 		view.Kind = "event"
-		v.event(view, entry, e.StoreKey)
+		v.event(view, entry, storeKey)
 		view.Groups = append(view.Groups, log)
 	}
 	if view.Doubt != "" {

@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/wire"
 )
 
@@ -52,6 +53,7 @@ func menu(here string) []menuItem {
 	all := []menuItem{
 		{Page: "overview", Href: "./", Icon: "home", Words: "Overview"},
 		{Page: "search", Href: "search", Icon: "search", Words: "Search"},
+		{Page: "ghosts", Href: "ghosts", Icon: "ghost", Words: "Ghosts"},
 	}
 	for i := range all {
 		all[i].Here = all[i].Page == here
@@ -94,7 +96,14 @@ func (u *UI) icon(name string) template.HTML {
 
 // show answers with a page.
 func (u *UI) show(v *visit, status int, page, title string, view any) error {
-	return u.write(v, status, page, "frame", frame{Title: title, Page: page, Menu: menu(page), Who: name(v), Role: string(v.who.Role), Open: v.who.Own && v.who.Token == "",
+	query := ""
+	if page == "search" {
+		query = v.r.URL.Query().Get("q")
+		if strings.ContainsFunc(query, event.Hidden) { // it is wrong, and the page shows where
+			query = event.Sanitize(query)
+		}
+	}
+	return u.write(v, status, page, "frame", frame{Title: title, Query: query, Page: page, Menu: menu(page), Who: name(v), Role: string(v.who.Role), Open: v.who.Own && v.who.Token == "",
 		Here: v.here(), Times: v.times, View: view})
 }
 

@@ -44,9 +44,9 @@ func (w *site) found(who, target string) *httptest.ResponseRecorder {
 }
 
 // pagesOf are the pages of an entry and of its interaction, and those of all.
-func pagesOf(seq uint64, interaction string) []string {
+func pagesOf(seq uint64, job string) []string {
 	return []string{"/search", "/search?q=" + url.QueryEscape("seq:"+fmt.Sprint(seq)), "/search?live=1", "/search?q=" + url.QueryEscape(`is:"`), "/rows?q=", "/rows?q=&after=0",
-		"/story?interaction=" + url.QueryEscape(interaction), fmt.Sprintf("/event?seq=%d", seq), "/help", "/event?seq=99999", "/story?interaction=none"}
+		"/story?interaction=" + url.QueryEscape("story of "+job), fmt.Sprintf("/event?seq=%d", seq), "/", "/ghosts", "/ghosts?all=1", "/lineage?job=" + job, "/children?job=" + job, "/help", "/event?seq=99999", "/story?interaction=none"}
 }
 
 var (
@@ -63,7 +63,7 @@ func TestPages(t *testing.T) {
 	w := newSite(t)
 	seq := w.record(job("a", nil)...)
 	w.found("auditor", "/search")
-	for _, target := range append(pagesOf(seq, "story of a"), "/login") {
+	for _, target := range append(pagesOf(seq, "a"), "/login") {
 		for _, who := range []string{"auditor", ""} {
 			a := w.found(who, target)
 			body := a.Body.String()
@@ -182,7 +182,7 @@ func TestAssets(t *testing.T) {
 func TestRoles(t *testing.T) {
 	w := newSite(t)
 	seq := w.record(job("secretjob", nil)...)
-	for _, target := range append(pagesOf(seq, "story of secretjob"), "/rows?q=secretjob") {
+	for _, target := range append(pagesOf(seq, "secretjob"), "/rows?q=secretjob") {
 		if a := w.found("reader", target); !strings.Contains(target, "99999") && !strings.Contains(target, "none") && !strings.Contains(target, "is%3A") && a.Code != http.StatusOK {
 			t.Errorf("the reader of the application gets %d of %s", a.Code, target)
 		}

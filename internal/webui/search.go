@@ -193,10 +193,14 @@ func (v *visit) rows(query, cursor string) (someRows, error) {
 	if err != nil {
 		return someRows{}, err
 	}
+	l, err := v.log()
+	if err != nil {
+		return someRows{}, err
+	}
 	out := someRows{searched: found.Searched, last: found.Searched.Indexed}
 	day := ""
 	for _, row := range found.Rows {
-		r := v.row(row)
+		r := v.row(row, l.StoreKey)
 		if r.At.Day != day {
 			day, r.Day = r.At.Day, r.At.Day
 		}
@@ -210,7 +214,7 @@ func (v *visit) rows(query, cursor string) (someRows, error) {
 }
 
 // row is one result for people.
-func (v *visit) row(row foundRow) rowView {
+func (v *visit) row(row foundRow, storeKey string) rowView {
 	out := rowView{Seq: row.Seq, Doubt: row.Doubt, Event: link("event", "seq", strconv.FormatUint(row.Seq, 10)), Type: "unreadable", Tone: "bad"}
 	e, err := proof.ParseEntry(row.Entry)
 	if err != nil {
@@ -227,7 +231,7 @@ func (v *visit) row(row foundRow) rowView {
 		out.Sentence = "The event cannot be read."
 		return out
 	}
-	item := story.Item{Seq: row.Seq, HasSeq: true, StoreKey: row.StoreKey, Raw: e.Event, Event: ev}
+	item := story.Item{Seq: row.Seq, HasSeq: true, StoreKey: row.Key != "" && row.Key == storeKey, Raw: e.Event, Event: ev}
 	out.Type, out.Sentence, out.App, out.Who = ev.EventType, story.Sentence(item), ev.AppID, ev.UserID
 	out.Tone = toneOf(ev)
 	if row.Doubt != "" {

@@ -18,6 +18,7 @@ import (
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/verify"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -70,7 +71,10 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	w.server, err = server.New(server.Options{Log: held, LogKey: func() string { return keys.Log.VKey }, Authority: w.auth,
-		Index: func() (*index.Index, error) { return index.Open(w.disk, keys.Log.VKey) }, Session: w.ui.Session, Routes: w.ui.Routes()})
+		Index: func() (*index.Index, error) { return index.Open(w.disk, keys.Log.VKey) }, Session: w.ui.Session, Routes: w.ui.Routes(),
+		Verify: func(ctx context.Context) (verify.Report, error) {
+			return verify.Log(ctx, held.Source(), verify.Options{LogKey: keys.Log.VKey, Workers: 1})
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,14 +87,8 @@ func parseTime(text string) (time.Time, error) { return time.Parse(time.RFC3339N
 
 // micros is a duration in microseconds, for people.
 func micros(us int64) string {
-	d := time.Duration(us) * time.Microsecond
-	switch {
-	case us < 0 || us > int64(1<<62/time.Microsecond):
+	if us < 0 || us > int64(1<<62/time.Microsecond) {
 		return ""
-	case d < time.Millisecond:
-		return d.String()
-	case d < 10*time.Second:
-		return d.Round(time.Millisecond).String()
 	}
-	return story.Age(d)
+	return story.Age(time.Duration(us) * time.Microsecond)
 }

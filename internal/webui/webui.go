@@ -73,6 +73,9 @@ func (u *UI) Routes() []server.Route {
 		u.page("/rows", u.getRows),
 		u.page("/story", u.getStory),
 		u.page("/event", u.getEvent),
+		u.page("/ghosts", u.getGhosts),
+		u.page("/lineage", u.getLineage),
+		u.page("/children", u.getChildren),
 		u.page("/help", u.getHelp),
 	}
 	for name := range u.assets {
@@ -143,6 +146,9 @@ func ask[T any](v *visit, target string) (answer T, err error) {
 	}
 	return answer, err
 }
+
+// log says whose log it is.
+func (v *visit) log() (logIs, error) { return ask[logIs](v, wire.LogPath) }
 
 // problemOf is the problem that an error of Ask is; false where it is a failure of the server's own.
 func problemOf(err error) (*wire.Problem, bool) {

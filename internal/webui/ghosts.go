@@ -1,0 +1,188 @@
+package webui
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/stetlog/stet/internal/ghosts"
+	"github.com/stetlog/stet/internal/story"
+	"github.com/stetlog/stet/internal/wire"
+)
+
+// ghostsView is the page of what is missing.
+type ghostsView struct {
+	Query    string
+	Wrong    *wire.Problem
+	Kinds    []kindView
+	All      bool   // those that were answered, too
+	Toggle   string // address with them, or without
+	Ghosts   []ghostView
+	Doubts   []doubtView
+	Next     string
+	Expected []expectedView
+	NoExpect string // why there are none
+	Searched searchedView
+}
+
+type kindView struct {
+	Words, Href string
+	Chosen      bool
+}
+
+// ghostView is a job that something is missing of.
+type ghostView struct {
+	What, Tone string
+	Text       string
+	Rule       string
+	Since      moment
+	Age        string
+	Open       bool
+	App        string
+	Job        string
+	Event      string // addresses
+	Story      string
+	Evidence   []evidenceView
+	Answer     string
+	AnswerAt   moment
+	AnswerHref string
+}
+
+type evidenceView struct {
+	Seq  uint64
+	Href string
+}
+
+// ghostKinds are the kinds of what is missing.
+var ghostKinds = [...]struct{ words, query string }{
+	{"All", ""}, {"Never started", "event:job_never_started"}, {"Never ended", "event:job_no_outcome"}, {"Stalled", "event:job_stalled"}, {"Missed", "event:job_missed"},
+	{"Orphans", "event:job_orphaned"}, {"Gaps", "event:stream_gap"},
+}
+
+func (v *visit) ghost(g ghosts.JSON) ghostView {
+	out := ghostView{What: g.What, Tone: "bad", Text: g.Text, Rule: g.Rule, Since: v.atText(g.Since), Age: story.Age(time.Duration(g.AgeSeconds) * time.Second),
+		Open: g.Open, App: g.AppID, Job: g.JobName, Story: link("story", "interaction", g.Interaction)}
+	if out.Job == "" {
+		out.Job = g.JobID
+	}
+	if g.Seq != nil {
+		out.Event = eventLink(*g.Seq)
+	}
+	if g.JobID == "" {
+		out.Story = ""
+	}
+	if !g.Open {
+		out.Tone = ""
+	}
+	for _, seq := range g.Evidence {
+		out.Evidence = append(out.Evidence, evidenceView{seq, eventLink(seq)})
+	}
+	if g.Answer != nil {
+		out.Answer, out.AnswerAt = g.Answer.Text, v.atText(g.Answer.At)
+		if g.Answer.Seq != nil {
+			out.AnswerHref = eventLink(*g.Answer.Seq)
+		}
+	}
+	return out
+}
+
+func (u *UI) getGhosts(v *visit) error {
+	in := v.r.URL.Query()
+	view := ghostsView{Query: in.Get("q"), All: in.Get("all") == "1"}
+	for _, k := range ghostKinds {
+		view.Kinds = append(view.Kinds, kindView{k.words, link("ghosts", "q", k.query, "all", in.Get("all")), k.query == view.Query})
+	}
+	all, open := "1", "true"
+	if view.All {
+		all, open = "", "false"
+	}
+	view.Toggle = link("ghosts", "q", view.Query, "all", all)
+	found, err := ask[foundGhosts](v, link("/v1/ghosts", "q", view.Query, "open", open, "limit", strconv.Itoa(pageRows), "cursor", in.Get("cursor")))
+	if p, ok := problemOf(err); ok && p.Code == wire.InvalidQuery {
+		view.Wrong = p
+		return u.show(v, http.StatusBadRequest, "ghosts", "Ghosts", view)
+	}
+	if err != nil {
+		return err
+	}
+	for _, g := range found.Ghosts {
+		view.Ghosts = append(view.Ghosts, v.ghost(g))
+	}
+	for _, d := range found.Doubts {
+		view.Doubts = append(view.Doubts, doubtView{d.Seq, d.Doubt, eventLink(d.Seq)})
+	}
+	if found.Next != "" {
+		view.Next = link("ghosts", "q", view.Query, "all", in.Get("all"), "cursor", found.Next)
+	}
+	view.Searched = found.Searched.view()
+	if err := v.expectations(&view); err != nil {
+		return err
+	}
+	return u.show(v, http.StatusOK, "ghosts", "Ghosts", view)
+}
+
+// expectedMost bounds the expectations on the page; each costs a few questions to the index.
+const expectedMost = 25
+
+// expectedView is a job that must run, and when it was heard of.
+type expectedView struct {
+	Job, App, Schedule, Zone, Grace string
+	Seen, Success                   moment // the last of its events, and the last good outcome
+	SeenHref, SuccessHref           string
+	Missed                          string // slots of the last 30 days
+	MissedHref                      string
+	Event                           string // address of what says that it is expected
+}
+
+// expectations lists what must run, with when it was last seen and when it last succeeded: one without the other is how a job
+// fails for weeks.
+func (v *visit) expectations(view *ghostsView) error {
+	all, err := ask[struct {
+		Expectations []struct {
+			Job, App, Schedule, Zone, Grace string
+			Seq                             uint64
+		}
+	}](v, "/v1/expectations")
+	if p, ok := problemOf(err); ok {
+		view.NoExpect = p.Title
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for i, x := range all.Expectations {
+		if i == expectedMost {
+			view.NoExpect = "More jobs are expected: stet expect list"
+			break
+		}
+		out := expectedView{Job: x.Job, App: x.App, Schedule: x.Schedule, Zone: x.Zone, Grace: x.Grace, Event: eventLink(x.Seq)}
+		of := is("job", x.Job)
+		if x.App != "" {
+			of += " " + is("app", x.App)
+		}
+		if out.Seen, out.SeenHref, err = v.last(of); err != nil {
+			return err
+		}
+		if out.Success, out.SuccessHref, err = v.last(of + " event:job_succeeded"); err != nil {
+			return err
+		}
+		missed := is("job", x.Job) + " event:job_missed since:30d"
+		c, err := ask[counts](v, link("/v1/counts", "q", missed))
+		if err != nil {
+			return err
+		}
+		out.Missed, out.MissedHref = number(c.Count, c.AtLeast), link("search", "q", missed)
+		view.Expected = append(view.Expected, out)
+	}
+	return nil
+}
+
+// last is when the newest event that a query finds was received.
+func (v *visit) last(query string) (moment, string, error) {
+	found, err := ask[foundRows](v, link("/v1/events", "q", query, "limit", "1"))
+	if err != nil || len(found.Rows) == 0 {
+		return moment{}, "", err
+	}
+	row := v.row(found.Rows[0], "")
+	return row.At, row.Event, nil
+}
