@@ -16,6 +16,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/wire"
@@ -111,6 +112,7 @@ func calls(t *testing.T, w *world) map[string]call {
 	return map[string]call{
 		"postBatches":   {http.MethodPost, "/v1/batches", wire.BatchesType, batch, "writer", "", ""},
 		"postEvents":    {http.MethodPost, "/v1/events", typeJSON, []byte(good), "writer", "auditor", ""},
+		"postLogs":      {http.MethodPost, "/v1/logs", typeJSON, []byte(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"user_created"},{"eventName":"job_lost"},{}]}]}]}`), "writer", "auditor", ""},
 		"getEvents":     {http.MethodGet, "/v1/events?q=event:user_created&limit=3", "", nil, "auditor", "writer", ""},
 		"getCounts":     {http.MethodGet, "/v1/counts?q=event:user_created&facet=app&histogram=3", "", nil, "auditor", "writer", ""},
 		"getTail":       {http.MethodGet, "/v1/tail?q=event:job_started&from=0&limit=1", "", nil, "auditor", "writer", ""},
@@ -252,6 +254,20 @@ func TestContractIsKept(t *testing.T) {
 			none := o
 			none.body = []byte("{}")
 			c.hold(t, w, o.may, none, nil)
+			ce := o
+			for _, typ := range []string{"user.created", "order.placed", "job.lost"} {
+				ce.media, ce.body = convert.CloudEventsMedia, []byte(`{"specversion":"1.0","id":"1","source":"/x","type":"com.example.`+typ+`"}`)
+				c.hold(t, w, o.may, ce, nil)
+				ce.media, ce.body = convert.CloudEventsBatchMedia, append(append([]byte{'['}, ce.body...), ']')
+				c.hold(t, w, o.may, ce, nil)
+			}
+		}
+		if id == "postLogs" {
+			pb := o
+			pb.media, pb.body = typeProtobuf, []byte("\x0a\x06\x12\x04\x12\x02\x62\x00")
+			c.hold(t, w, o.may, pb, nil)
+			pb.body = []byte("nonsense")
+			c.hold(t, w, o.may, pb, nil)
 		}
 		c.hold(t, w, o.may, wrong, nil)
 		if o.method == http.MethodPost {

@@ -3,12 +3,14 @@ package server
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/stetlog/stet/docs"
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/internal/wire"
 )
@@ -23,33 +25,50 @@ type accepted struct {
 }
 
 // postEvents takes events that nobody has sealed, and answers when those that it took are durable (L1). The status is 200
-// where at least one of them is in the log, else 422.
+// where at least one of them was not refused, else 422.
 func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, c *Call) error {
 	if err := c.may(auth.Append, auth.Subject{App: c.App, Environment: c.Environment}); err != nil {
 		return err // this one may add nothing of anybody's
 	}
+	verdicts, err := s.takeEvents(r, c)
+	if err != nil {
+		return err
+	}
+	status := http.StatusUnprocessableEntity
+	if slices.ContainsFunc(verdicts, func(v intake.Verdict) bool { return v.Status != intake.Refused }) {
+		status = http.StatusOK
+	}
+	return writeJSON(w, status, accepted{acceptedFormat, verdicts})
+}
+
+// takeEvents takes what a request brings: CloudEvents, or drafts of events.
+func (s *Server) takeEvents(r *http.Request, c *Call) ([]intake.Verdict, error) {
+	records, foreign, err := cloudEvents(r, c)
+	if err != nil {
+		return nil, err
+	}
+	if foreign {
+		return s.takeRecords(r.Context(), c, intake.Source{Kind: intake.CloudEvents, Map: convert.CloudEventsMap(), Retries: true}, records)
+	}
 	raws, err := splitEvents(c.Type, c.Body)
 	switch {
 	case errors.Is(err, errManyEvents):
-		return Refuse(wire.TooLarge, err.Error())
+		return nil, Refuse(wire.TooLarge, err.Error())
 	case err != nil:
-		return Refuse(wire.Malformed, err.Error())
+		return nil, Refuse(wire.Malformed, err.Error())
 	}
 	began := time.Now()
 	verdicts, err := s.door.Take(r.Context(), s.sender(c), raws)
 	if err != nil {
-		return s.stopped(err)
+		return nil, s.stopped(err)
 	}
 	s.metrics.acked.WithLabelValues(levelDurable).Observe(time.Since(began).Seconds())
-	status := http.StatusUnprocessableEntity
 	for _, v := range verdicts {
-		if v.Status != intake.Refused {
-			status = http.StatusOK
-		} else {
+		if v.Status == intake.Refused {
 			s.metrics.refused.WithLabelValues(v.Code).Inc()
 		}
 	}
-	return writeJSON(w, status, accepted{acceptedFormat, verdicts})
+	return verdicts, nil
 }
 
 // sender is who posts events, and what they may.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +25,10 @@ const (
 // events demands verdicts on events that are posted.
 func (w *world) events(token, body string, headers ...string) (int, []intake.Verdict) {
 	w.t.Helper()
-	r := w.do(token, http.MethodPost, "/v1/events", []byte(body), append([]string{"Content-Type", typeJSON}, headers...)...)
+	if !slices.Contains(headers, "Content-Type") {
+		headers = append(headers, "Content-Type", typeJSON)
+	}
+	r := w.do(token, http.MethodPost, "/v1/events", []byte(body), headers...)
 	var a accepted
 	if err := json.Unmarshal([]byte(r.body), &a); err != nil || a.Format != acceptedFormat {
 		w.t.Fatalf("status %d: %s", r.status, r.body)

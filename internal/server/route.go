@@ -29,12 +29,14 @@ type Route struct {
 	Long   bool // answers for as long as the caller listens: counted by itself, and without a limit of time
 	Intake bool // adds to the log: refused while that cannot take anything
 
-	// Refused writes a refusal for people; nil: it is a problem, for programs.
+	// Refused writes a refusal in a form of its own; nil: it is a problem.
 	Refused func(w http.ResponseWriter, r *http.Request, p wire.Problem)
 
-	Types    []string // media types of a body; empty: no body is taken
-	Packed   int64    // most bytes of a body as it comes
-	Inflated int64    // and unpacked
+	Types []string // media types of a body; empty: no body is taken
+	// AnyType says whether a request's header lets its body have any media type, or none; nil: never.
+	AnyType  func(http.Header) bool
+	Packed   int64 // most bytes of a body as it comes
+	Inflated int64 // and unpacked
 }
 
 // Call is who sends a request, and its body.
@@ -238,7 +240,8 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, rt Route, c *Ca
 	if len(values) == 1 {
 		c.Type, _, err = mime.ParseMediaType(values[0])
 	}
-	if err != nil || len(values) != 1 || !slices.Contains(rt.Types, c.Type) {
+	whatever := len(values) < 2 && rt.AnyType != nil && rt.AnyType(r.Header)
+	if !whatever && (err != nil || len(values) != 1 || !slices.Contains(rt.Types, c.Type)) {
 		return nil, Refuse(wire.UnsupportedMediaType, "Content-Type must be "+strings.Join(rt.Types, " or "))
 	}
 	b, received, err := s.bodies.read(w, r, rt.Packed, rt.Inflated)

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 
+	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
@@ -13,7 +14,10 @@ func (s *Server) ownRoutes() []Route {
 		{Method: http.MethodPost, Pattern: "/v1/batches", Handle: s.postBatches, Intake: true,
 			Types: []string{wire.BatchesType}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
 		{Method: http.MethodPost, Pattern: "/v1/events", Handle: s.postEvents, Intake: true,
-			Types: []string{typeJSON, typeNDJSON, typeJSONL}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
+			Types:   []string{typeJSON, typeNDJSON, typeJSONL, convert.CloudEventsMedia, convert.CloudEventsBatchMedia},
+			AnyType: binaryCloudEvent, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
+		{Method: http.MethodPost, Pattern: "/v1/logs", Handle: s.postLogs, Intake: true, Refused: otlpRefused,
+			Types: []string{typeProtobuf, typeJSON}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
 		{Method: http.MethodGet, Pattern: "/v1/events", Handle: s.getEvents},
 		{Method: http.MethodGet, Pattern: "/v1/counts", Handle: s.getCounts},
 		{Method: http.MethodGet, Pattern: "/v1/tail", Handle: s.getTail, Long: true},

@@ -31,6 +31,7 @@ type Server struct {
 	working   chan struct{} // a place for each request that is being answered
 	asking    chan struct{} // a place for each question to the index
 	listening chan struct{} // a place for each stream of events
+	apart     chan struct{} // a place for each request whose foreign records are taken apart
 	keeper    *keeper       // nil: there is no index
 	selfcheck *selfcheck    // nil: there is none
 	ending    chan struct{} // closed when the end has begun
@@ -65,6 +66,7 @@ func New(o Options) (*Server, error) {
 	s.logins = newQuotas(Limits{RequestRate: 1, RequestBurst: 20, ByteRate: 1, ByteBurst: 1, StreamRate: 1, StreamBurst: 1}, time.Now)
 	s.working = make(chan struct{}, s.limits.Requests)
 	s.listening, s.ending = make(chan struct{}, s.limits.Tails), make(chan struct{})
+	s.apart = make(chan struct{}, convertsAtOnce())
 	s.asking = make(chan struct{}, s.limits.Queries)
 	if o.Index != nil {
 		s.keeper = newKeeper(o.Index, s.log, s.logger)
