@@ -50,7 +50,7 @@ func (w *hostileWorld) generator(r *rand.Rand) *generator {
 		{"numbers", 8, g.numbers, false}, {"control", 24, g.control, false}, {"header control", 6, g.headerControl, false}, {"path", 20, g.path, false}, {"method", 8, g.method, false},
 		{"token", 20, g.token, false}, {"watch type", 10, g.watchType, false}, {"another's application", 8, g.foreignApp, false}, {"foreign stream", 16, g.foreignStream, false},
 		{"sealed wrongly", 16, g.sealedWrongly, false}, {"wire", 16, g.wire, false}, {"cross-read", 16, g.crossRead, false}, {"media type", 8, g.media, false},
-		{"query", 12, g.query, false},
+		{"query", 12, g.query, false}, {"other systems", 24, g.foreign, false},
 		{"other site", 4, g.otherSite, false}, {"secrets", 10, g.secrets, false}, {"mutation", 40, g.mutation, true}, {"garbage", 8, g.garbage, true},
 	}
 	return g

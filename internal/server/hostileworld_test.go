@@ -87,7 +87,7 @@ func newHostileWorldWith(t testing.TB, l Limits) *hostileWorld {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Second)
-	if w.server, err = New(Options{Log: w.held, Authority: tokens, Limits: l, Logger: w.log.logger(), OwnUID: ^uint32(0),
+	if w.server, err = New(Options{Log: w.held, Authority: tokens, Limits: l, Logger: w.log.logger(), OwnUID: ^uint32(0), FS: s.FS,
 		Index: func() (*index.Index, error) { return index.Open(s.FS, w.held.Marker().LogKey) }}); err != nil {
 		t.Fatal(err)
 	}
