@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/evidence"
+	"github.com/stetlog/stet/internal/evidencetest"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -21,9 +23,9 @@ const golden = "testdata/v1"
 func TestVersion1(t *testing.T) {
 	if *update {
 		w, file := sample(t)
-		key := []byte(w.first + "\n")
+		key := []byte(w.First + "\n")
 		tiny, tinyFile := tinySample(t)
-		for name, b := range map[string][]byte{"part.zip": file, "part.key": key, "tiny.zip": tinyFile, "tiny.key": []byte(tiny.first + "\n")} {
+		for name, b := range map[string][]byte{"part.zip": file, "part.key": key, "tiny.zip": tinyFile, "tiny.key": []byte(tiny.First + "\n")} {
 			if err := os.WriteFile(filepath.Join(golden, name), b, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -44,11 +46,11 @@ func TestVersion1(t *testing.T) {
 
 // tinySample is the example of docs/spec/evidence.md: a log of five entries, of which an event of two under one seal is
 // shown.
-func tinySample(t testing.TB) (*world, []byte) {
-	w := newWorld(t, 1)
-	s := w.open(w.store, "billing")
-	w.batch(s, []event.Event{w.login("user1"), w.login("user2")}, nil)
-	return w, pack(t, w.contents(by("user1")))
+func tinySample(t testing.TB) (*evidencetest.World, []byte) {
+	w := evidencetest.New(t, 1)
+	s := w.Open(w.Store, "billing")
+	w.Batch(s, []event.Event{w.Login("user1"), w.Login("user2")}, nil)
+	return w, evidencetest.Pack(t, w.Contents(evidencetest.By("user1")))
 }
 
 // TestTheSpecsExample: docs/spec/evidence.md shows what the tiny file has.
@@ -61,7 +63,7 @@ func TestTheSpecsExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range unpack(t, file) {
+	for _, p := range evidencetest.Unpack(t, file) {
 		if p.Name == "tree.txt" || p.Name == "batches.txt" {
 			for line := range bytes.Lines(p.Data) {
 				if !bytes.Contains(spec, bytes.TrimSpace(line)) {
@@ -70,13 +72,11 @@ func TestTheSpecsExample(t *testing.T) {
 			}
 		}
 	}
-	cp, err := proof.ParseCheckpointText([]byte(forge(t, file).checkpoint()))
+	cp, err := proof.ParseCheckpointText(*evidencetest.Forge(t, file).Member("checkpoint"))
 	if err != nil || !bytes.Contains(spec, []byte(cp.Root.String())) {
 		t.Errorf("the spec's example does not have the root %s, %v", cp.Root, err)
 	}
 }
-
-func (f *forgery) checkpoint() string { return string(*f.member("checkpoint")) }
 
 // FuzzVerify: whatever a file holds, the verifier neither panics nor takes more memory or time than its bounds, and what it
 // calls verified other tools unpack, too.
@@ -95,48 +95,36 @@ func FuzzVerify(f *testing.F) {
 		if len(b) > 1<<20 {
 			return
 		}
-		rep := verify(t, b, w.first)
+		rep := verify(t, b, w.First)
 		if rep.State() == evidence.Verified {
-			unpack(t, b)
+			evidencetest.Unpack(t, b)
 		}
 	})
 }
 
 // BenchmarkVerify verifies evidence of 100,000 events of about 0.8 KB in batches of 100, every second one of them found.
 func BenchmarkVerify(b *testing.B) {
-	w := newWorld(b, 1)
-	s := w.emitter(10, "billing")
+	w := evidencetest.New(b, 1)
+	s := w.Emitter(10, "billing")
+	rng := rand.New(rand.NewPCG(1, 1))
 	const batches, size = 2000, 100
 	for range batches {
 		events := make([]event.Event, size)
 		for i := range events {
-			events[i] = w.login(fmt.Sprint("user", i%2))
-			events[i].Labels = map[string]string{"note": fmt.Sprintf("%x lorem ipsum %0200d", w.rng.Uint64(), w.rng.Uint64())}
+			events[i] = w.Login(fmt.Sprint("user", i%2))
+			events[i].Labels = map[string]string{"note": fmt.Sprintf("%x lorem ipsum %0200d", rng.Uint64(), rng.Uint64())}
 		}
-		w.batch(s, events, nil)
+		w.Batch(s, events, nil)
 	}
-	c := w.contents(by("user1"))
-	file := pack(b, c)
+	c := w.Contents(evidencetest.By("user1"))
+	file := evidencetest.Pack(b, c)
 	b.ReportAllocs()
 	for b.Loop() {
-		rep, err := evidence.Verify(b.Context(), bytes.NewReader(file), int64(len(file)), evidence.Options{LogKey: w.log.vkey})
+		rep, err := evidence.Verify(b.Context(), bytes.NewReader(file), int64(len(file)), evidence.Options{LogKey: w.Log.VKey})
 		if err != nil || rep.State() != evidence.Verified {
 			b.Fatal(rep.Word(), err)
 		}
 	}
 	b.ReportMetric(float64(batches*size/2), "events")
 	b.ReportMetric(float64(len(file))/float64(batches*size/2), "bytes/event")
-}
-
-// quick keeps the hashes of all complete subtrees.
-func quick(leaves []proof.Hash) proof.HashReader {
-	nodes := map[proof.NodeID]proof.Hash{}
-	var t proof.Tree
-	t.AppendAll(leaves, func(id proof.NodeID, h proof.Hash) { nodes[id] = h })
-	return proof.HashReaderFunc(func(ids []proof.NodeID) (out []proof.Hash, err error) {
-		for _, id := range ids {
-			out = append(out, nodes[id])
-		}
-		return out, nil
-	})
 }

@@ -152,6 +152,8 @@ func (m Manifest) check() error {
 		return errors.New("what it searched is beyond any log")
 	case m.Whole != nil && (m.Whole.First > m.Whole.Last || m.Whole.Last >= m.Log.Size):
 		return errors.New("its whole range is not one of its log")
+	case proof.CheckVKey(m.Log.Key) != nil:
+		return fmt.Errorf("the log's key is no verifier key: %w", proof.CheckVKey(m.Log.Key))
 	case m.Context == nil || m.Keys == nil || m.Members == nil:
 		return errors.New("a list is missing")
 	case len(m.Context) > MaxContext || len(m.Keys) > MaxContext:
@@ -166,6 +168,13 @@ func (m Manifest) check() error {
 		if err := proof.CheckVKey(k.Key); err != nil {
 			return err
 		}
+		if k.Enrolled > proof.MaxSize || k.Revoked != nil && *k.Revoked > proof.MaxSize {
+			return fmt.Errorf("the key %s is enrolled or revoked beyond any log", k.Key)
+		}
+	}
+	// A number that another tool would round is none.
+	if c := m.Counts; max(c.Entries, c.Found, c.Seals, c.Hidden, c.Tree, c.Batches) > proof.MaxSize {
+		return errors.New("it counts beyond any log")
 	}
 	return m.checkMembers()
 }

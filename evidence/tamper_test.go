@@ -1,9 +1,7 @@
 package evidence_test
 
 import (
-	"archive/zip"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,45 +14,25 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/evidence"
+	"github.com/stetlog/stet/internal/evidencetest"
 	"github.com/stetlog/stet/proof"
 )
 
-// unpack reads a file as any other tool would.
-func unpack(t testing.TB, file []byte) (all []evidence.Packed) {
-	t.Helper()
-	z, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, evidence.Packed{Name: f.Name, Data: b})
-	}
-	return all
-}
-
 // sample is evidence of a part of a log, with all kinds of entries in it.
-func sample(t testing.TB) (*world, []byte) {
-	w := newWorld(t, 8)
-	w.fill(12)
-	w.rotate(70)
-	w.fill(12)
-	return w, pack(t, w.contents(by("user1"), 20, 60))
+func sample(t testing.TB) (*evidencetest.World, []byte) {
+	w := evidencetest.New(t, 8)
+	w.Fill(12)
+	w.Rotate(70)
+	w.Fill(12)
+	return w, evidencetest.Pack(t, w.Contents(evidencetest.By("user1"), 20, 60))
 }
 
 // TestNoByteCanBeChanged: whichever bit of the file is turned, it is refused; or what was turned is padding between packed
 // bits, and what is unpacked is the same.
 func TestNoByteCanBeChanged(t *testing.T) {
 	w, file := sample(t)
-	mustBe(t, verify(t, file, w.log.vkey), "verified", "the sample")
-	good := unpack(t, file)
+	mustBe(t, verify(t, file, w.Log.VKey), "verified", "the sample")
+	good := evidencetest.Unpack(t, file)
 	step := 31
 	if os.Getenv("STET_LONG") != "" {
 		step = 1
@@ -62,10 +40,10 @@ func TestNoByteCanBeChanged(t *testing.T) {
 	for i := 0; i < len(file); i += step {
 		bad := slices.Clone(file)
 		bad[i] ^= 1 << (i % 8)
-		switch rep := verify(t, bad, w.log.vkey); rep.State() {
+		switch rep := verify(t, bad, w.Log.VKey); rep.State() {
 		case evidence.Failed:
 		case evidence.Verified:
-			if diff := cmp.Diff(good, unpack(t, bad)); diff != "" {
+			if diff := cmp.Diff(good, evidencetest.Unpack(t, bad)); diff != "" {
 				t.Fatalf("byte %d changed, and it verifies: %s", i, diff)
 			}
 		default:
@@ -73,11 +51,11 @@ func TestNoByteCanBeChanged(t *testing.T) {
 		}
 	}
 	for cut := 0; cut < len(file); cut += 503 {
-		mustFail(t, verify(t, file[:cut], w.log.vkey), "cut")
-		mustFail(t, verify(t, file[cut+1:], w.log.vkey), "without its beginning")
+		mustFail(t, verify(t, file[:cut], w.Log.VKey), "cut")
+		mustFail(t, verify(t, file[cut+1:], w.Log.VKey), "without its beginning")
 	}
-	mustFail(t, verify(t, append(slices.Clone(file), 0), w.log.vkey), "with one byte more")
-	mustFail(t, verify(t, append([]byte("PK"), file...), w.log.vkey), "with something before it")
+	mustFail(t, verify(t, append(slices.Clone(file), 0), w.Log.VKey), "with one byte more")
+	mustFail(t, verify(t, append([]byte("PK"), file...), w.Log.VKey), "with something before it")
 }
 
 func mustFail(t testing.TB, rep evidence.Report, what string) {
@@ -87,65 +65,6 @@ func mustFail(t testing.TB, rep evidence.Report, what string) {
 	}
 }
 
-// forgery is a file that somebody takes apart, changes, and packs again so that sizes, hashes and counts agree.
-type forgery struct {
-	t     testing.TB
-	all   []evidence.Packed
-	m     evidence.Manifest
-	lines []string // of entries.jsonl
-}
-
-func forge(t testing.TB, file []byte) *forgery {
-	t.Helper()
-	f := &forgery{t: t, all: unpack(t, file)}
-	if err := json.Unmarshal(*f.member("manifest.json"), &f.m); err != nil {
-		t.Fatal(err)
-	}
-	f.lines = strings.SplitAfter(strings.TrimSuffix(string(*f.member("entries.jsonl")), "\n"), "\n")
-	f.lines[len(f.lines)-1] += "\n"
-	return f
-}
-
-func (f *forgery) member(name string) *[]byte {
-	for i := range f.all {
-		if f.all[i].Name == name {
-			return &f.all[i].Data
-		}
-	}
-	f.t.Fatalf("no member %s", name)
-	return nil
-}
-
-// line is the index of the first line that holds a text.
-func (f *forgery) line(text string) int {
-	i := slices.IndexFunc(f.lines, func(l string) bool { return strings.Contains(l, text) })
-	if i < 0 {
-		f.t.Fatalf("no line with %s", text)
-	}
-	return i
-}
-
-func (f *forgery) seq(line int) uint64 {
-	e, err := proof.ParseEntry([]byte(strings.TrimSuffix(f.lines[line], "\n")))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return e.Seq
-}
-
-func (f *forgery) pack() []byte {
-	f.t.Helper()
-	*f.member("entries.jsonl") = []byte(strings.Join(f.lines, ""))
-	f.m.Counts.Entries = uint64(len(f.lines))
-	f.m.Counts.Tree = uint64(bytes.Count(*f.member("tree.txt"), []byte("\n")))
-	f.m.Counts.Batches = uint64(bytes.Count(*f.member("batches.txt"), []byte("\n")))
-	b, err := evidence.Pack(f.all, &f.m)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return b
-}
-
 // TestForgeries: whoever changes evidence and makes sizes, hashes and counts agree again is found out by the proofs, with
 // the word that names the entry where one can be named.
 func TestForgeries(t *testing.T) {
@@ -153,195 +72,208 @@ func TestForgeries(t *testing.T) {
 	user1 := `"user_id":"user1"`
 	for _, tt := range []struct {
 		name  string
-		forge func(f *forgery) (word string)
+		forge func(f *evidencetest.Forgery) (word string)
 	}{
-		{"nothing changed", func(*forgery) string { return "verified" }},
-		{"another actor", func(f *forgery) string {
-			i := f.line(user1)
-			f.lines[i] = strings.Replace(f.lines[i], user1, `"user_id":"user2"`, 1)
-			return fmt.Sprintf("failed at seq %d", f.seq(i))
+		{"nothing changed", func(*evidencetest.Forgery) string { return "verified" }},
+		{"another actor", func(f *evidencetest.Forgery) string {
+			i := f.Line(user1)
+			f.Lines[i] = strings.Replace(f.Lines[i], user1, `"user_id":"user2"`, 1)
+			return fmt.Sprintf("failed at seq %d", f.Entry(i).Seq)
 		}},
-		{"an event dropped", func(f *forgery) string {
-			i := f.line(user1)
-			f.lines = slices.Delete(f.lines, i, i+1)
-			f.m.Counts.Found--
+		{"an event dropped", func(f *evidencetest.Forgery) string {
+			i := f.Line(user1)
+			f.Lines = slices.Delete(f.Lines, i, i+1)
+			f.Manifest.Counts.Found--
 			return "failed"
 		}},
-		{"an event dropped and called hidden", func(f *forgery) string {
-			i := f.line(user1)
-			f.lines = slices.Delete(f.lines, i, i+1)
-			f.m.Counts.Found--
-			f.m.Counts.Hidden++
+		{"an event dropped and called hidden", func(f *evidencetest.Forgery) string {
+			i := f.Line(user1)
+			f.Lines = slices.Delete(f.Lines, i, i+1)
+			f.Manifest.Counts.Found--
+			f.Manifest.Counts.Hidden++
 			return "failed"
 		}},
-		{"two entries swapped", func(f *forgery) string {
-			i := f.line(user1)
-			word := fmt.Sprintf("failed at seq %d", f.seq(i))
-			f.lines[i], f.lines[i+1] = f.lines[i+1], f.lines[i]
+		{"two entries swapped", func(f *evidencetest.Forgery) string {
+			i := f.Line(user1)
+			word := fmt.Sprintf("failed at seq %d", f.Entry(i).Seq)
+			f.Lines[i], f.Lines[i+1] = f.Lines[i+1], f.Lines[i]
 			return word
 		}},
-		{"an entry twice", func(f *forgery) string {
-			i := f.line(user1)
-			f.lines = slices.Insert(f.lines, i, f.lines[i])
-			return fmt.Sprintf("failed at seq %d", f.seq(i))
+		{"an entry twice", func(f *evidencetest.Forgery) string {
+			i := f.Line(user1)
+			f.Lines = slices.Insert(f.Lines, i, f.Lines[i])
+			return fmt.Sprintf("failed at seq %d", f.Entry(i).Seq)
 		}},
-		{"an event at another number", func(f *forgery) string {
-			i := f.line(user1)
-			f.lines[i] = strings.Replace(f.lines[i], fmt.Sprintf(`"seq":%d,`, f.seq(i)), fmt.Sprintf(`"seq":%d,`, f.seq(i)+1000), 1)
-			return fmt.Sprintf("failed at seq %d", f.seq(i))
+		{"an event at another number", func(f *evidencetest.Forgery) string {
+			i := f.Line(user1)
+			f.Lines[i] = strings.Replace(f.Lines[i], fmt.Sprintf(`"seq":%d,`, f.Entry(i).Seq), fmt.Sprintf(`"seq":%d,`, f.Entry(i).Seq+1000), 1)
+			return fmt.Sprintf("failed at seq %d", f.Entry(i).Seq)
 		}},
-		{"received earlier", func(f *forgery) string {
-			i := f.line(user1)
-			e, _ := proof.ParseEntry([]byte(strings.TrimSuffix(f.lines[i], "\n")))
-			f.lines[i] = strings.Replace(f.lines[i], e.ReceivedAt, e.ReceivedAt[:29]+"Z", 1)
-			f.lines[i] = strings.Replace(f.lines[i], `"received_at":"2026`, `"received_at":"2025`, 1)
-			return fmt.Sprintf("failed at seq %d", f.seq(i))
+		{"received earlier", func(f *evidencetest.Forgery) string {
+			i := f.Line(user1)
+			e := f.Entry(i)
+			f.Lines[i] = strings.Replace(f.Lines[i], e.ReceivedAt, e.ReceivedAt[:29]+"Z", 1)
+			f.Lines[i] = strings.Replace(f.Lines[i], `"received_at":"2026`, `"received_at":"2025`, 1)
+			return fmt.Sprintf("failed at seq %d", f.Entry(i).Seq)
 		}},
-		{"a seal dropped", func(f *forgery) string {
-			i := f.line(user1)
-			first := f.seq(i)
-			for !strings.Contains(f.lines[i], `"seal":{`) {
+		{"a seal dropped", func(f *evidencetest.Forgery) string {
+			i := f.Line(user1)
+			first := f.Entry(i).Seq
+			for !strings.Contains(f.Lines[i], `"seal":{`) {
 				i++
 			}
-			f.lines = slices.Delete(f.lines, i, i+1)
-			f.m.Counts.Seals--
+			f.Lines = slices.Delete(f.Lines, i, i+1)
+			f.Manifest.Counts.Seals--
 			return fmt.Sprintf("failed at seq %d", first)
 		}},
-		{"an enrolment dropped", func(f *forgery) string {
-			i := f.line(`"event_type":"emitter_enrolled"`)
-			f.lines = slices.Delete(f.lines, i, i+2)
-			f.m.Context = f.m.Context[1:]
+		{"an enrolment dropped", func(f *evidencetest.Forgery) string {
+			i := f.Line(`"event_type":"emitter_enrolled"`)
+			f.Lines = slices.Delete(f.Lines, i, i+2)
+			f.Manifest.Context = f.Manifest.Context[1:]
 			return "failed"
 		}},
-		{"a hash of the tree changed", func(f *forgery) string {
-			b := *f.member("tree.txt")
+		{"a hash of the tree changed", func(f *evidencetest.Forgery) string {
+			b := *f.Member("tree.txt")
 			b[0] = 'A' + (b[0]-'A'+1)%26
 			return "failed"
 		}},
-		{"a hash of the tree dropped", func(f *forgery) string {
-			*f.member("tree.txt") = (*f.member("tree.txt"))[45:]
+		{"a hash of the tree dropped", func(f *evidencetest.Forgery) string {
+			*f.Member("tree.txt") = (*f.Member("tree.txt"))[45:]
 			return "failed"
 		}},
-		{"a hash more in the tree", func(f *forgery) string {
-			b := f.member("tree.txt")
+		{"a hash more in the tree", func(f *evidencetest.Forgery) string {
+			b := f.Member("tree.txt")
 			*b = append(*b, (*b)[:45]...)
 			return "failed"
 		}},
-		{"a hash more for the batches", func(f *forgery) string {
-			b := f.member("batches.txt")
-			*b = append(*b, (*f.member("tree.txt"))[:45]...)
+		{"a hash more for the batches", func(f *evidencetest.Forgery) string {
+			b := f.Member("batches.txt")
+			*b = append(*b, (*f.Member("tree.txt"))[:45]...)
 			return "failed"
 		}},
-		{"another key named", func(f *forgery) string {
-			f.m.Log.Key = newSigner(f.t, origin, 99).vkey
+		{"another key named", func(f *evidencetest.Forgery) string {
+			f.Manifest.Log.Key = evidencetest.NewSigner(t, evidencetest.Origin, 99).VKey
 			return "failed"
 		}},
-		{"the checkpoint signed by another key", func(f *forgery) string {
-			cp, err := proof.ParseCheckpointText(*f.member("checkpoint"))
-			if err != nil {
-				f.t.Fatal(err)
-			}
-			key := newSigner(f.t, origin, 99)
-			if *f.member("checkpoint"), err = proof.SignCheckpoint(cp, key); err != nil {
-				f.t.Fatal(err)
-			}
-			f.m.Log.Key = key.vkey
-			return "failed"
-		}},
-		{"a smaller whole range", func(f *forgery) string {
-			f.m.Whole.First++
-			return "failed"
-		}},
-		{"a whole range that is not the one that was searched", func(f *forgery) string {
-			f.m.Searched.First = 0
-			return fmt.Sprintf("failed at seq %d", f.m.Whole.First)
-		}},
-		{"no whole range any more", func(f *forgery) string {
-			f.m.Whole, f.m.Counts.Hidden = nil, 0
-			return "failed"
-		}},
-		{"a found event called context", func(f *forgery) string {
-			f.m.Context = append(f.m.Context, f.seq(f.line(user1)))
-			slices.Sort(f.m.Context)
-			return "failed"
-		}},
-		{"a key enrolled elsewhere", func(f *forgery) string {
-			f.m.Keys[1].Enrolled++
-			return fmt.Sprintf("failed at seq %d", f.m.Keys[1].Enrolled)
-		}},
-		{"a revocation that was none", func(f *forgery) string {
-			f.m.Keys[1].Revoked = new(uint64)
-			return fmt.Sprintf("failed at seq %d", f.m.Keys[1].Enrolled)
-		}},
-		{"another count", func(f *forgery) string {
-			f.m.Counts.Found++
-			return "failed"
-		}},
-		{"another table, its hash unchanged", func(f *forgery) string { return "" }},
-		{"a member more", func(f *forgery) string {
-			f.all = slices.Insert(f.all, 0, evidence.Packed{Name: "README", Data: []byte("hello")})
-			return "failed"
-		}},
-		{"a member twice", func(f *forgery) string {
-			f.all = slices.Insert(f.all, 0, f.all[0])
-			return "failed"
-		}},
-		{"a member of another path", func(f *forgery) string {
-			f.all[len(f.all)-2].Name = "../stories.html"
-			return "failed"
-		}},
-		{"a bomb", func(f *forgery) string {
-			*f.member("events.csv") = make([]byte, 64<<20)
-			return "failed"
-		}},
-	} {
-		f := forge(t, file)
-		word := tt.forge(f)
-		if word == "" {
-			*f.member("events.csv") = []byte("SEQ\r\n")
-			bad, err := evidence.Pack(f.all, nil)
+		{"the checkpoint signed by another key", func(f *evidencetest.Forgery) string {
+			cp, err := proof.ParseCheckpointText(*f.Member("checkpoint"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			mustBe(t, verify(t, bad, w.log.vkey), "failed", tt.name)
+			key := evidencetest.NewSigner(t, evidencetest.Origin, 99)
+			if *f.Member("checkpoint"), err = proof.SignCheckpoint(cp, key); err != nil {
+				t.Fatal(err)
+			}
+			f.Manifest.Log.Key = key.VKey
+			return "failed"
+		}},
+		{"a smaller whole range", func(f *evidencetest.Forgery) string {
+			f.Manifest.Whole.First++
+			return "failed"
+		}},
+		{"a whole range that is not the one that was searched", func(f *evidencetest.Forgery) string {
+			f.Manifest.Searched.First = 0
+			return fmt.Sprintf("failed at seq %d", f.Manifest.Whole.First)
+		}},
+		{"no whole range any more", func(f *evidencetest.Forgery) string {
+			f.Manifest.Whole, f.Manifest.Counts.Hidden = nil, 0
+			return "failed"
+		}},
+		{"a found event called context", func(f *evidencetest.Forgery) string {
+			f.Manifest.Context = append(f.Manifest.Context, f.Entry(f.Line(user1)).Seq)
+			slices.Sort(f.Manifest.Context)
+			return "failed"
+		}},
+		{"a key enrolled elsewhere", func(f *evidencetest.Forgery) string {
+			f.Manifest.Keys[1].Enrolled++
+			return fmt.Sprintf("failed at seq %d", f.Manifest.Keys[1].Enrolled)
+		}},
+		{"a revocation that was none", func(f *evidencetest.Forgery) string {
+			f.Manifest.Keys[1].Revoked = new(uint64)
+			return fmt.Sprintf("failed at seq %d", f.Manifest.Keys[1].Enrolled)
+		}},
+		{"another count", func(f *evidencetest.Forgery) string {
+			f.Manifest.Counts.Found++
+			return "failed"
+		}},
+		{"another table, its hash unchanged", func(f *evidencetest.Forgery) string { return "" }},
+		{"a member more", func(f *evidencetest.Forgery) string {
+			f.All = slices.Insert(f.All, 0, evidencetest.Packed{Name: "README", Data: []byte("hello")})
+			return "failed"
+		}},
+		{"a member twice", func(f *evidencetest.Forgery) string {
+			f.All = slices.Insert(f.All, 0, f.All[0])
+			return "failed"
+		}},
+		{"a member of another path", func(f *evidencetest.Forgery) string {
+			f.All[len(f.All)-2].Name = "../stories.html"
+			return "failed"
+		}},
+		{"a bomb", func(f *evidencetest.Forgery) string {
+			*f.Member("events.csv") = make([]byte, 64<<20)
+			return "failed"
+		}},
+	} {
+		f := evidencetest.Forge(t, file)
+		word := tt.forge(f)
+		if word == "" {
+			*f.Member("events.csv") = []byte("SEQ\r\n")
+			mustBe(t, verify(t, evidencetest.Zip(t, f.All), w.Log.VKey), "failed", tt.name)
 			continue
 		}
-		mustBe(t, verify(t, f.pack(), w.log.vkey), word, tt.name)
+		mustBe(t, verify(t, f.Pack(), w.Log.VKey), word, tt.name)
+	}
+}
+
+// TestManifestsThatOthersWouldReadOtherwise are refused as such, before anything else of the file is looked at.
+func TestManifestsThatOthersWouldReadOtherwise(t *testing.T) {
+	_, file := sample(t)
+	for name, change := range map[string]func(m *evidence.Manifest){
+		"no key of the log":             func(m *evidence.Manifest) { m.Log.Key = "" },
+		"a seq that would be rounded":   func(m *evidence.Manifest) { m.Keys[1].Enrolled = 1<<53 + 1 },
+		"a count that would be as well": func(m *evidence.Manifest) { m.Counts.Found = 1<<53 + 1 },
+	} {
+		f := evidencetest.Forge(t, file)
+		change(&f.Manifest)
+		rep := verify(t, f.Pack(), "")
+		if rep.Word() != "failed" || rep.Size != 0 {
+			t.Errorf("%s: %s, with a log of %d entries", name, rep.Word(), rep.Size)
+		}
 	}
 }
 
 // TestHandoversAreFollowed from a key that somebody trusts, and none is believed that is not there.
 func TestHandoversAreFollowed(t *testing.T) {
 	w, file := sample(t)
-	f := forge(t, file)
-	f.all = slices.DeleteFunc(f.all, func(p evidence.Packed) bool { return p.Name == "logkeys" })
-	bad := f.pack()
-	mustBe(t, verify(t, file, w.first), "verified", "by the first key")
-	mustBe(t, verify(t, bad, w.log.vkey), "verified", "without the chain, by the newest key")
-	mustBe(t, verify(t, bad, w.first), "failed", "without the chain, by the first key")
+	f := evidencetest.Forge(t, file)
+	f.All = slices.DeleteFunc(f.All, func(p evidencetest.Packed) bool { return p.Name == "logkeys" })
+	bad := f.Pack()
+	mustBe(t, verify(t, file, w.First), "verified", "by the first key")
+	mustBe(t, verify(t, bad, w.Log.VKey), "verified", "without the chain, by the newest key")
+	mustBe(t, verify(t, bad, w.First), "failed", "without the chain, by the first key")
 }
 
 // TestRevokedKeys: what a key seals after its revocation is refused, also in evidence.
 func TestRevokedKeys(t *testing.T) {
-	w := newWorld(t, 3)
-	s := w.emitter(10, "billing")
-	w.batch(s, []event.Event{w.login("user1")}, nil)
-	w.revoke(s.key)
-	mustBe(t, verify(t, pack(t, w.contents(by("user1"))), w.log.vkey), "verified", "before its revocation")
-	late := uint64(len(w.entries) + 1)
-	w.batch(s, []event.Event{w.login("user1")}, nil)
-	mustBe(t, verify(t, pack(t, w.contents(by("user1"))), w.log.vkey), fmt.Sprintf("failed at seq %d", late), "after it")
+	w := evidencetest.New(t, 3)
+	s := w.Emitter(10, "billing")
+	w.Batch(s, []event.Event{w.Login("user1")}, nil)
+	w.Revoke(s.Key)
+	mustBe(t, verify(t, evidencetest.Pack(t, w.Contents(evidencetest.By("user1"))), w.Log.VKey), "verified", "before its revocation")
+	late := uint64(len(w.Entries) + 1)
+	w.Batch(s, []event.Event{w.Login("user1")}, nil)
+	mustBe(t, verify(t, evidencetest.Pack(t, w.Contents(evidencetest.By("user1"))), w.Log.VKey), fmt.Sprintf("failed at seq %d", late), "after it")
 }
 
 // TestTwoHistories: a checkpoint of the same size that somebody kept must be the same.
 func TestTwoHistories(t *testing.T) {
 	w, file := sample(t)
-	other := newWorld(t, 9)
-	for len(other.entries) < len(w.entries) {
-		other.fill(1)
+	other := evidencetest.New(t, 9)
+	for len(other.Entries) < len(w.Entries) {
+		other.Fill(1)
 	}
 	msg := func(root proof.Hash) []byte {
-		b, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: uint64(len(w.entries)), Root: root}, w.log)
+		b, err := proof.SignCheckpoint(proof.Checkpoint{Origin: evidencetest.Origin, Size: uint64(len(w.Entries)), Root: root}, w.Log)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -350,8 +282,8 @@ func TestTwoHistories(t *testing.T) {
 	for name, tt := range map[string]struct {
 		root proof.Hash
 		want evidence.State
-	}{"the same": {proof.RootOf(w.leaves), evidence.Verified}, "another": {proof.RootOf(other.leaves), evidence.Failed}} {
-		rep, err := evidence.Verify(t.Context(), bytes.NewReader(file), int64(len(file)), evidence.Options{LogKey: w.log.vkey, Known: []evidence.Known{{Checkpoint: msg(tt.root), From: "somebody"}}})
+	}{"the same": {proof.RootOf(w.Leaves), evidence.Verified}, "another": {proof.RootOf(other.Leaves), evidence.Failed}} {
+		rep, err := evidence.Verify(t.Context(), bytes.NewReader(file), int64(len(file)), evidence.Options{LogKey: w.Log.VKey, Known: []evidence.Known{{Checkpoint: msg(tt.root), From: "somebody"}}})
 		if err != nil || rep.State() != tt.want {
 			t.Errorf("%s: %s, %v", name, rep.Word(), err)
 		}
@@ -361,9 +293,10 @@ func TestTwoHistories(t *testing.T) {
 // TestUnreadable: what cannot be read is not checked, and never a failure.
 func TestUnreadable(t *testing.T) {
 	w, file := sample(t)
+	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
 		at := rapid.Int64Range(0, int64(len(file)-1)).Draw(t, "at")
-		rep, err := evidence.Verify(w.t.Context(), broken{bytes.NewReader(file), at}, int64(len(file)), evidence.Options{LogKey: w.log.vkey, Workers: 1})
+		rep, err := evidence.Verify(ctx, broken{bytes.NewReader(file), at}, int64(len(file)), evidence.Options{LogKey: w.Log.VKey, Workers: 1})
 		if err != nil || rep.State() != evidence.NotChecked {
 			t.Fatalf("%s, %v: %v", rep.Word(), err, rep.Findings)
 		}
@@ -385,34 +318,34 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 
 // TestAnUnsealedEnd: the last events of a file need their seal as much as the others.
 func TestAnUnsealedEnd(t *testing.T) {
-	w := newWorld(t, 3)
-	s := w.emitter(10, "billing")
-	w.batch(s, []event.Event{w.login("user1")}, nil)
-	f := forge(t, pack(t, w.contents(by("user1"))))
-	last := len(f.lines) - 1
-	seq := f.seq(last)
-	f.lines = f.lines[:last]
-	f.m.Counts.Seals--
-	tree := f.member("tree.txt")
-	*tree = append(*tree, w.leaves[seq].String()+"\n"...) // so that the tree is as good as before
-	mustBe(t, verify(t, f.pack(), w.log.vkey), fmt.Sprintf("failed at seq %d", seq-1), "an event without its seal at the end")
+	w := evidencetest.New(t, 3)
+	s := w.Emitter(10, "billing")
+	w.Batch(s, []event.Event{w.Login("user1")}, nil)
+	f := evidencetest.Forge(t, evidencetest.Pack(t, w.Contents(evidencetest.By("user1"))))
+	last := len(f.Lines) - 1
+	seq := f.Entry(last).Seq
+	f.Lines = f.Lines[:last]
+	f.Manifest.Counts.Seals--
+	tree := f.Member("tree.txt")
+	*tree = append(*tree, w.Leaves[seq].String()+"\n"...) // so that the tree is as good as before
+	mustBe(t, verify(t, f.Pack(), w.Log.VKey), fmt.Sprintf("failed at seq %d", seq-1), "an event without its seal at the end")
 }
 
 // TestAWholeWithAnEntryThatNothingAccountsFor: whoever makes evidence with the right hashes for a batch of the range, and leaves
 // its seal out, could have left out anything there.
 func TestAWholeWithAnEntryThatNothingAccountsFor(t *testing.T) {
 	w, _ := sample(t)
-	whole, tried := w.contents(by("user1"), 20, 60).Whole, 0
-	for seal, events := range w.batches {
+	whole, tried := w.Contents(evidencetest.By("user1"), 20, 60).Whole, 0
+	for seal, events := range w.Batches {
 		first := seal - uint64(len(events))
-		batch := w.entries[first:seal]
+		batch := w.Entries[first:seal]
 		if first <= whole.First || seal >= whole.Last || slices.ContainsFunc(batch, func(b []byte) bool {
 			return bytes.Contains(b, []byte(`"user1"`)) || bytes.Contains(b, []byte(`"stub":`))
 		}) {
 			continue
 		}
 		tried++
-		c := w.contents(by("user1"), 20, 60)
+		c := w.Contents(evidencetest.By("user1"), 20, 60)
 		all := c.Entries
 		c.Entries = func(yield func(evidence.Shown, error) bool) {
 			for s, err := range all {
@@ -421,7 +354,7 @@ func TestAWholeWithAnEntryThatNothingAccountsFor(t *testing.T) {
 				}
 			}
 		}
-		mustBe(t, verify(t, pack(t, c), w.log.vkey), fmt.Sprintf("failed at seq %d", first), "without a seal")
+		mustBe(t, verify(t, evidencetest.Pack(t, c), w.Log.VKey), fmt.Sprintf("failed at seq %d", first), "without a seal")
 	}
 	if tried == 0 {
 		t.Fatal("no batch of the range is hidden whole")
