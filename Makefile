@@ -4,7 +4,7 @@ MODULES := . interop bench
 LINT    := go tool -modfile=tools/golangci.mod golangci-lint
 FUZZ    ?= 10s
 
-.PHONY: test tools race states lint mutants fuzz forgeries faults devices crash chaos bench vet cron demo
+.PHONY: evidence test tools race states lint mutants fuzz forgeries faults devices crash chaos bench vet cron demo
 
 # All tests of all modules. With CI=true nothing is skipped.
 test: tools
@@ -55,6 +55,10 @@ devices: tools
 # The soak, run by hand: an hour and more.
 crash:
 	STET_LONG=1 STET_CRASH_STATES=6000 go test -count=1 -timeout 120m -run 'Crash|Fault|Acknowledged|Every' ./internal/...
+
+# Ten thousand files of evidence, good and forged, to both verifiers: "make test" gives them six hundred.
+evidence: tools
+	cd interop && STET_LONG=1 go test -count=1 -v -timeout 30m -run 'TestVerifiersAgree' .
 
 # Eight emitters and a server, each killed fifty times, over a network that cuts and delays: "make test" kills five times.
 chaos:

@@ -21,6 +21,7 @@ import (
 	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/verifierpage"
 )
 
 // evidence writes a file of evidence: under another name first, and verified before it gets its own. That it was written is an
@@ -80,7 +81,7 @@ func (c *exportCmd) exhibit(e *env, s *store.Reading, q search.Query, tmp *os.Fi
 	bar := newProgress(e.stderr, "entries")
 	digest := sha256.New()
 	m, err = exhibit.Write(e.ctx, io.MultiWriter(tmp, digest), log, exhibit.Request{Query: q, Now: time.Now(), By: asker(host), Tool: event.Sanitize(strings.TrimSpace("stet " + host.Build.Version.Text)),
-		Whole: c.Complete, Progress: bar.set})
+		Whole: c.Complete, Verifier: verifierpage.HTML(), Progress: bar.set})
 	bar.clear()
 	if errors.Is(err, exhibit.ErrNothing) {
 		return m, "", usage("export --complete: %v", err)

@@ -77,7 +77,7 @@ func (s *scan) openCheckpoint(ctx context.Context, msg []byte) error {
 
 // handover takes what an event of the store's own says about a key of its log.
 func (c *chain) handover(seq uint64, text string) {
-	msg, err := base64.StdEncoding.DecodeString(text)
+	msg, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err == nil {
 		var h proof.Handover
 		if h, err = proof.OpenHandover(msg); err == nil {

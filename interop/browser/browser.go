@@ -18,22 +18,30 @@ var ErrNone = errors.New("no chromium on this machine: apt-get install chromium,
 // work on its first tab; chromedp.NewContext makes more tabs out of it. There is no deadline beyond that of ctx.
 //
 // The returned function ends the browser, waits for it and removes the profile; the context is of no use thereafter. The
-// caller calls it once.
+// caller calls it once, also where ctx has ended: a test's own context ends before its Cleanup does.
 func Open(ctx context.Context) (context.Context, func() error, error) {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		return nil, nil, ErrNone
 	}
+	dir, err := os.MkdirTemp("", "stet-browser-") // a browser that is killed leaves things in its temporary folder
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a folder for the browser: %w", err)
+	}
 	flags := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
-	flags = append(flags, chromedp.ExecPath(path), chromedp.DisableGPU)
+	flags = append(flags, chromedp.ExecPath(path), chromedp.DisableGPU, chromedp.Env("TMPDIR="+dir))
 	if os.Getuid() == 0 {
 		flags = append(flags, chromedp.NoSandbox) // Chromium refuses to be root in a sandbox
 	}
 	allocator, stop := chromedp.NewExecAllocator(ctx, flags...)
 	tab, _ := chromedp.NewContext(allocator) // ended by Cancel
 	end := func() error {
-		err := chromedp.Cancel(tab)
+		var err error
+		if ctx.Err() == nil { // otherwise it has been ended by that
+			err = chromedp.Cancel(tab)
+		}
 		stop() // waits for the process
+		_ = os.RemoveAll(dir)
 		return err
 	}
 	if err := chromedp.Do(tab); err != nil {
