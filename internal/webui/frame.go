@@ -54,6 +54,11 @@ func menu(here string) []menuItem {
 		{Page: "overview", Href: "./", Icon: "home", Words: "Overview"},
 		{Page: "search", Href: "search", Icon: "search", Words: "Search"},
 		{Page: "ghosts", Href: "ghosts", Icon: "ghost", Words: "Ghosts"},
+		{Page: "checkpoints", Href: "checkpoints", Icon: "proof", Words: "Checkpoints"},
+		{Page: "emitters", Href: "emitters", Icon: "key", Words: "Emitters"},
+		{Page: "access", Href: "access", Icon: "eye", Words: "Access"},
+		{Page: "exports", Href: "exports", Icon: "box", Words: "Exports"},
+		{Page: "setup", Href: "setup", Icon: "gear", Words: "Setup"},
 	}
 	for i := range all {
 		all[i].Here = all[i].Page == here
@@ -86,6 +91,7 @@ func (u *UI) readPages() (map[string]*template.Template, error) {
 		}
 		all[name] = one
 	}
+	all[access.page], all[exports.page] = all["trail"], all["trail"]
 	return all, nil
 }
 

@@ -76,6 +76,11 @@ func (u *UI) Routes() []server.Route {
 		u.page("/ghosts", u.getGhosts),
 		u.page("/lineage", u.getLineage),
 		u.page("/children", u.getChildren),
+		u.page("/checkpoints", u.getCheckpoints),
+		u.page("/emitters", u.getEmitters),
+		u.page("/access", u.getTrail(access)),
+		u.page("/exports", u.getTrail(exports)),
+		u.page("/setup", u.getSetup),
 		u.page("/help", u.getHelp),
 	}
 	for name := range u.assets {
