@@ -22,6 +22,7 @@ import (
 	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/expect"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/proof"
 )
@@ -61,7 +62,7 @@ func (n *nights) up(x *shop, f func(*admin.Office)) (stop func()) {
 	n.must(err)
 	office := &admin.Office{Log: n.held, Tokens: tokens, FS: s.FS}
 	n.must(office.Started(context.Background(), "v1", admin.Settings{}))
-	end := watchFlags{}.lookout(slog.New(slog.DiscardHandler), n.held).begin(context.Background())
+	end := watchFlags{}.lookout(slog.New(slog.DiscardHandler), n.held, published.New(n.held, n.held.Source())).begin(context.Background())
 	f(office)
 	return func() {
 		end()

@@ -13,6 +13,7 @@ import (
 	"github.com/stetlog/stet/internal/ghosts"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/story"
@@ -164,20 +165,35 @@ func (c *ghostsCmd) look(e *env, s *store.Reading, cp proof.Checkpoint, now time
 	}
 	bar := newProgress(e.stderr, "entries")
 	defer bar.clear()
-	feed := watch.Feed(key, to...)
-	if err := s.Entries(e.ctx, func(seq uint64, raw []byte) error {
-		if seq%1024 == 0 {
-			bar.set(seq, cp.Size)
-		}
-		if err := feed(seq, raw); err != nil {
-			return &ledger.IntegrityError{Seq: seq, HasSeq: true, File: logread.StoreLog, Reason: "the entry cannot be read", Err: err}
-		}
-		return nil
-	}); err != nil {
+	r, err := published.NewReader(e.ctx, s.Source(), 0, cp.Size)
+	if err == nil {
+		err = r.Read(e.ctx, cp, listening{watch.Listener{StoreKey: key, To: to}, bar})
+	}
+	if errors.Is(err, published.ErrOther) {
+		err = &ledger.IntegrityError{File: s.Name, Reason: err.Error()}
+	}
+	if err != nil {
 		return nil, 0, err
 	}
 	all, dropped := l.Ghosts(now)
 	return all, dropped, nil
+}
+
+// listening is a watch.Listener that shows how far it is.
+type listening struct {
+	watch.Listener
+	bar *progress
+}
+
+// Take implements published.Taker.
+func (l listening) Take(e *published.Entry) error {
+	if e.Seq%1024 == 0 {
+		l.bar.set(e.Seq, e.Of)
+	}
+	if err := l.Listener.Take(e); err != nil {
+		return &ledger.IntegrityError{Seq: e.Seq, HasSeq: true, File: logread.StoreLog, Reason: "the entry cannot be read", Err: err}
+	}
+	return nil
 }
 
 // print writes a ghost in two lines: what is missing, and since when, how that is known and where its story is.

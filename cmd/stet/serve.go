@@ -19,6 +19,7 @@ import (
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/origin"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/verify"
@@ -145,7 +146,8 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		return err
 	}
 	watch := &admin.Watch{Log: held, Logger: logger}
-	lookout := c.lookout(logger, held)
+	feed := published.New(held, held.Source())
+	lookout := c.lookout(logger, held, feed)
 	pages, err := webui.New(webui.Options{Again: tokens.Again, Logger: logger})
 	if err != nil {
 		return err
@@ -158,7 +160,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		Verify: func(ctx context.Context) (verify.Report, error) {
 			return verify.Log(ctx, held.Source(), verify.Options{LogKey: held.Marker().LogKey, Workers: 1})
 		},
-		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) },
+		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) }, Feed: feed,
 	})
 	if err != nil {
 		return err
@@ -172,7 +174,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 	stopWatch := background(e.ctx, watch.Run)
 	stopAlerts := func() {}
 	if office.Alerts != nil {
-		stopAlerts = background(e.ctx, office.Alerts.Run)
+		stopAlerts = background(e.ctx, func(ctx context.Context) { office.Alerts.Run(ctx, feed) })
 	} else {
 		logger.Error("there are no alerts, because they cannot be read", slog.Any("error", office.NoAlerts))
 	}

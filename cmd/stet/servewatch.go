@@ -8,6 +8,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/expect"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/watch"
 )
@@ -25,19 +26,19 @@ func (f watchFlags) deadlines() map[string]time.Duration {
 	return map[string]time.Duration{"start_within": f.StartWithin, "silent_after": f.SilentAfter, "heartbeat_grace": f.HeartbeatGrace, "restart_grace": f.RestartGrace}
 }
 
-// lookout is a server's watch: it reads what is published, and records what is missing.
+// lookout is a server's watch: it follows what is published, and records what is missing.
 type lookout struct {
 	watch  *watch.Watch
 	runner *watch.Runner
 	logger *slog.Logger
 }
 
-func (f watchFlags) lookout(logger *slog.Logger, held *store.Held) *lookout {
+func (f watchFlags) lookout(logger *slog.Logger, held *store.Held, feed *published.Feed) *lookout {
 	policy := watch.Policy{StartWithin: f.StartWithin, SilentAfter: f.SilentAfter, HeartbeatGrace: f.HeartbeatGrace, RestartGrace: f.RestartGrace}
 	w := watch.New(policy)
 	expected := &expect.Machine{Watch: expect.Watch{RestartGrace: f.RestartGrace, Began: time.Now()}}
 	return &lookout{watch: w, logger: logger,
-		runner: &watch.Runner{Log: held, Source: held.Source(), StoreKey: held.Marker().StoreKey, Machines: []watch.Machine{w, expected}, Logger: logger}}
+		runner: &watch.Runner{Log: held, Feed: feed, StoreKey: held.Marker().StoreKey, Machines: []watch.Machine{w, expected}, Logger: logger}}
 }
 
 // hole takes in that a batch was refused because of the numbers before it.

@@ -55,8 +55,6 @@ type Alerts struct {
 	changing sync.Mutex    // of definitions, from the look to the last write; before saving
 	broken   error         // set once: what of the definitions is on disk is not known; under changing
 
-	looked []byte // the checkpoint that was looked at last; the follower's
-
 	saving sync.Mutex // of the file of places; before mu
 	saved  string     // what is in it; under saving
 
@@ -69,10 +67,10 @@ type Alerts struct {
 // state is an alert in memory.
 type state struct {
 	rule   rule // as it was made, whatever has become of it: its From, Off and Half are not looked at
-	query  search.Query
 	secret []byte
 	match  *search.Matcher // the follower's
-	wake   chan struct{}   // something waits; has room for one
+	may    func([]byte) bool
+	wake   chan struct{} // something waits; has room for one
 
 	// Under Alerts.mu:
 	from  uint64
@@ -170,7 +168,8 @@ func newState(r rule, p place) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &state{rule: r, query: q, secret: secret, match: search.NewMatcher(q, time.Time{}), place: p, wake: make(chan struct{}, 1),
+	m := search.NewMatcher(q, time.Time{})
+	return &state{rule: r, secret: secret, match: m, may: m.Sieve(), place: p, wake: make(chan struct{}, 1),
 		from: r.From, off: r.Off, half: r.Half}, nil
 }
 

@@ -12,7 +12,9 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/webhook"
+	"github.com/stetlog/stet/proof"
 )
 
 // tape is a log that was written before: it publishes as the test says, and forgets what is recorded.
@@ -20,6 +22,7 @@ type tape struct {
 	mu          sync.Mutex
 	checkpoints [][]byte
 	at          int
+	more        chan struct{} // closed when there is more
 }
 
 func (l *tape) Checkpoint() []byte {
@@ -34,6 +37,26 @@ func (l *tape) publish(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.at = n
+	close(l.more)
+	l.more = make(chan struct{})
+}
+
+// Published implements published.Log.
+func (l *tape) Published(ctx context.Context, seen uint64) (uint64, error) {
+	for {
+		l.mu.Lock()
+		more := l.more
+		cp, err := proof.ParseCheckpointText(l.checkpoints[l.at])
+		l.mu.Unlock()
+		if err != nil || cp.Size > seen {
+			return cp.Size, err
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
 }
 
 // Wherever the machine dies, and whatever was not on its disk: what comes after it has every entry that matched in exactly one
@@ -56,7 +79,7 @@ func TestDeliveriesSurviveCrashes(t *testing.T) {
 	}
 	live := func(fsys *fsxtest.Mem, from, to int, failing bool) (c claim, err error) {
 		synctest.Test(t, func(t *testing.T) {
-			log := &tape{checkpoints: written, at: from}
+			log := &tape{checkpoints: written, at: from, more: make(chan struct{})}
 			var a *Alerts
 			if a, err = Open(Options{Log: log, Source: w.held.Source(), FS: fsys, StoreKey: w.key, Logger: slog.New(slog.DiscardHandler), Jitter: func() float64 { return 1 }}); err != nil {
 				return
@@ -82,7 +105,7 @@ func TestDeliveriesSurviveCrashes(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				a.Run(ctx)
+				a.Run(ctx, published.New(log, w.held.Source()))
 			}()
 			for n := from; n <= to; n++ {
 				log.publish(n)

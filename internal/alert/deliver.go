@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/webhook"
 	"github.com/stetlog/stet/proof"
 )
@@ -29,8 +30,8 @@ const (
 	tellEvery = 24 * time.Hour
 )
 
-// Run follows the log and delivers until ctx ends; then it notes how far it is. One call an Alerts.
-func (a *Alerts) Run(ctx context.Context) {
+// Run follows the log, which feed is of, and delivers until ctx ends; then it notes how far it is. One call an Alerts.
+func (a *Alerts) Run(ctx context.Context, feed *published.Feed) {
 	var delivering sync.WaitGroup
 	a.mu.Lock()
 	a.running = func(s *state) {
@@ -55,7 +56,8 @@ func (a *Alerts) Run(ctx context.Context) {
 		}
 	}
 	a.mu.Unlock()
-	a.follow(ctx)
+	delivering.Go(func() { a.noted(ctx) })
+	a.follow(ctx, feed)
 	a.mu.Lock()
 	a.running = nil
 	a.mu.Unlock()

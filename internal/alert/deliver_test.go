@@ -478,10 +478,7 @@ func TestLookedAtTwice(t *testing.T) {
 	from := w.next
 	w.say("shop_checkout", 3)
 	for range 2 {
-		w.next, w.looked = from, nil
-		if err := w.look(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		w.look(from)
 		if l := w.List(); l[0].Waiting != 3 {
 			t.Errorf("%d are counted, want 3", l[0].Waiting)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/proof"
@@ -98,7 +99,7 @@ func (w *world) run() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.Run(ctx)
+		w.Run(ctx, published.New(w.held, w.held.Source()))
 	}()
 	w.stop = func() {
 		cancel()
@@ -180,6 +181,22 @@ type got struct {
 	header http.Header
 	body   []byte
 	payload
+}
+
+// look gives the alerts what is published from an entry on.
+func (w *world) look(from uint64) {
+	w.t.Helper()
+	cp, err := proof.ParseCheckpointText(w.held.Checkpoint())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r, err := published.NewReader(context.Background(), w.held.Source(), from, cp.Size)
+	if err == nil {
+		err = r.Read(context.Background(), cp, (*follower)(w.Alerts))
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // target is the other end of all alerts: what it is sent, and what it answers.

@@ -156,8 +156,9 @@ func (d Definition) Labels() map[string]string {
 
 // FromLabels reads what Labels writes, and nothing else. Errors wrap ErrDefinition or ErrSchedule.
 func FromLabels(m map[string]string) (d Definition, err error) {
-	d = Definition{Job: m[labelJob], App: m[labelApp], Environment: m[labelEnvironment], Zone: m[labelZone]}
-	if d.Schedule, err = Parse(m[labelSchedule]); err != nil {
+	of := func(label string) string { return strings.Clone(m[label]) } // a definition outlives the event that it is of
+	d = Definition{Job: of(labelJob), App: of(labelApp), Environment: of(labelEnvironment), Zone: of(labelZone)}
+	if d.Schedule, err = Parse(of(labelSchedule)); err != nil {
 		return d, err
 	}
 	if d.Grace, err = ParseGrace(m[labelGrace]); err != nil {

@@ -2,6 +2,7 @@ package expect
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -39,7 +40,7 @@ type arrival struct {
 // arrivalOf reads an event that shows that a job came.
 func arrivalOf(e watch.Entry) arrival {
 	j := e.Event.Job
-	a := arrival{by: &e, job: j.ID, run: j.RunID, again: j.Attempt > 1, start: e.Event.EventTime, planned: j.ScheduledFor}
+	a := arrival{by: &e, job: strings.Clone(j.ID), run: strings.Clone(j.RunID), again: j.Attempt > 1, start: e.Event.EventTime, planned: j.ScheduledFor}
 	if a.start.IsZero() {
 		a.start = e.Event.Timestamp
 	}

@@ -88,7 +88,7 @@ func (h *History) Near(start time.Time) bool {
 	return !start.Before(h.From.Add(-MaxGrace)) && start.Before(h.To.Add(MaxGrace))
 }
 
-// Add takes in the next entry of the log.
+// Add takes in the next entry of the log, and keeps it: its event must stay as it is.
 func (h *History) Add(e watch.Entry) {
 	h.watch.history = h
 	h.watch.Add(e)

@@ -17,6 +17,7 @@ import (
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/watch"
 	"github.com/stetlog/stet/proof"
@@ -72,7 +73,7 @@ func (h *house) up() {
 	h.must(err)
 	h.office = &admin.Office{Log: h.held, Tokens: tokens, FS: h.disk}
 	h.must(h.office.Started(ctx, "v1", admin.Settings{}))
-	r := &watch.Runner{Log: h.held, Source: h.held.Source(), StoreKey: h.held.Marker().StoreKey,
+	r := &watch.Runner{Log: h.held, Feed: published.New(h.held, h.held.Source()), StoreKey: h.held.Marker().StoreKey,
 		Machines: []watch.Machine{&expect.Machine{Watch: expect.Watch{Began: time.Now()}}}}
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/watch"
+	"github.com/stetlog/stet/internal/watch/watchtest"
 )
 
 // tape is a log as a Watch reads it.
@@ -78,7 +79,10 @@ func (p *tape) found(received time.Time, f Finding) watch.Entry {
 func (p *tape) watch() *Watch {
 	w := &Watch{}
 	for _, e := range p.entries {
+		var spoil func()
+		e.Event, spoil = watchtest.Lent(e.Event)
 		w.Add(e)
+		spoil()
 	}
 	return w
 }

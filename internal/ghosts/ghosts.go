@@ -87,9 +87,10 @@ type List struct {
 
 // Add takes in the next entry of the log.
 func (l *List) Add(e watch.Entry) {
-	if e.Event == nil || !e.StoreKey {
+	if e.Event == nil || !e.StoreKey || What(e.Event.EventType) == "" && !slices.Contains(AnswerTypes(), e.Event.EventType) {
 		return
 	}
+	e = e.Own()
 	l.found(Of(e.Event, e.ReceivedAt, true, e.Seq), e.Event, e.ReceivedAt, true, e.Seq)
 }
 

@@ -43,7 +43,7 @@ const (
 // fanIn is how many chunks' segments become one. A hundred million entries are a hundred such segments.
 const fanIn = 16
 
-// Index is the index of one log. Find and its like may be called from many goroutines, also while Catch runs; Catch, Save and
+// Index is the index of one log. Find and its like may be called from many goroutines, also while Catch or Follow runs; these, Save and
 // Close are for one.
 type Index struct {
 	fsys  fsx.FS // of the store
@@ -58,6 +58,7 @@ type Index struct {
 	lock    io.Closer // while something is written
 	open    *memory   // the last part, or nil
 	tree    *proof.Tree
+	terms   termList // of the entry that is taken in
 	written sync.WaitGroup
 	failed  atomic.Pointer[error] // of what is written behind
 	broken  atomic.Bool           // an answer came upon damage
@@ -215,27 +216,9 @@ func (x *Index) Check(ctx context.Context, log Log) error {
 	return err
 }
 
-// Catch indexes what the log has and the index has not. progress, where it is not nil, is told now and then how many entries
-// of how many are done. What is found to be of another log, or not what the log's checkpoint says, is thrown away, and the
-// whole log is indexed again: once, then it is an error.
-func (x *Index) Catch(ctx context.Context, log Log, progress func(done, size uint64)) error {
-	if err := x.whole(); err != nil {
-		if err := x.clear(); err != nil {
-			return err
-		}
-	}
-	err := x.catch(ctx, log, progress)
-	if errors.Is(err, ErrOther) {
-		if err := x.clear(); err != nil {
-			return err
-		}
-		err = x.catch(ctx, log, progress)
-	}
-	return err
-}
-
-// whole says whether the files in use are there, and nothing has been found wrong with them.
-func (x *Index) whole() error {
+// Whole says whether the files in use are there, and nothing has been found wrong with them; nil where it is so. It may be
+// called from any goroutine.
+func (x *Index) Whole() error {
 	if x.broken.Load() {
 		return ErrDamaged
 	}
@@ -256,46 +239,13 @@ func (x *Index) whole() error {
 	return nil
 }
 
-func (x *Index) catch(ctx context.Context, log Log, progress func(done, size uint64)) error {
-	if err := x.failure(); err != nil {
-		return err
-	}
-	cp, err := log.Head(ctx)
-	if err != nil {
-		return err
-	}
-	if x.open == nil {
-		if err := x.begin(); err != nil {
-			return err
-		}
-	}
-	if cp.Size < x.tree.Size() {
-		return fmt.Errorf("%w: %d entries are indexed and the log has %d", ErrOther, x.tree.Size(), cp.Size)
-	}
-	var in intake
-	err = logread.Entries(ctx, log.Source(), x.tree.Size(), cp.Size, func(seq uint64, entry []byte) error {
-		if seq%proof.TileWidth == 0 && progress != nil {
-			progress(seq, cp.Size)
-		}
-		return in.take(entry, x.add)
-	})
-	if err != nil {
-		return err
-	}
-	if x.tree.Size() != cp.Size || x.tree.Root() != cp.Root {
-		return fmt.Errorf("%w: its entries are not those under its checkpoint of size %d", ErrOther, cp.Size)
-	}
-	if progress != nil {
-		progress(cp.Size, cp.Size)
-	}
-	return x.failure()
-}
-
 // begin makes ready for adding: a part that ends within a chunk is indexed again, so that files stay whole chunks.
 func (x *Index) begin() error {
 	if err := fsx.MkdirAll(x.fsys, Dir, 0o700); err != nil {
 		return err
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if x.lock == nil {
 		lock, err := x.fsys.TryLock(inDir(lockFile))
 		if errors.Is(err, fsx.ErrLocked) {
@@ -306,8 +256,6 @@ func (x *Index) begin() error {
 		}
 		x.lock = lock
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
 	if n := len(x.parts); n > 0 && x.indexed()%chunkSize != 0 {
 		last := x.parts[n-1].(*segment)
 		x.parts = x.parts[:n-1]
@@ -455,7 +403,7 @@ func (x *Index) Save() error {
 }
 
 // Rebuild throws away what there is, indexes the whole log, and saves it.
-func (x *Index) Rebuild(ctx context.Context, log Log, progress func(done, size uint64)) error {
+func (x *Index) Rebuild(ctx context.Context, log Log, progress Progress) error {
 	err := x.clear()
 	if err == nil {
 		err = x.Catch(ctx, log, progress)

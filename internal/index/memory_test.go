@@ -1,7 +1,6 @@
 package index
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -9,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/proof"
 )
@@ -134,26 +134,46 @@ func TestIntake(t *testing.T) {
 			terms.of(r)
 			want[r.Seq] = of(r.Received, &terms)
 		}
-		var in intake
 		seq := uint64(0)
-		add := func(received time.Time, terms *termList, leaf proof.Hash) error {
-			got, w := of(received, terms), want[seq]
+		var terms termList
+		cp, err := l.Head(t.Context())
+		if err != nil {
+			rt.Fatal(err)
+		}
+		reader, err := published.NewReader(t.Context(), l, 0, cp.Size)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if err := reader.Read(t.Context(), cp, take(func(e *published.Entry) error {
+			r, err := e.Record()
+			if err != nil {
+				return err
+			}
+			terms.none()
+			if r != nil {
+				terms.of(r)
+			}
+			got, w := of(e.Received, &terms), want[seq]
 			if w.marks != 0 && !got.received.Equal(w.received) || got.marks != w.marks || !slices.Equal(got.terms, w.terms) {
 				rt.Fatalf("entry %d is taken in as %q, its record is %q", seq, got.terms, w.terms)
 			}
-			if leaf != proof.LeafHash(l.entries[seq]) {
+			if e.Leaf != proof.LeafHash(l.entries[seq]) {
 				rt.Fatalf("entry %d has another hash", seq)
 			}
 			seq++
 			return nil
-		}
-		for _, e := range l.entries {
-			if err := in.take(bytes.Clone(e), add); err != nil {
-				rt.Fatal(err)
-			}
+		})); err != nil {
+			rt.Fatal(err)
 		}
 		if seq != uint64(len(l.entries)) {
 			rt.Fatalf("%d of %d entries were taken in", seq, len(l.entries))
 		}
 	})
 }
+
+// take is a function as a published.Taker.
+type take func(*published.Entry) error
+
+func (t take) Take(e *published.Entry) error { return t(e) }
+
+func (take) Caught(proof.Checkpoint) error { return nil }

@@ -84,7 +84,7 @@ func (r *reader) key(ctx context.Context, e proof.Entry) (string, error) {
 	if e.Stub != nil && e.Stub.Code == proof.StubLost {
 		return "", nil
 	}
-	for seq := e.Seq; seq < min(e.Seq+maxBatch, r.cp.Size); seq++ {
+	for seq := e.Seq; seq < min(e.Seq+proof.MaxBatch+1, r.cp.Size); seq++ {
 		if seq >= r.sealed.from && seq < r.sealed.seal {
 			r.sealed.from = e.Seq
 			return r.sealed.key, nil

@@ -140,6 +140,19 @@ func TestOtherLog(t *testing.T) {
 			t.Errorf("%s: found %v, want %v", name, got, want)
 		}
 	}
+	// One that is in use is of another log from one moment to the next.
+	x := openIndex(t, openDir(t, t.TempDir()))
+	catchUp(t, x, small(t))
+	for changed.tree.Size() <= x.Indexed() {
+		changed.batch(t, s, proof.Via{Kind: proof.ViaSpool}, login(t, 7, "bob"))
+	}
+	catchUp(t, x, changed)
+	if got, want := find(t, x, changed, search.Query{}, true, 100), naive(changed.records(t), search.Query{}); !slices.Equal(got, want) {
+		t.Errorf("in use: found %v, want %v", got, want)
+	}
+	if got := find(t, x, changed, parse(t, "actor:alice"), true, 10); len(got) != 0 {
+		t.Errorf("in use: the index of another log finds %v", got)
+	}
 	dir, _ := saved(t, small(t))
 	x, err := Open(openDir(t, dir), "other+00000000+key")
 	if err != nil || x.Indexed() != 0 || len(x.Faults) != 1 || !strings.Contains(x.Faults[0], ErrOther.Error()) {

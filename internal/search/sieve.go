@@ -20,6 +20,9 @@ type needle struct {
 	upper string // with fold: both cases of the first byte
 }
 
+// Sieve returns what tells from the bytes of an entry that the query cannot find it: false. It is for any goroutine.
+func (m *Matcher) Sieve() func(raw []byte) bool { return newSieve(m.root).may }
+
 // newSieve makes the sieve of a node.
 func newSieve(n Node) sieve {
 	switch n := n.(type) {

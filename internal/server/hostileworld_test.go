@@ -24,6 +24,7 @@ import (
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/intake"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/verify"
@@ -88,6 +89,7 @@ func newHostileWorldWith(t testing.TB, l Limits) *hostileWorld {
 	}
 	now = now.Add(time.Second)
 	if w.server, err = New(Options{Log: w.held, Authority: tokens, Limits: l, Logger: w.log.logger(), OwnUID: ^uint32(0), FS: s.FS,
+		Feed:  published.New(w.held, w.held.Source()),
 		Index: func() (*index.Index, error) { return index.Open(s.FS, w.held.Marker().LogKey) }}); err != nil {
 		t.Fatal(err)
 	}

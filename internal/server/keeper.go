@@ -11,13 +11,14 @@ import (
 
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/proof"
 )
 
 const (
-	// catchEvery is how often the index looks at what is published.
-	catchEvery = 100 * time.Millisecond
+	// lookEvery is how often it is looked whether the index's files are there, and the disk has room for more.
+	lookEvery = 100 * time.Millisecond
 	// keepAgain is how long the index is left alone after an error, at first and at most.
 	keepAgain, keepAgainMost = time.Second, time.Minute
 	// freshFor is how long a question waits for what was published before it was asked to be indexed.
@@ -29,7 +30,8 @@ const (
 type keeper struct {
 	open   func() (*index.Index, error)
 	log    indexedLog
-	ready  func() error // of the store: nothing is indexed while its disk is full
+	feed   *published.Feed // of the log
+	ready  func() error    // of the store: nothing is indexed while its disk is full
 	logger *slog.Logger
 
 	x       atomic.Pointer[index.Index] // nil while it is not open
@@ -51,52 +53,47 @@ func (l indexedLog) Head(context.Context) (proof.Checkpoint, error) {
 // Source implements index.Log.
 func (l indexedLog) Source() logread.Source { return l.Log.Source() }
 
-func newKeeper(open func() (*index.Index, error), log Log, logger *slog.Logger) *keeper {
-	return &keeper{open: open, log: indexedLog{log}, ready: log.Ready, logger: logger, wake: make(chan struct{}, 1), further: make(chan struct{})}
+func newKeeper(open func() (*index.Index, error), log Log, feed *published.Feed, logger *slog.Logger) *keeper {
+	return &keeper{open: open, log: indexedLog{log}, feed: feed, ready: log.Ready, logger: logger, wake: make(chan struct{}, 1), further: make(chan struct{})}
 }
 
 // run opens the index and has it follow the log until ctx ends; then it saves and closes it.
 func (k *keeper) run(ctx context.Context) {
-	tick := time.NewTicker(catchEvery)
-	defer tick.Stop()
 	trouble, pause := "", keepAgain
 	for {
-		err := k.catch(ctx)
+		err := k.follow(ctx)
+		wait := lookEvery
 		switch {
 		case ctx.Err() != nil:
 			k.end()
 			return
-		case err == nil || errors.Is(err, store.ErrFull):
+		case errors.Is(err, errLost):
+			trouble, pause, wait = "", keepAgain, 0
+		case errors.Is(err, store.ErrFull):
 			trouble, pause = "", keepAgain
 		default:
 			if now := err.Error(); now != trouble {
 				trouble = now
 				k.logger.Error("the index does not follow the log; it is tried again", slog.Any("error", err))
 			}
-			select {
-			case <-ctx.Done():
-				continue
-			case <-time.After(pause):
-			}
-			if pause = min(2*pause, keepAgainMost); errors.Is(err, index.ErrBusy) {
+			if wait, pause = pause, min(2*pause, keepAgainMost); errors.Is(err, index.ErrBusy) {
 				pause = keepAgain
-				continue
-			}
-			if err := k.drop(); err != nil {
+			} else if err := k.drop(); err != nil {
 				k.logger.Warn("the index could not be closed", slog.Any("error", err))
 			}
-			continue
 		}
 		select {
 		case <-ctx.Done():
-		case <-tick.C:
-		case <-k.wake:
+		case <-time.After(wait):
 		}
 	}
 }
 
-// catch indexes what is published and not yet indexed.
-func (k *keeper) catch(ctx context.Context) error {
+// errLost says that the files of the index are not what they were, so that it is to be made anew.
+var errLost = errors.New("the index is damaged or gone")
+
+// follow has the index follow the log until ctx ends or something is wrong.
+func (k *keeper) follow(ctx context.Context) error {
 	x := k.x.Load()
 	if x == nil {
 		var err error
@@ -112,17 +109,41 @@ func (k *keeper) catch(ctx context.Context) error {
 		return err // what room is left is the log's
 	}
 	defer k.anew.Store(false)
-	err := x.Catch(ctx, k.log, func(done, size uint64) {
-		if size-done > rebuildFrom || done == 0 {
+	following, stop := context.WithCancelCause(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() { stop(k.look(following, x)) })
+	defer looking.Wait()
+	defer stop(nil)
+	return x.Follow(following, k.feed, func(done, size uint64) {
+		switch {
+		case done == size:
+			k.most.Store(size)
+			k.anew.Store(false)
+		case size-done > rebuildFrom || done == 0:
 			k.anew.Store(true)
 		}
 		k.advanced()
 	})
-	if err == nil {
-		k.most.Store(x.Indexed())
+}
+
+// look says why the index cannot follow the log any more, when that is so.
+func (k *keeper) look(ctx context.Context, x *index.Index) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-k.wake:
+		}
+		if err := k.ready(); errors.Is(err, store.ErrFull) {
+			return err
+		}
+		if err := x.Whole(); err != nil {
+			return fmt.Errorf("%w: %w", errLost, err)
+		}
 	}
-	k.advanced()
-	return err
 }
 
 // rebuildFrom is how many entries an index may be behind that is just following.
@@ -175,7 +196,7 @@ func (k *keeper) rebuilding() bool {
 	return k.x.Load() == nil || k.anew.Load() || k.indexed() < k.most.Load()
 }
 
-// poke has the log looked at now.
+// poke has it looked now whether the index is whole.
 func (k *keeper) poke() {
 	select {
 	case k.wake <- struct{}{}:
@@ -196,7 +217,6 @@ func (k *keeper) fresh(ctx context.Context, size uint64) {
 		if k.indexed() >= size || k.rebuilding() {
 			return
 		}
-		k.poke()
 		select {
 		case <-ctx.Done():
 			return

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/index"
+	"github.com/stetlog/stet/internal/published"
+	"github.com/stetlog/stet/internal/store"
 )
 
 // onDisk has the index of a world in a directory of the disk, which is returned.
@@ -32,7 +35,7 @@ func onDisk(t *testing.T) (dir string, change func(*Options)) {
 
 // gatedLog is a log whose checkpoint is told one asking after the other, while it is shut.
 type gatedLog struct {
-	Log
+	*store.Held
 	shut atomic.Bool
 	come chan struct{} // somebody asks
 	pass chan struct{} // and is answered
@@ -43,15 +46,15 @@ func (g *gatedLog) Checkpoint() []byte {
 		g.come <- struct{}{}
 		<-g.pass
 	}
-	return g.Log.Checkpoint()
+	return g.Held.Checkpoint()
 }
 
 // An index that is deleted under a running server is made anew: answers say so, and how far it is, and end as they were.
 func TestIndexDeletedUnderTheServer(t *testing.T) {
 	dir, change := onDisk(t)
 	w := newWorld(t, change)
-	g := &gatedLog{Log: w.held, come: make(chan struct{}), pass: make(chan struct{})}
-	w.server.keeper.log = indexedLog{g}
+	g := &gatedLog{Held: w.held, come: make(chan struct{}), pass: make(chan struct{})}
+	w.server.keeper.feed = published.New(g, w.held.Source())
 	receipts(t, w.post("writer", newSender(t, "shop").say(40)))
 	w.follow()
 	w.caughtUp()
@@ -60,12 +63,10 @@ func TestIndexDeletedUnderTheServer(t *testing.T) {
 		t.Fatalf("%d rows, %+v", len(before.Rows), before.Searched)
 	}
 	g.shut.Store(true)
-	<-g.come // it has looked at its files, and is to look at the log
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	g.pass <- struct{}{}
-	<-g.come // it has noticed
+	<-g.come // it has noticed, and begins anew
 	during := w.find("auditor", "event:shop_checkout")
 	if s := during.Searched; !s.Rebuilding || s.Complete || s.Indexed != 0 || s.Size != before.Searched.Size || len(during.Rows) > 0 {
 		t.Errorf("meanwhile %d rows, %+v", len(during.Rows), s)
@@ -200,14 +201,12 @@ func TestIndexInOtherHands(t *testing.T) {
 	if err := other.Rebuild(t.Context(), indexedLog{w.held}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.server.keeper.catch(t.Context()); err == nil || !strings.Contains(err.Error(), index.ErrBusy.Error()) {
+	if err := w.server.keeper.follow(t.Context()); !errors.Is(err, index.ErrBusy) {
 		t.Fatalf("both write the index: %v", err)
 	}
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.server.keeper.catch(t.Context()); err != nil || w.server.keeper.indexed() != w.held.State().Published {
-		t.Errorf("%d entries are indexed: %v", w.server.keeper.indexed(), err)
-	}
-	w.server.keeper.end()
+	w.follow()
+	w.caughtUp()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stetlog/stet/internal/clock"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/index"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/verify"
 )
 
@@ -49,6 +50,8 @@ type Options struct {
 	// Index opens the index of the log, which the server then has follow the log, and closes; again after trouble with it.
 	// nil: nothing can be searched.
 	Index func() (*index.Index, error)
+	// Feed is of the log, for the index; it must be set where Index is.
+	Feed *published.Feed
 	// Verify verifies the whole log, as anybody would who has a copy of it. The server calls it again and again while it serves.
 	// nil: it does not, and says so.
 	Verify func(ctx context.Context) (verify.Report, error)

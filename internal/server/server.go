@@ -69,7 +69,7 @@ func New(o Options) (*Server, error) {
 	s.apart = make(chan struct{}, convertsAtOnce())
 	s.asking = make(chan struct{}, s.limits.Queries)
 	if o.Index != nil {
-		s.keeper = newKeeper(o.Index, s.log, s.logger)
+		s.keeper = newKeeper(o.Index, s.log, o.Feed, s.logger)
 	}
 	if o.Verify != nil {
 		s.selfcheck = newSelfcheck(o.Verify, s.logger)

@@ -18,6 +18,7 @@ import (
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/known"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/spool"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/wire"
@@ -77,7 +78,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 			t.Fatal(err)
 		}
 	}
-	o := Options{Log: held, LogKey: func() string { return keys.Log.VKey }, Authority: a,
+	o := Options{Log: held, LogKey: func() string { return keys.Log.VKey }, Authority: a, Feed: published.New(held, held.Source()),
 		Index: func() (*index.Index, error) { return index.Open(fsys, keys.Log.VKey) }}
 	if change != nil {
 		change(&o)

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -107,8 +108,7 @@ func (r *run) answerTo(e Entry, typ string, g gaveUp) Finding {
 }
 
 func (w *Watch) disorder(e Entry, what, later string) Finding {
-	j := &job{interaction: e.Event.InteractionID, id: e.Event.Job.ID, name: e.Event.Job.Name, parentID: e.Event.Job.ParentID, rootID: e.Event.Job.RootID}
-	r := &run{job: j, id: e.Event.Job.RunID, attempt: max(e.Event.Job.Attempt, 1), app: e.Event.AppID, stream: e.Event.StreamID}
+	r := &run{job: jobOf(e.Event), id: strings.Clone(e.Event.Job.RunID), attempt: max(e.Event.Job.Attempt, 1), app: strings.Clone(e.Event.AppID), stream: e.Event.StreamID}
 	return r.of("job_phase_disorder", phaseNames[submission], "phase_order", e.Seq, e.ReceivedAt,
 		fmt.Sprintf("entry %d, number %d of its stream, reports %s behind %s", e.Seq, e.Event.StreamSeq, what, later))
 }
@@ -151,12 +151,13 @@ func (w *Watch) lostNumbers(e Entry, stream event.UUID) Finding {
 }
 
 func (w *Watch) ahead(e Entry, by time.Duration) Finding {
-	id := e.Event.AppID
+	app := strings.Clone(e.Event.AppID)
+	id := app
 	if e.Event.Host != nil && e.Event.Host.Name != "" {
-		id = e.Event.Host.Name
+		id = strings.Clone(e.Event.Host.Name)
 	}
 	text := fmt.Sprintf("it is ahead of the log's by at least %s, beyond what it states itself: entry %d claims a time after it had come", by.Round(time.Millisecond), e.Seq)
-	ev := streamEvent("clock_skewed", "ahead", text, e.Event.StreamID, seqRef(e.Seq), event.Reference{Kind: "app", Value: e.Event.AppID})
+	ev := streamEvent("clock_skewed", "ahead", text, e.Event.StreamID, seqRef(e.Seq), event.Reference{Kind: "app", Value: app})
 	ev.InteractionID, ev.Object, ev.Escaped = "clock", &event.Object{Type: "clock", ID: id}, true
 	return Finding{Type: "clock_skewed", Rule: "ahead", About: entry(e.Seq), Due: e.ReceivedAt, Near: e.Event.StreamID, Event: ev}
 }

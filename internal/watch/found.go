@@ -2,6 +2,7 @@ package watch
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -63,7 +64,7 @@ func (w *Watch) givenUp(e Entry, about string) {
 	if e.Event.Job == nil {
 		return
 	}
-	typ := e.Event.EventType
+	typ := strings.Clone(e.Event.EventType)
 	r := w.runOf(e)
 	if r == nil {
 		key := jobKey(e.Event.InteractionID, e.Event.Job.ID)
@@ -100,8 +101,7 @@ func (w *Watch) givenUp(e Entry, about string) {
 
 // overtaken says that the outcome of a run had come when it was given up.
 func overtaken(e Entry) Finding {
-	j := &job{interaction: e.Event.InteractionID, id: e.Event.Job.ID, name: e.Event.Job.Name, parentID: e.Event.Job.ParentID, rootID: e.Event.Job.RootID}
-	r := &run{job: j, id: e.Event.Job.RunID, attempt: max(e.Event.Job.Attempt, 1), stream: e.Event.StreamID}
+	r := &run{job: jobOf(e.Event), id: strings.Clone(e.Event.Job.RunID), attempt: max(e.Event.Job.Attempt, 1), stream: e.Event.StreamID}
 	return r.of("job_late_outcome", phaseNames[outcome], "outcome_after_all", e.Seq, e.ReceivedAt,
 		"its outcome came when "+e.Event.EventType+" in entry "+entry(e.Seq)+" was on its way")
 }

@@ -3,6 +3,7 @@ package watch
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -252,7 +253,7 @@ func (w *Watch) starts(e Entry, key hash) {
 	if r.by != by {
 		r.order.seen[authorization] = r.order.seen[authorization] && r.asked
 	}
-	r.id, r.attempt, r.by, r.started, r.app = id, attempt, by, true, w.word(e.Event.AppID)
+	r.id, r.attempt, r.by, r.started, r.app = strings.Clone(id), attempt, by, true, w.word(e.Event.AppID)
 	r.begin = mark{e.Seq, e.ReceivedAt}
 	r.detached = slices.ContainsFunc(e.Event.References, func(f event.Reference) bool { return f.Kind == event.ReferenceDetached })
 	w.joinStream(r, e.Event.StreamID)

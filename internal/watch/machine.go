@@ -7,7 +7,8 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// Entry is one entry of the log, with what its batch's seal says of it: exactly one of Event, Seal and Stub is set.
+// Entry is one entry of the log, with what its batch's seal says of it: exactly one of Event, Seal and Stub is set. The event
+// and its texts are whoever gives it to somebody: he may use their memory again, so who keeps some of it copies that.
 type Entry struct {
 	Seq        uint64
 	ReceivedAt time.Time
@@ -16,6 +17,18 @@ type Entry struct {
 	Event      *event.Event
 	Seal       *proof.Seal
 	Stub       *proof.Stub
+
+	raw []byte // of the event, where its memory is used again
+}
+
+// Own is the entry with an event of its own, for whoever keeps that.
+func (e Entry) Own() Entry {
+	if e.raw != nil {
+		if own, err := event.Parse(e.raw); err == nil { // as before
+			e.Event, e.raw = own, nil
+		}
+	}
+	return e
 }
 
 // Finding is something that is missing, or that was and came. Type and About say what it is: the log takes it once.
@@ -31,7 +44,7 @@ type Finding struct {
 
 // A Machine is a state machine over the log, driven by a Runner: the Watch is one. It is for one goroutine.
 type Machine interface {
-	// Add takes in the next entry of the log. The entry is the machine's to keep.
+	// Add takes in the next entry of the log. Its event is good until Add returns.
 	Add(Entry)
 	// Due returns what is to be found by now, in an order that depends on nothing but the entries. Each finding is returned
 	// once; whoever asked sees to it that it gets into the log.

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -20,6 +21,13 @@ type job struct {
 
 	waiting  *orphan // it is looked at again, because its parent was given up
 	orphaned bool    // which was found, or is in the log
+}
+
+// jobOf is the job that an event is about, with texts of its own.
+func jobOf(e *event.Event) *job {
+	j := e.Job
+	return &job{interaction: strings.Clone(e.InteractionID), id: strings.Clone(j.ID), name: strings.Clone(j.Name), parentID: strings.Clone(j.ParentID),
+		rootID: strings.Clone(j.RootID)}
 }
 
 // run is one execution of a job, or the request for one.
@@ -175,15 +183,15 @@ func (w *Watch) open(e Entry, key hash) *run {
 	ev := e.Event
 	j := w.jobs[key]
 	if j == nil {
-		j = &job{key: key, interaction: ev.InteractionID, id: ev.Job.ID, name: w.word(ev.Job.Name), first: e.Seq,
-			parentID: ev.Job.ParentID, rootID: w.word(ev.Job.RootID)}
+		j = jobOf(ev)
+		j.key, j.first, j.name, j.rootID = key, e.Seq, w.word(j.name), w.word(j.rootID)
 		if j.parentID != "" {
 			j.parent = jobKey(ev.InteractionID, j.parentID)
 		}
 		w.jobs[key] = j
 		w.appeared(e, j)
 	}
-	r := &run{job: j, id: ev.Job.RunID, attempt: max(ev.Job.Attempt, 1), by: senderOf(e), stream: ev.StreamID, app: w.word(ev.AppID),
+	r := &run{job: j, id: strings.Clone(ev.Job.RunID), attempt: max(ev.Job.Attempt, 1), by: senderOf(e), stream: ev.StreamID, app: w.word(ev.AppID),
 		begin: mark{e.Seq, e.ReceivedAt}}
 	r.sign = r.begin
 	j.runs = append(j.runs, r)

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -9,14 +8,12 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/proof"
 )
 
-// Log is the log that a Runner follows, and tells what was found. It must be safe for concurrent use.
+// Log is the log that a Runner tells what was found. It must be safe for concurrent use.
 type Log interface {
-	// Published waits until more than seen entries are under a checkpoint, and returns how many are.
-	Published(ctx context.Context, seen uint64) (uint64, error)
 	// Everything has all that was taken in before the call published, and returns how many entries that are.
 	Everything(ctx context.Context) (uint64, error)
 	// Find records a finding, durably: once for its type and what it is about, however often it is called. Its error is about
@@ -26,24 +23,21 @@ type Log interface {
 	Failed() <-chan struct{}
 }
 
-// Runner drives machines over a log that grows: a reader of what is published, which nobody waits for.
+// Runner drives machines over a log that grows: a follower of what is published, which nobody waits for.
 //
-// Before it asks what is due it reads everything that was taken in until then, so that nobody is called silent whose word is
-// on its way to the disk. What is found is recorded before anything else is asked; where the log cannot take it (a full
-// disk), that is tried again until it can.
+// Before it asks what is due it waits until it was given everything that was taken in until then, so that nobody is called
+// silent whose word is on its way to the disk. What is found is recorded before anything else is asked; where the log cannot
+// take it (a full disk), that is tried again until it can.
 type Runner struct {
 	Log      Log
-	Source   logread.Source
-	StoreKey string // verifier key of the store: its findings are in the log under it
+	Feed     *published.Feed // of the log
+	StoreKey string          // verifier key of the store: its findings are in the log under it
 	Machines []Machine
 	Now      func() time.Time // nil: time.Now
 	Logger   *slog.Logger     // nil: nothing is logged
 
-	at    uint64 // entries that the machines have
-	batch []Entry
-	codec event.Codec
-
-	mu     sync.Mutex
+	mu     sync.Mutex // of the machines, too
+	at     uint64     // entries that they have
 	told   []func()
 	wakeUp context.CancelFunc // of whoever waits; nil: nobody does
 }
@@ -65,6 +59,11 @@ func (r *Runner) Tell(f func()) {
 		return
 	}
 	r.told = append(r.told, f)
+	r.wake()
+}
+
+// wake has whoever waits look again. The caller holds mu.
+func (r *Runner) wake() {
 	if r.wakeUp != nil {
 		r.wakeUp()
 	}
@@ -72,38 +71,52 @@ func (r *Runner) Tell(f func()) {
 
 // Run follows the log until ctx ends, which is no error, or the log cannot be read or has failed.
 func (r *Runner) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		if err := r.round(ctx); err != nil && ctx.Err() == nil {
-			return err
+	following, stop := context.WithCancelCause(ctx)
+	var reader sync.WaitGroup
+	reader.Go(func() { stop(r.Feed.Follow(following, 0, r)) })
+	for following.Err() == nil {
+		if err := r.round(following); err != nil {
+			stop(err)
 		}
+	}
+	reader.Wait()
+	if why := context.Cause(following); ctx.Err() == nil {
+		return why
 	}
 	return nil
 }
 
-// round reads what is new, finds what is due, and waits for more.
+// round finds what is due, or waits until something may be.
 func (r *Runner) round(ctx context.Context) error {
+	now := r.now()
+	r.mu.Lock()
 	r.hear()
-	next, now := r.next(), r.now()
+	next := r.next()
 	if next.IsZero() || next.After(now) {
-		size, err := r.wait(ctx, next, now)
-		if err != nil {
-			return err
-		}
-		return r.read(ctx, size)
+		r.wait(ctx, next, now) // gives up mu
+		return nil
 	}
+	r.mu.Unlock()
 	// What is published so far may show that nothing is due; then nobody has to hurry the log.
 	size, err := r.Log.Everything(ctx)
-	if err == nil {
-		err = r.read(ctx, size)
-	}
 	if err != nil {
 		return err
+	}
+	r.mu.Lock()
+	for r.at < size {
+		if ctx.Err() != nil {
+			r.mu.Unlock()
+			return ctx.Err()
+		}
+		r.wait(ctx, time.Time{}, now)
+		r.mu.Lock()
 	}
 	r.hear()
 	var all []Finding
 	for _, m := range r.Machines {
 		all = append(all, m.Due(now)...)
 	}
+	r.mu.Unlock()
 	return r.record(ctx, all)
 }
 
@@ -124,120 +137,52 @@ func (r *Runner) next() (next time.Time) {
 }
 
 func (r *Runner) hear() {
-	r.mu.Lock()
 	told := r.told
 	r.told = nil
-	r.mu.Unlock()
 	for _, f := range told {
 		f()
 	}
 }
 
-// wait returns the size of the log when it has grown, when it is time to ask the machines, or when something was told.
-func (r *Runner) wait(ctx context.Context, next, now time.Time) (uint64, error) {
+// wait returns when the machines were given more, when it is next, or when something was told. The caller holds mu, and does
+// not when it returns.
+func (r *Runner) wait(ctx context.Context, next, now time.Time) {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !next.IsZero() {
 		t := time.AfterFunc(next.Sub(now), cancel)
 		defer t.Stop()
 	}
-	r.mu.Lock()
 	r.wakeUp = cancel
-	if len(r.told) > 0 {
-		cancel()
-	}
 	r.mu.Unlock()
-	size, err := r.Log.Published(waiting, r.at)
+	<-waiting.Done()
 	r.mu.Lock()
 	r.wakeUp = nil
 	r.mu.Unlock()
-	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
-		return r.at, nil
-	}
-	return size, err
 }
 
-// read gives the machines all entries up to size.
-func (r *Runner) read(ctx context.Context, size uint64) error {
-	if size <= r.at {
+// Take implements published.Taker.
+func (r *Runner) Take(f *published.Entry) error {
+	e, err := entryOf(f, r.StoreKey)
+	if err != nil {
+		r.log().Error("nothing that is missing because of an entry is noticed; stet verify says what is wrong", slog.Any("error", err))
 		return nil
 	}
-	return logread.Entries(ctx, r.Source, r.at, size, func(seq uint64, raw []byte) error {
-		r.at = seq + 1
-		e, err := r.entry(raw)
-		if err != nil {
-			r.log().Error("an entry cannot be read, so nothing that is missing because of it is noticed; stet verify says what is wrong", slog.Uint64("seq", seq), slog.Any("error", err))
-			return nil
-		}
-		r.take(e)
-		return nil
-	})
-}
-
-// take gives an entry to the machines when the seal over it has come.
-func (r *Runner) take(e Entry) {
-	switch {
-	case e.Seal != nil:
-		key, own := proof.KeyID(e.Seal.Key), e.Seal.Key == r.StoreKey
-		for _, x := range append(r.batch, e) {
-			x.KeyID, x.StoreKey = key, own
-			r.add(x)
-		}
-		clear(r.batch)
-		r.batch = r.batch[:0]
-	case e.Stub != nil && e.Stub.Code == proof.StubLost: // stands by itself
-		r.add(e)
-	case e.Stub != nil || e.Event != nil:
-		r.batch = append(r.batch, e)
-	}
-}
-
-func (r *Runner) add(e Entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, m := range r.Machines {
 		m.Add(e)
 	}
+	return nil
 }
 
-// entry reads an entry. Event, Seal and Stub are nil where it is of no interest.
-func (r *Runner) entry(raw []byte) (Entry, error) {
-	p, err := proof.ParseEntry(raw)
-	if err != nil {
-		return Entry{}, err
-	}
-	e := Entry{Seq: p.Seq, Stub: p.Stub}
-	if e.ReceivedAt, err = proof.ParseTime(p.ReceivedAt); err != nil {
-		return Entry{}, err
-	}
-	switch {
-	case p.Event != nil:
-		if !bytes.Contains(p.Event, ofJob) { // most events are none of these, and Check is cheap
-			ref, err := r.codec.Check(p.Event)
-			if err != nil {
-				return Entry{}, err
-			}
-			if !interesting(ref, e.ReceivedAt) {
-				return Entry{}, nil
-			}
-		}
-		e.Event, err = r.codec.Parse(p.Event)
-		return e, err
-	case p.Seal != nil:
-		seal, err := proof.ParseSeal(p.Seal.Note)
-		e.Seal = &seal
-		return e, err
-	}
-	return e, nil
-}
-
-// ofJob is in every event of a job.
-var ofJob = []byte(`"job":{`)
-
-// ourApp is the app_id of what a store or server says itself.
-var ourApp = []byte("stet")
-
-// interesting says whether a machine may want to see an event: of jobs, of the store's own, or from the future.
-func interesting(ref event.Ref, received time.Time) bool {
-	return ref.JobID != nil || ref.Reserved || bytes.Equal(ref.AppID, ourApp) || ref.Timestamp.After(received)
+// Caught implements published.Taker.
+func (r *Runner) Caught(cp proof.Checkpoint) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at = cp.Size
+	r.wake()
+	return nil
 }
 
 // record has the log take findings, until it has.

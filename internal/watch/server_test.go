@@ -18,6 +18,7 @@ import (
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/known"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/watch"
 	"github.com/stetlog/stet/proof"
@@ -45,9 +46,6 @@ func (s *shop) Find(ctx context.Context, about string, near event.UUID, e *event
 	return err
 }
 
-func (s *shop) Published(ctx context.Context, seen uint64) (uint64, error) {
-	return s.held.Published(ctx, seen)
-}
 func (s *shop) Everything(ctx context.Context) (uint64, error) { return s.held.Everything(ctx) }
 func (s *shop) Failed() <-chan struct{}                        { return s.held.Failed() }
 
@@ -84,7 +82,7 @@ func (s *shop) up() {
 	s.must(err)
 	_, err = s.held.Record(context.Background(), &event.Event{EventType: "sys_startup", Action: "start", InteractionID: "s", Object: &event.Object{Type: "server", ID: "stet"}})
 	s.must(err)
-	r := &watch.Runner{Log: s, Source: s.held.Source(), StoreKey: s.held.Marker().StoreKey, Machines: []watch.Machine{watch.New(watch.Policy{})}}
+	r := &watch.Runner{Log: s, Feed: published.New(s.held, s.held.Source()), StoreKey: s.held.Marker().StoreKey, Machines: []watch.Machine{watch.New(watch.Policy{})}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/watch/watchtest"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -28,6 +29,14 @@ func newTape() *tape {
 	return &tape{w: New(Policy{}), now: day}
 }
 
+// lend gives an entry to a taker as a follower of a log does: its event is overwritten behind it.
+func lend(to Taker, e Entry) {
+	var spoil func()
+	e.Event, spoil = watchtest.Lent(e.Event)
+	to.Add(e)
+	spoil()
+}
+
 // process is one sender: a stream of a key.
 type process struct {
 	t      *tape
@@ -46,7 +55,7 @@ func (t *tape) process(key, app string) *process {
 func (t *tape) add(e Entry) Entry {
 	e.Seq, e.ReceivedAt = uint64(len(t.entries)+1), t.now
 	t.entries = append(t.entries, e)
-	t.w.Add(e)
+	lend(t.w, e)
 	t.ask()
 	t.now = t.now.Add(time.Millisecond)
 	return e
@@ -87,9 +96,12 @@ func (t *tape) closedOtherwise(e Entry) bool {
 // write records a finding.
 func (t *tape) write(f Finding) {
 	t.found = append(t.found, fmt.Sprintf("%s %s %s", f.Type, f.About, f.Rule))
+	if watchtest.Spoiled(f.Event) {
+		panic(fmt.Sprintf("%s is made of memory that was only lent", f.Type))
+	}
 	entry := Entry{Seq: uint64(len(t.entries) + 1), ReceivedAt: t.now, KeyID: "store", StoreKey: true, Event: stored(f, t.now)}
 	t.entries = append(t.entries, entry)
-	t.w.Add(entry)
+	lend(t.w, entry)
 }
 
 // stored is a finding as the store writes it and the log has it: what the schema refuses cannot be a finding.
@@ -136,7 +148,7 @@ func (t *tape) pass(d time.Duration) {
 func (t *tape) restart() {
 	t.w = New(t.p)
 	for _, e := range t.entries {
-		t.w.Add(e)
+		lend(t.w, e)
 	}
 }
 

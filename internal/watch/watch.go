@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -115,7 +116,7 @@ func (w *Watch) silence(at time.Time) time.Time {
 // maxWords bounds the texts that are kept once.
 const maxWords = 4096
 
-// word is s, in the one copy that runs share.
+// word is s, in the one copy that runs share, which is no part of an event.
 func (w *Watch) word(s string) string {
 	if known, ok := w.words[s]; ok {
 		return known
@@ -123,6 +124,7 @@ func (w *Watch) word(s string) string {
 	if len(w.words) >= maxWords {
 		clear(w.words)
 	}
+	s = strings.Clone(s)
 	w.words[s] = s
 	return s
 }
