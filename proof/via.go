@@ -5,12 +5,12 @@ import "strconv"
 // Via is what a ledger knows of a sender by itself, as against what the sender's event claims. Kind is always there;
 // everything else only where it is known.
 type Via struct {
-	Kind    string   // how it came: ViaStore, ViaSpool, ViaHTTP or ViaUnix
+	Kind    string   // how it came: one of the Via… constants
 	UID     *uint32  // user: of a Unix peer, or the owner of a spool directory
 	GID     *uint32  // group of a Unix peer
 	PID     *uint32  // process of a Unix peer
-	Addr    string   // network address of an HTTP peer, at most 256 bytes
-	Token   string   // name of the token, never the token; at most 256 bytes
+	Addr    string   // network address of an HTTP or syslog peer, at most 256 bytes
+	Token   string   // name of the token, never the token, or the subject of a syslog peer's client certificate; at most 256 bytes
 	Key     string   // 32-bit hash of the sealing key, 8 lower-case hexadecimal digits
 	Clock   string   // ClockUnsynchronized or ClockUnknown where that is what the ledger's own clock was; "" where it was in step, or nobody asked
 	Changed []string // paths that the ledger redacted or sanitised in unsealed events: at most 64, of at most 256 bytes
@@ -22,11 +22,15 @@ const (
 	ViaSpool = "spool" // drained from a local spool by the store
 	ViaHTTP  = "http"
 	ViaUnix  = "unix"
+	// ViaSyslog is the syslog listener.
+	ViaSyslog = "syslog"
 )
 
 // Sender names who sent something, by what is known of it for good: the token, else the user, else the address.
 func (v Via) Sender() string {
 	switch {
+	case v.Kind == ViaSyslog && v.Token != "":
+		return "certificate " + v.Token
 	case v.Token != "":
 		return "token " + v.Token
 	case v.UID != nil:
@@ -94,13 +98,13 @@ func (c *cursor) via(v *Via) {
 	start := c.i
 	c.literal(`{"kind":`)
 	kind := ""
-	for _, k := range [...]string{ViaStore, ViaSpool, ViaHTTP, ViaUnix} {
+	for _, k := range [...]string{ViaStore, ViaSpool, ViaHTTP, ViaUnix, ViaSyslog} {
 		if kind == "" && c.try(`"`+k+`"`) {
 			kind = k
 		}
 	}
 	if kind == "" {
-		c.fail("kind is none of store, spool, http, unix")
+		c.fail("kind is none of store, spool, http, unix, syslog")
 	}
 	if v != nil {
 		v.Kind = kind

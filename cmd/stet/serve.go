@@ -35,10 +35,12 @@ type serveCmd struct {
 	RequireClockSync bool `help:"Take nothing while the kernel does not say that its clock is in step."`
 	Dev              bool `help:"For trying out: a throwaway store with sample jobs, open to this machine without tokens."`
 
-	TokenRequests float64       `help:"Requests a second that one token may send." placeholder:"N"`
-	TokenBytes    int64         `help:"Bytes a second that one token may send." placeholder:"N"`
-	Connections   int           `help:"Connections that may be open at once, an address." placeholder:"N"`
-	Drain         time.Duration `help:"How long the requests that are under way have to end when the server is told to stop." default:"30s"`
+	TokenRequests float64     `help:"Requests a second that one token may send." placeholder:"N"`
+	TokenBytes    int64       `help:"Bytes a second that one token may send." placeholder:"N"`
+	Connections   int         `help:"Connections that may be open at once, an address." placeholder:"N"`
+	Syslog        syslogFlags `embed:"" prefix:"syslog-"`
+
+	Drain time.Duration `help:"How long the requests that are under way have to end when the server is told to stop." default:"30s"`
 
 	watchFlags
 }
@@ -152,6 +154,11 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 	if err != nil {
 		return err
 	}
+	syslog, err := c.Syslog.open(e.ctx, c.InsecureListen, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, syslog.close()) }()
 	srv, err := server.New(server.Options{
 		Log: held, LogKey: func() string { return held.LogKeys().Newest() }, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
 		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record, FS: s.FS,
@@ -161,6 +168,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 			return verify.Log(ctx, held.Source(), verify.Options{LogKey: held.Marker().LogKey, Workers: 1})
 		},
 		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) }, Feed: feed,
+		Also: syslog.serve(), Metrics: syslog.metrics(),
 	})
 	if err != nil {
 		return err
@@ -199,6 +207,9 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 			return errors.Join(err, closeAll(listeners))
 		}
 	}
+	if err := syslog.print(e.stdout); err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
 	return srv.Serve(e.ctx, c.Drain, listeners...)
 }
 
@@ -210,6 +221,9 @@ func (c *serveCmd) settings() admin.Settings {
 		if n > 0 {
 			s[name] = strconv.FormatInt(n, 10)
 		}
+	}
+	if len(c.Syslog.Listen) > 0 {
+		s["syslog_listen"] = strings.Join(c.Syslog.Listen, ",")
 	}
 	for name, d := range c.deadlines() {
 		s[name] = d.String()

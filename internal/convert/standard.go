@@ -19,7 +19,7 @@ func Standard() Map {
 		"source_ip":              {"src", "c6a2"},
 		"event_type":             {"cef.event_class_id", keyMsgID},
 		"severity":               {cefSeverityKey, keySeverity},
-		"description":            {"msg", "cef.name", keyMessage},
+		"description":            {"msg", "cef.name", "message", keyMessage},
 		"entry_point.kind":       {"entry_point_kind"},
 		"entry_point.name":       {"entry_point", "request"},
 		"entry_point.method":     {"entry_point_method", "requestMethod"},

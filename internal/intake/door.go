@@ -298,7 +298,7 @@ func (d *Door) record(ctx context.Context, from Sender, arrivals []*arrival) (er
 	}()
 	for len(arrivals) > 0 {
 		n := 1
-		for n < len(arrivals) && arrivals[n].together(arrivals[0]) {
+		for n < len(arrivals) && arrivals[n].together(arrivals[0], from.Via.Kind) {
 			n++
 		}
 		if rerr := d.recordRun(ctx, from, arrivals[:n]); err == nil {
@@ -315,9 +315,17 @@ func (d *Door) record(ctx context.Context, from Sender, arrivals []*arrival) (er
 	return err
 }
 
-// together tells whether two events belong to one stream.
-func (a *arrival) together(b *arrival) bool {
-	return a.event.AppID == b.event.AppID && a.event.Environment == b.event.Environment
+// together tells whether two events belong to one stream. Those of syslog are told apart by host, too.
+func (a *arrival) together(b *arrival, via string) bool {
+	return a.event.AppID == b.event.AppID && a.event.Environment == b.event.Environment && (via != proof.ViaSyslog || hostOf(a.event) == hostOf(b.event))
+}
+
+// hostOf is the host that an event names.
+func hostOf(e *event.Event) string {
+	if e.Host == nil {
+		return ""
+	}
+	return e.Host.Name
 }
 
 func (d *Door) recordRun(ctx context.Context, from Sender, run []*arrival) error {

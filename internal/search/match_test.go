@@ -149,7 +149,7 @@ func (j *judge) values(f Field, path []string) (out []any) {
 			IsStalled: typ == "job_stalled", IsLate: typ == "job_late_outcome", IsOrphan: typ == "job_orphaned",
 			IsCorrection: j.has("corrects"), IsSecurity: j.event["security"] == true, IsRedacted: j.has("redactions"),
 			IsForeign:  slices.Contains(j.at("references[].kind"), any("imported")) || j.has("labels.imported"),
-			IsUnsealed: j.event != nil && strings.HasPrefix(j.key, "stet-door/") && slices.Contains([]string{"http", "unix"}, j.text("entry.via.kind")),
+			IsUnsealed: j.event != nil && strings.HasPrefix(j.key, "stet-door/") && slices.Contains([]string{"http", "unix", "syslog"}, j.text("entry.via.kind")),
 		} {
 			if is {
 				out = append(out, name)

@@ -241,7 +241,7 @@ func (r *Record) appendIs(dst []string) []string {
 	if imported {
 		dst = append(dst, IsForeign)
 	}
-	if strings.HasPrefix(r.Key, proof.DoorKey) && (r.Via.Kind == proof.ViaHTTP || r.Via.Kind == proof.ViaUnix) {
+	if strings.HasPrefix(r.Key, proof.DoorKey) && (r.Via.Kind == proof.ViaHTTP || r.Via.Kind == proof.ViaUnix || r.Via.Kind == proof.ViaSyslog) {
 		dst = append(dst, IsUnsealed)
 	}
 	return dst

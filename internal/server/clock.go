@@ -11,8 +11,8 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// clockMark is what via says of this server's clock: nothing while it is in step.
-func (s *Server) clockMark() string {
+// ClockMark is what via says of this server's clock: nothing while it is in step.
+func (s *Server) ClockMark() string {
 	switch s.clock.State() {
 	case clock.Synchronized:
 		return ""

@@ -93,6 +93,7 @@ func newMetrics(s *Server) *metrics {
 	gauge("stet_clock_error_seconds", "How far off the clock may be, as the kernel says; 0 where it cannot be asked.", func() float64 {
 		return (time.Duration(s.clock.Evidence().ErrorUS()) * time.Microsecond).Seconds()
 	})
+	r.MustRegister(s.o.Metrics...)
 	m.handler = promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 	return m
 }

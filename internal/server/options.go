@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/clock"
@@ -38,6 +40,11 @@ type Options struct {
 	Record func(ctx context.Context, events ...*event.Event) ([]uint64, error)
 	// FS is the store's directory, for what is kept of foreign records that are refused; nil: nothing is kept.
 	FS fsx.FS
+	// Also runs beside the requests and takes what comes to the door by another way, until its context ends; Serve returns after it. An
+	// error ends the server. nil: there is nothing beside.
+	Also func(ctx context.Context, s *Server) error
+	// Metrics are counted beside the server's own.
+	Metrics []prometheus.Collector
 	// Routes are further ones, such as those of the administration, with the same doors in front.
 	Routes []Route
 	// Session says who a request without a token is from, by what its browser was given when somebody logged in; false where

@@ -158,7 +158,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt Route) error 
 		if err := s.takes(); err != nil {
 			return err
 		}
-		c.clock = s.clockMark()
+		c.clock = s.ClockMark()
 	}
 	if !rt.Long {
 		ctx, cancel := context.WithTimeout(r.Context(), s.limits.ReadTime+s.limits.HandleTime)

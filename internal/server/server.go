@@ -124,7 +124,18 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...ne
 		s.mu.Unlock()
 		go func() { ended <- h.Serve(g.listen(l)) }()
 	}
-	watching, stop := context.WithCancel(ctx)
+	also, endAlso := context.WithCancel(ctx)
+	defer endAlso()
+	beside := make(chan error, 1)
+	go func() {
+		if s.o.Also == nil {
+			<-also.Done()
+			beside <- nil
+			return
+		}
+		beside <- s.o.Also(also, s)
+	}()
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx)) // what is taken until the end is counted
 	var watches sync.WaitGroup
 	watches.Go(func() { s.watchClock(watching) })
 	watches.Go(func() { s.door.Run(watching) })
@@ -143,8 +154,12 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...ne
 	case err := <-ended:
 		failed = err
 		left--
+	case err := <-beside:
+		failed = err
+		beside <- nil
 	case failed = <-s.ended(ctx):
 	}
+	endAlso()
 	s.draining.Store(true)
 	s.endOnce.Do(func() { close(s.ending) }) // streams end by themselves
 	s.logger.Info("ending: no new requests are taken", slog.Any("because", errors.Join(failed, context.Cause(ctx))))
@@ -154,6 +169,7 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...ne
 		s.logger.Warn("some requests were cut off; their senders will send again", slog.Any("error", err))
 		failed = errors.Join(failed, h.Close())
 	}
+	failed = errors.Join(failed, <-beside)
 	for range left {
 		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 			failed = errors.Join(failed, err)

@@ -65,7 +65,7 @@ func askable(byPattern map[string][]Route) *http.ServeMux {
 				if a.err = a.call.server.takes(); a.err != nil {
 					return
 				}
-				a.call.clock = a.call.server.clockMark()
+				a.call.clock = a.call.server.ClockMark()
 			}
 			a.err = routes[i].Handle(a, r, a.call)
 		})

@@ -28,7 +28,7 @@ type Recorded struct {
 }
 
 // speaker is whose unsealed events share a stream.
-type speaker struct{ sender, app, environment string }
+type speaker struct{ sender, app, environment, host string }
 
 // voices are the streams of a Hold that the server seals itself.
 type voices struct {
@@ -129,7 +129,7 @@ func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment st
 	}
 	via.Changed = nil
 	for {
-		v, tired, err := h.voiceOf(speaker{via.Sender(), app, environment})
+		v, tired, err := h.voiceOf(speakerOf(via, app, environment, events))
 		if err != nil {
 			return nil, err
 		}
@@ -142,6 +142,15 @@ func (h *Held) RecordFor(ctx context.Context, via proof.Via, app, environment st
 			return out, err
 		}
 	}
+}
+
+// speakerOf is whose stream events of a call are in. One peer of syslog hands on what many hosts say: each has its own.
+func speakerOf(via proof.Via, app, environment string, events []*event.Event) speaker {
+	of := speaker{sender: via.Sender(), app: app, environment: environment}
+	if via.Kind == proof.ViaSyslog && len(events) > 0 && events[0].Host != nil {
+		of.host = events[0].Host.Name
+	}
+	return of
 }
 
 // errOver says that a stream was closed for want of use before it could be used once more.

@@ -74,7 +74,7 @@ func TestGroupCommit(t *testing.T) {
 	release := m.HangAt(len(m.Ops()) + 1) // the first write or sync of the next one
 	var all sync.WaitGroup
 	all.Go(say)
-	v, _, err := h.voiceOf(speaker{viaHTTP.Sender(), "shop", "test"})
+	v, _, err := h.voiceOf(speaker{viaHTTP.Sender(), "shop", "test", ""})
 	if err != nil {
 		t.Fatal(err)
 	}
