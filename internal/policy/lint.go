@@ -188,6 +188,16 @@ func (l *Linter) Entry(seq uint64, raw []byte) error {
 	return nil
 }
 
+// Sealed judges an entry, an event's, whose seal somebody else has found.
+func (l *Linter) Sealed(seq uint64, raw []byte) error {
+	err := l.Entry(seq, raw)
+	for _, p := range l.unsealed {
+		l.count("sealed", p, pass)
+	}
+	l.unsealed = l.unsealed[:0]
+	return err
+}
+
 // judge asks the rules about one event.
 func (l *Linter) judge(r *Record) {
 	l.records++

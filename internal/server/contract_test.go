@@ -114,6 +114,7 @@ func calls(t *testing.T, w *world) map[string]call {
 		"postEvents":    {http.MethodPost, "/v1/events", typeJSON, []byte(good), "writer", "auditor", ""},
 		"postLogs":      {http.MethodPost, "/v1/logs", typeJSON, []byte(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"user_created"},{"eventName":"job_lost"},{}]}]}]}`), "writer", "auditor", ""},
 		"getEvents":     {http.MethodGet, "/v1/events?q=event:user_created&limit=3", "", nil, "auditor", "writer", ""},
+		"getPolicy":     {http.MethodGet, "/v1/policy?q=event:user_created&limit=10", "", nil, "auditor", "writer", ""},
 		"getCounts":     {http.MethodGet, "/v1/counts?q=event:user_created&facet=app&histogram=3", "", nil, "auditor", "writer", ""},
 		"getTail":       {http.MethodGet, "/v1/tail?q=event:job_started&from=0&limit=1", "", nil, "auditor", "writer", ""},
 		"getStory":      {http.MethodGet, "/v1/stories/order-1", "", nil, "auditor", "writer", "/v1/stories/none"},

@@ -20,6 +20,7 @@ func (s *Server) ownRoutes() []Route {
 			Types: []string{typeProtobuf, typeJSON}, Packed: wire.MaxBody, Inflated: wire.MaxInflated},
 		{Method: http.MethodGet, Pattern: "/v1/events", Handle: s.getEvents},
 		{Method: http.MethodGet, Pattern: "/v1/counts", Handle: s.getCounts},
+		{Method: http.MethodGet, Pattern: "/v1/policy", Handle: s.getPolicy},
 		{Method: http.MethodGet, Pattern: "/v1/tail", Handle: s.getTail, Long: true},
 		{Method: http.MethodGet, Pattern: "/v1/stories/{interaction}", Handle: s.getStory},
 		{Method: http.MethodGet, Pattern: "/v1/jobs/{id}", Handle: s.getJob},

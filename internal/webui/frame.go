@@ -14,13 +14,13 @@ import (
 	"github.com/stetlog/stet/internal/wire"
 )
 
-// policy is the Content-Security-Policy of every page: scripts, styles and pictures are files of this server, nothing is
+// contentPolicy is the Content-Security-Policy of every page: scripts, styles and pictures are files of this server, nothing is
 // inline, and no other site may show a page in a frame.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // secure sets the headers that all pages have.
 func secure(h http.Header) {
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -56,6 +56,7 @@ func menu(here string) []menuItem {
 		{Page: "ghosts", Href: "ghosts", Icon: "ghost", Words: "Ghosts"},
 		{Page: "checkpoints", Href: "checkpoints", Icon: "proof", Words: "Checkpoints"},
 		{Page: "emitters", Href: "emitters", Icon: "key", Words: "Emitters"},
+		{Page: "policy", Href: "policy", Icon: "flag", Words: "Policy"},
 		{Page: "access", Href: "access", Icon: "eye", Words: "Access"},
 		{Page: "exports", Href: "exports", Icon: "box", Words: "Exports"},
 		{Page: "setup", Href: "setup", Icon: "gear", Words: "Setup"},

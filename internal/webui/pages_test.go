@@ -46,7 +46,7 @@ func (w *site) found(who, target string) *httptest.ResponseRecorder {
 // pagesOf are the pages of an entry and of its interaction, and those of all.
 func pagesOf(seq uint64, job string) []string {
 	return []string{"/search", "/search?q=" + url.QueryEscape("seq:"+fmt.Sprint(seq)), "/search?live=1", "/search?q=" + url.QueryEscape(`is:"`), "/rows?q=", "/rows?q=&after=0",
-		"/story?interaction=" + url.QueryEscape("story of "+job), fmt.Sprintf("/event?seq=%d", seq), "/", "/ghosts", "/ghosts?all=1", "/lineage?job=" + job, "/children?job=" + job, "/help", "/checkpoints", "/checkpoints?from=1&to=2", "/emitters", "/access", "/exports", "/setup", "/event?seq=99999", "/story?interaction=none"}
+		"/story?interaction=" + url.QueryEscape("story of "+job), fmt.Sprintf("/event?seq=%d", seq), "/", "/ghosts", "/ghosts?all=1", "/lineage?job=" + job, "/children?job=" + job, "/help", "/checkpoints", "/checkpoints?from=1&to=2", "/emitters", "/policy", "/access", "/exports", "/setup", "/event?seq=99999", "/story?interaction=none"}
 }
 
 var (
@@ -138,7 +138,7 @@ func TestHostile(t *testing.T) {
 		if at := inline.FindString(strings.ReplaceAll(body, "javascript:", "")); at != "" {
 			t.Errorf("%.80s has something inline: %s", target, at)
 		}
-		if a.Header().Get("Content-Security-Policy") != policy || a.Code != http.StatusOK && !strings.HasPrefix(target, "/search?q=") {
+		if a.Header().Get("Content-Security-Policy") != contentPolicy || a.Code != http.StatusOK && !strings.HasPrefix(target, "/search?q=") {
 			t.Errorf("%.80s answers %d", target, a.Code)
 		}
 	}

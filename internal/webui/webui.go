@@ -78,6 +78,7 @@ func (u *UI) Routes() []server.Route {
 		u.page("/children", u.getChildren),
 		u.page("/checkpoints", u.getCheckpoints),
 		u.page("/emitters", u.getEmitters),
+		u.page("/policy", u.getPolicy),
 		u.page("/access", u.getTrail(access)),
 		u.page("/exports", u.getTrail(exports)),
 		u.page("/setup", u.getSetup),
