@@ -65,7 +65,7 @@ func (u *UI) getPolicy(v *visit) error {
 	if j.First != nil && j.Last != nil {
 		view.First, view.Last = strconv.FormatUint(*j.First, 10), strconv.FormatUint(*j.Last, 10)
 	}
-	for _, state := range []policy.State{policy.Fail, policy.NotChecked, policy.Pass} { // the worst first
+	for _, state := range []policy.State{policy.Fail, policy.Pass, policy.NotChecked} {
 		for _, r := range d.Rules {
 			if r.State != state.String() {
 				continue
