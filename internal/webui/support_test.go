@@ -16,6 +16,7 @@ import (
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/known"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/verify"
@@ -71,7 +72,7 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	w.server, err = server.New(server.Options{Log: held, LogKey: func() string { return keys.Log.VKey }, Authority: w.auth,
-		Index: func() (*index.Index, error) { return index.Open(w.disk, keys.Log.VKey) }, Session: w.ui.Session, Routes: w.ui.Routes(),
+		Index: func() (*index.Index, error) { return index.Open(w.disk, keys.Log.VKey) }, Feed: published.New(held, held.Source()), Session: w.ui.Session, Routes: w.ui.Routes(),
 		Verify: func(ctx context.Context) (verify.Report, error) {
 			return verify.Log(ctx, held.Source(), verify.Options{LogKey: keys.Log.VKey, Workers: 1})
 		}})
