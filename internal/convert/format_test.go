@@ -185,3 +185,20 @@ func TestCells(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkFormats(b *testing.B) {
+	raw := entries(b)[1]
+	for _, name := range convert.Formats() {
+		f, _ := convert.ParseFormat(name)
+		b.Run(name, func(b *testing.B) {
+			var line []byte
+			for b.Loop() {
+				r, err := convert.NewRow(raw, "")
+				if err != nil {
+					b.Fatal(err)
+				}
+				line = f.AppendLine(line[:0], r)
+			}
+		})
+	}
+}
