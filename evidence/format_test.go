@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stetlog/stet/event"
@@ -78,29 +80,59 @@ func TestTheSpecsExample(t *testing.T) {
 	}
 }
 
-// FuzzVerify: whatever a file holds, the verifier neither panics nor takes more memory or time than its bounds, and what it
-// calls verified other tools unpack, too.
+// FuzzVerify puts other bytes in the place of one member, and packs, counts and hashes it all again, so that they get as far as
+// they can; or, where there is no such member, takes them for a whole file. The verifier neither panics nor takes more memory or
+// time than its bounds. What it calls verified other tools unpack, too; and no byte of the entries and their proofs is another.
 func FuzzVerify(f *testing.F) {
 	w, _ := sample(f)
-	for _, name := range []string{"part", "tiny"} {
+	var good []*evidencetest.Forgery
+	for i, name := range []string{"part", "tiny"} {
 		file, err := os.ReadFile(filepath.Join(golden, name+".zip"))
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(file)
-		f.Add(file[:len(file)/2])
+		good = append(good, evidencetest.Forge(f, file))
+		for k, p := range good[i].All {
+			f.Add(uint8(i), uint8(k), p.Data)
+		}
+		f.Add(uint8(i), wholeFile, file)
+		f.Add(uint8(i), wholeFile, file[:len(file)/2])
 	}
-	f.Add([]byte("PK\x05\x06" + string(make([]byte, 18))))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Add(uint8(0), wholeFile, []byte("PK\x05\x06"+string(make([]byte, 18))))
+	f.Fuzz(func(t *testing.T, which, member uint8, b []byte) {
 		if len(b) > 1<<20 {
 			return
 		}
-		rep := verify(t, b, w.First)
-		if rep.State() == evidence.Verified {
-			evidencetest.Unpack(t, b)
+		base := good[int(which)%len(good)]
+		if int(member) >= len(base.All) {
+			if rep := verify(t, b, w.First); rep.State() == evidence.Verified {
+				evidencetest.Unpack(t, b)
+			}
+			return
+		}
+		again := base.Again(t)
+		name := again.All[member].Name
+		switch name {
+		case "manifest.json":
+			again.Text = string(b)
+		case "entries.jsonl":
+			again.Lines = slices.Collect(strings.Lines(string(b)))
+		default:
+			again.All[member].Data = b
+		}
+		rep := verify(t, again.Pack(), w.First)
+		proven := name == "entries.jsonl" || name == "tree.txt" || name == "batches.txt" || name == "logkeys"
+		if rep.State() == evidence.Verified && proven && !bytes.Equal(b, base.All[member].Data) {
+			t.Errorf("%s can be changed: %q", name, b)
+		}
+		if rep.State() != evidence.Verified && bytes.Equal(b, base.All[member].Data) {
+			t.Errorf("%s is what it was, and: %v", name, rep.Findings)
 		}
 	})
 }
+
+// wholeFile is no member of evidence.
+const wholeFile = uint8(255)
 
 // BenchmarkVerify verifies evidence of 100,000 events of about 0.8 KB in batches of 100, every second one of them found.
 func BenchmarkVerify(b *testing.B) {

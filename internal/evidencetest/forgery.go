@@ -69,7 +69,7 @@ type Forgery struct {
 	Lines    []string // of entries.jsonl
 	// Text is the manifest's, in place of Manifest; "" is none.
 	Text string
-	// Left says what is not made to fit: lines are counted, and members listed, where it is false.
+	// What is not made to fit again: lines are counted, and members listed, where it is false.
 	LeftCounts, LeftHashes bool
 
 	t testing.TB
@@ -113,6 +113,14 @@ func (f *Forgery) Entry(line int) proof.Entry {
 		f.t.Fatal(err)
 	}
 	return e
+}
+
+// Again is the same for another test, or the same test again; changing one does not change the other, but for the bytes of a
+// member.
+func (f *Forgery) Again(t testing.TB) *Forgery {
+	again := *f
+	again.t, again.All, again.Lines = t, slices.Clone(f.All), slices.Clone(f.Lines)
+	return &again
 }
 
 // Pack packs it again.
