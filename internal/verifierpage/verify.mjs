@@ -138,21 +138,27 @@ class Sha256 {
       this.used = 0;
     }
     this.rest.fill(0, this.used);
-    const view = new DataView(this.rest.buffer);
-    view.setUint32(56, Math.floor(bits / 2 ** 32));
-    view.setUint32(60, bits >>> 0);
+    for (let t = 0, n = bits; n > 0; t++, n = Math.floor(n / 256)) this.rest[63 - t] = n % 256;
     compress(this.h, this.rest, 0);
-    const out = new Uint8Array(32), to = new DataView(out.buffer);
-    for (let t = 0; t < 8; t++) to.setInt32(4 * t, this.h[t]);
+    const out = new Uint8Array(32);
+    for (let t = 0; t < 32; t++) out[t] = this.h[t >> 2] >>> (24 - 8 * (t & 3));
     return out;
+  }
+
+  /** Makes it as new. */
+  reset() {
+    this.h.set(H0);
+    this.used = this.n = 0;
+    return this;
   }
 }
 
 const LEAF = new Uint8Array([0]), NODE = new Uint8Array([1]);
+const once = new Sha256(); // for all that is hashed in one go: a new one each time would cost as much as the hashing
 const sha256 = (...parts) => {
-  const h = new Sha256();
-  for (const p of parts) h.update(p);
-  return h.digest();
+  once.reset();
+  for (const p of parts) once.update(p);
+  return once.digest();
 };
 const leafHash = (b) => sha256(LEAF, b);
 const nodeHash = (left, right) => sha256(NODE, left, right);
