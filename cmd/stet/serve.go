@@ -148,7 +148,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		return err
 	}
 	watch := &admin.Watch{Log: held, Logger: logger}
-	feed := published.New(held, held.Source())
+	feed := published.New(held, held.Newest())
 	lookout := c.lookout(logger, held, feed)
 	pages, err := webui.New(webui.Options{Again: tokens.Again, Logger: logger})
 	if err != nil {

@@ -187,7 +187,12 @@ func (p *publisher) write(f *artefact) error {
 func (p *publisher) readBack(f *artefact) error {
 	name := inLog(f.tile.Path())
 	buf := p.l.zip.buffer()
-	defer p.l.zip.free(buf)
+	kept := false
+	defer func() {
+		if !kept {
+			p.l.zip.free(buf)
+		}
+	}()
 	err := readTile(p.l.fsys, &p.l.zip, f.tile, buf)
 	if err != nil {
 		return fmt.Errorf("read back: %w", err)
@@ -206,6 +211,8 @@ func (p *publisher) readBack(f *artefact) error {
 			return damagedAt(f.tile.Index*proof.TileWidth+uint64(i), name, "the entry reads back as other bytes than were written")
 		}
 	}
+	kept = true
+	p.l.recent.keep(f.tile, buf, p.l.zip.free)
 	return nil
 }
 

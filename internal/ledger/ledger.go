@@ -40,6 +40,7 @@ type Options struct {
 
 	HeadStreams    int   // stream records kept in the head before half of them spill to a file; 0 for 4096
 	MaxUnpublished int64 // bytes of memory for entries that wait to be published, before Append waits; 0 for 256 MiB
+	Recent         int   // bytes of memory for what was published last, for Recent; 0 for none
 	Workers        int   // goroutines that write files at a publish, most of them waiting for the disk; 0 for eight a processor
 }
 
@@ -68,6 +69,7 @@ type Ledger struct {
 	zip     zipper
 	streams *table
 	bundles bundleCache
+	recent  recent
 	trails  trails
 
 	slots     chan struct{} // one for each batch between queue and answer
@@ -147,6 +149,7 @@ func prepare(o Options) (*Ledger, error) {
 		workers:        orDefault(o.Workers, 8*runtime.GOMAXPROCS(0)),
 		lot:            maxRecovered,
 		streams:        newTable(o.FS, headStreams),
+		recent:         recent{most: o.Recent},
 		slots:          make(chan struct{}, MaxWaiting),
 		work:           make(chan struct{}, 1),
 		flush:          make(chan *group),

@@ -4,7 +4,40 @@ import (
 	"context"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/proof"
 )
+
+// maxRecent is how much of what was published last is kept in memory for whoever follows the log: two publishes of a server
+// that takes as much as it can.
+const maxRecent = 32 << 20
+
+// Newest is Source, but that what was published last comes from memory, where it is what was read back from the disk. It is for
+// whoever follows the log.
+func (h *Held) Newest() logread.Source { return newest{h.Source(), h.l} }
+
+type newest struct {
+	*logread.Dir
+	l *ledger.Ledger
+}
+
+// Fetch implements logread.Source.
+func (n newest) Fetch(ctx context.Context, path string) ([]byte, error) {
+	return n.FetchInto(ctx, path, nil)
+}
+
+// FetchInto is that of a directory.
+func (n newest) FetchInto(ctx context.Context, path string, buf []byte) ([]byte, error) {
+	if t, err := proof.ParseTilePath(path); err == nil && t.Entries {
+		if b, width, ok := n.l.Recent(t, buf); ok {
+			wide := t
+			wide.Width = width
+			return logread.Cut(b, wide, t.Width)
+		}
+	}
+	return n.Dir.FetchInto(ctx, path, buf)
+}
 
 // Published returns how many entries are under the newest checkpoint, once there are more than seen: for whoever follows
 // the log.

@@ -48,7 +48,8 @@ func bounds(fsys fsx.FS, o HoldOptions) (lo ledger.Options, keep int64) {
 	if space, err := fsys.Space(); err == nil && space.Size < smallDisk {
 		segment, unpublished = 4<<20, 8<<20
 	}
-	lo = ledger.Options{PublishBusy: o.PublishBusy, PublishIdle: o.PublishIdle, SegmentBytes: o.SegmentBytes, Preallocate: o.Preallocate, MaxUnpublished: o.MaxUnpublished}
+	lo = ledger.Options{PublishBusy: o.PublishBusy, PublishIdle: o.PublishIdle, SegmentBytes: o.SegmentBytes, Preallocate: o.Preallocate, MaxUnpublished: o.MaxUnpublished,
+		Recent: maxRecent}
 	if lo.SegmentBytes <= 0 {
 		lo.SegmentBytes = segment
 	}
