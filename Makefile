@@ -4,7 +4,7 @@ MODULES := . interop bench
 LINT    := go tool -modfile=tools/golangci.mod golangci-lint
 FUZZ    ?= 10s
 
-.PHONY: evidence test tools race states lint mutants fuzz forgeries faults devices crash chaos bench vet cron demo
+.PHONY: evidence test tools race states lint mutants fuzz forgeries faults devices crash chaos forward-chaos bench vet cron demo
 
 # All tests of all modules. With CI=true nothing is skipped.
 test: tools
@@ -63,6 +63,10 @@ evidence: tools
 # Eight emitters and a server, each killed fifty times, over a network that cuts and delays: "make test" kills five times.
 chaos:
 	STET_LONG=1 ./.ci/memory go test -count=1 -v -timeout 40m -run 'TestChaos$$' ./cmd/stet
+
+# stet forward and the syslog receiver it sends to, our own and rsyslog, each killed fifty times: "make test" kills five times.
+forward-chaos: tools
+	STET_LONG=1 ./.ci/memory go test -count=1 -v -timeout 40m -run 'TestForwardChaos$$' ./cmd/stet
 
 # Aims against what is reached, in ratios: docs/performance.md.
 bench: export STET_POSTGRES := 1

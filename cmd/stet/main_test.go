@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"stet-model-worker": modelWorker, "stet-chaos-emitter": chaosEmitter, "stet": main, cronName: main})
+	testscript.Main(m, map[string]func(){"stet-model-worker": modelWorker, "stet-chaos-emitter": chaosEmitter, "stet-syslog-receiver": syslogReceiver, "stet": main, cronName: main})
 }
 
 // TestScripts runs the command lines in testdata/script, each with a store and a state directory of its own.

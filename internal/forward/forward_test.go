@@ -261,7 +261,9 @@ func TestAnotherLogIsRefused(t *testing.T) {
 			o := options(changing, to, openCursor(t, fsxtest.New()))
 			o.Once, o.Cursor.Place = false, Place{}
 			synctest.Test(t, func(t *testing.T) {
-				if err := New(o).Run(t.Context()); !errors.As(err, &damage) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				if err := New(o).Run(ctx); !errors.As(err, &damage) {
 					t.Errorf("while it is followed it ends with %v", err)
 				}
 			})

@@ -30,6 +30,10 @@ func DialTCP(address string, trust *tls.Config) Dial {
 		if !ok { // never
 			return nil, nil, errors.Join(fmt.Errorf("connect: %T is no connection of TCP", conn), conn.Close())
 		}
+		// Where nobody listens at a port that the kernel gives out, it can connect a socket with itself.
+		if conn.LocalAddr().String() == conn.RemoteAddr().String() {
+			return nil, nil, errors.Join(errors.New("connect: nobody is there"), conn.Close())
+		}
 		if trust == nil {
 			return conn, tcp, nil
 		}

@@ -29,10 +29,14 @@ const (
 // as text. channel is a UUID, new for each process. Where the collector's token has acknowledgement switched on, rows are safe when they are
 // indexed; where not, when they were taken, which a collector that dies may forget.
 func NewSplunk(o HTTPOptions, channel string) Destination {
+	return newSplunk(o, channel, ackEvery, ackTime)
+}
+
+func newSplunk(o HTTPOptions, channel string, every, most time.Duration) Destination {
 	base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(o.URL, "/"), hecEvents), "/")
 	header := map[string]string{"Content-Type": "application/json", "X-Splunk-Request-Channel": channel}
 	authorize(header, "Splunk", o.Secret)
-	d := &hec{client: o.Client, url: base + hecAcks + "?channel=" + channel, header: header, every: ackEvery, time: ackTime}
+	d := &hec{client: o.Client, url: base + hecAcks + "?channel=" + channel, header: header, every: every, time: most}
 	return &web{client: o.Client, url: base + hecEvents, judge: d.judge,
 		request: func(rows []Row) (map[string]string, []byte) { return header, hecBody(rows) }}
 }
