@@ -81,7 +81,7 @@ func ReadBinaryCloudEvent(headers []Header, media string, body []byte) (c CloudE
 		name := strings.ToLower(h.Name)
 		value, ok := headerValue(h.Value)
 		if !ok {
-			c.object(name, event.ErrFormat, "is no header of CloudEvents: UTF-8, percent-encoded where it is not printable ASCII")
+			c.object(name, event.ErrFormat, "is not UTF-8, also once its percent-encoding is undone")
 		}
 		c.text(name, value)
 	}
@@ -132,7 +132,8 @@ func (c *CloudEvent) data(n *node) {
 	}
 }
 
-// headerValue undoes what the HTTP binding (3.1.3.2) does to a value: quotes around it, and percent-encoding.
+// headerValue undoes what the HTTP binding (3.1.3.2) does to a value: quotes around it, and percent-encoding. A % that begins no such is
+// taken as it is, because some clients (the SDK for Go) encode nothing.
 func headerValue(s string) (string, bool) {
 	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
 		s = strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(s[1 : len(s)-1])
@@ -150,7 +151,6 @@ func headerValue(s string) (string, bool) {
 					continue
 				}
 			}
-			return s, false
 		}
 		out = append(out, s[i])
 	}

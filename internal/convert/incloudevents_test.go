@@ -13,17 +13,17 @@ import (
 
 // An event says the same in structured and in binary mode.
 func TestCloudEventInBothModes(t *testing.T) {
-	structured := convert.ReadCloudEvent([]byte(`{"specversion":"1.0","id":"7","source":"/shop","type":"com.example.user.created","time":"2026-03-01T12:00:00Z","subject":"a b",
+	structured := convert.ReadCloudEvent([]byte(`{"specversion":"1.0","id":"7","source":"/shop","type":"com.example.user.created","time":"2026-03-01T12:00:00Z","subject":"a b 100% %z",
 "datacontenttype":"application/json","correlationid":"c-1","traceparent":"00-ab000000000000000000000000000001-cd00000000000002-01","data":{"user":{"id":"u-7"},"list":[1,true,null]}}`))
 	binary := convert.ReadBinaryCloudEvent([]convert.Header{{"Specversion", "1.0"}, {"Id", "7"}, {"Source", "/shop"}, {"Type", "com.example.user.created"}, {"Time", "2026-03-01T12:00:00Z"},
-		{"Subject", "a%20b"}, {"Correlationid", `"c-1"`}, {"Traceparent", "00-ab000000000000000000000000000001-cd00000000000002-01"}}, "application/json", []byte(` {"user":{"id":"u-7"},"list":[1,true,null]} `))
+		{"Subject", "a%20b 100% %z"}, {"Correlationid", `"c-1"`}, {"Traceparent", "00-ab000000000000000000000000000001-cd00000000000002-01"}}, "application/json", []byte(` {"user":{"id":"u-7"},"list":[1,true,null]} `))
 	if structured.Err != nil || binary.Err != nil || structured.ID != "/shop\n7" || binary.ID != structured.ID {
 		t.Fatalf("%v %v %q %q", structured.Err, binary.Err, structured.ID, binary.ID)
 	}
 	if d := cmp.Diff(saidBy(structured.Record), saidBy(binary.Record)); d != "" {
 		t.Error(d)
 	}
-	if got := saidBy(binary.Record); got["data.user.id"] != "u-7" || got["subject"] != "a b" || got["traceparent.span_id"] != "cd00000000000002" {
+	if got := saidBy(binary.Record); got["data.user.id"] != "u-7" || got["subject"] != "a b 100% %z" || got["traceparent.span_id"] != "cd00000000000002" {
 		t.Errorf("%v", got)
 	}
 	for media, want := range map[string][2]string{"text/plain": {"data", `{"a":`}, "application/octet-stream": {"data_base64", "//4="}, "": {"data", "[1"}} {
@@ -80,7 +80,6 @@ func TestCloudEventsAreJudged(t *testing.T) {
 	for name, c := range map[string]convert.CloudEvent{
 		"a header twice":            convert.ReadBinaryCloudEvent(append(required, convert.Header{Name: "id", Value: "8"}), "", nil),
 		"a header that is no UTF-8": convert.ReadBinaryCloudEvent(append(required, convert.Header{Name: "x", Value: "%ff"}), "", nil),
-		"a broken escape":           convert.ReadBinaryCloudEvent(append(required, convert.Header{Name: "x", Value: "%z1"}), "", nil),
 		"data that are no JSON":     convert.ReadBinaryCloudEvent(required, "application/json", []byte(`{`)),
 		"two data":                  convert.ReadBinaryCloudEvent(required, "application/json", []byte(`1,"more":2`)),
 		"more than an object":       convert.ReadBinaryCloudEvent(required, "application/json", []byte(`1},{"x":2`)),

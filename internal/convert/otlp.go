@@ -96,7 +96,7 @@ func logRecords(root *node) (out []*node) {
 // ReadOTLPJSON is ReadOTLPProto for the JSON of OTLP. An error is about all of it: JSON that is wrong somewhere has no records that
 // could be told apart.
 func ReadOTLPJSON(body []byte) ([]Element, error) {
-	root, err := readObject(body, MaxOTLPValues)
+	root, err := readObject(body, MaxValues)
 	if err != nil || root.member("resourceLogs") == nil {
 		return nil, err
 	}

@@ -16,10 +16,10 @@ import (
 	"github.com/stetlog/stet/event"
 )
 
-// Limits of one OTLP request.
+// Limits of one request.
 const (
 	MaxOTLPRecords = 10_000
-	MaxOTLPValues  = 1 << 19 // of all records together; those of a resource and a scope count with each of theirs
+	MaxValues      = 1 << 19 // of all records together; those of a resource and a scope of OTLP count with each of theirs
 )
 
 // An Element is one of several records that came together.
@@ -107,8 +107,8 @@ func (o *otlpReader) scope(resource []Leaf, scopeLogs []byte) error {
 
 // add takes a record in, within the bounds of a request.
 func (o *otlpReader) add(e Element) error {
-	if o.values += len(e.Leaves); o.values > MaxOTLPValues {
-		return &LineError{event.ErrItems, fmt.Sprintf("has more than %d values", MaxOTLPValues)}
+	if o.values += len(e.Leaves); o.values > MaxValues {
+		return &LineError{event.ErrItems, fmt.Sprintf("has more than %d values", MaxValues)}
 	}
 	if len(o.all) >= MaxOTLPRecords {
 		return &LineError{event.ErrItems, fmt.Sprintf("has more than %d records", MaxOTLPRecords)}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,37 +28,57 @@ func binaryCloudEvent(h http.Header) bool {
 	return false
 }
 
-// cloudEvents reads the CloudEvents of a request in one of the three modes of the HTTP binding (1.0.2). ok is false where it has none of
-// them.
-func cloudEvents(r *http.Request, c *Call) (records []intake.Record, ok bool, err error) {
+// isCloudEvents says whether a request brings CloudEvents, in one of the three modes of the HTTP binding (1.0.2).
+func isCloudEvents(r *http.Request, c *Call) bool {
+	return c.Type == convert.CloudEventsMedia || c.Type == convert.CloudEventsBatchMedia || binaryCloudEvent(r.Header)
+}
+
+// takeCloudEvents takes those of a request.
+func (s *Server) takeCloudEvents(r *http.Request, c *Call) ([]intake.Verdict, error) {
+	done, err := s.convert(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	records, err := cloudEvents(r, c)
+	if err != nil {
+		return nil, err
+	}
+	return s.takeRecords(r.Context(), c, intake.Source{Kind: intake.CloudEvents, Map: convert.CloudEventsMap(), Retries: true}, records)
+}
+
+// cloudEvents reads them.
+func cloudEvents(r *http.Request, c *Call) (records []intake.Record, err error) {
 	var raws [][]byte
-	switch {
-	case c.Type == convert.CloudEventsMedia:
+	switch c.Type {
+	default:
+		return []intake.Record{cloudEventRecord(binaryEvent(r, c))}, nil
+	case convert.CloudEventsMedia:
 		raws = [][]byte{c.Body}
-	case c.Type == convert.CloudEventsBatchMedia:
+	case convert.CloudEventsBatchMedia:
 		if body := trimSpace(c.Body); len(body) == 0 || body[0] != '[' {
-			return nil, true, Refuse(wire.Malformed, "a batch of CloudEvents is an array")
+			return nil, Refuse(wire.Malformed, "a batch of CloudEvents is an array")
 		}
 		raws, err = splitEvents(typeJSON, c.Body)
 		switch {
 		case errors.Is(err, errManyEvents):
-			return nil, true, Refuse(wire.TooLarge, err.Error())
+			return nil, Refuse(wire.TooLarge, err.Error())
 		case err != nil:
-			return nil, true, Refuse(wire.Malformed, err.Error())
+			return nil, Refuse(wire.Malformed, err.Error())
 		}
-	case binaryCloudEvent(r.Header):
-		return []intake.Record{cloudEventRecord(binaryEvent(r, c))}, true, nil
-	default:
-		return nil, false, nil
 	}
+	values := 0
 	for _, raw := range raws {
 		record := cloudEventRecord(convert.ReadCloudEvent(raw))
 		if len(record.Fields.Leaves) == 0 {
 			record.Raw = raw
 		}
+		if values += len(record.Fields.Leaves); values > convert.MaxValues {
+			return nil, Refuse(wire.TooLarge, fmt.Sprintf("the body has more than %d values", convert.MaxValues))
+		}
 		records = append(records, record)
 	}
-	return records, true, nil
+	return records, nil
 }
 
 func binaryEvent(r *http.Request, c *Call) convert.CloudEvent {

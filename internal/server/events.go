@@ -10,7 +10,6 @@ import (
 	"github.com/stetlog/stet/docs"
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/auth"
-	"github.com/stetlog/stet/internal/convert"
 	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/internal/wire"
 )
@@ -43,12 +42,8 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, c *Call) err
 
 // takeEvents takes what a request brings: CloudEvents, or drafts of events.
 func (s *Server) takeEvents(r *http.Request, c *Call) ([]intake.Verdict, error) {
-	records, foreign, err := cloudEvents(r, c)
-	if err != nil {
-		return nil, err
-	}
-	if foreign {
-		return s.takeRecords(r.Context(), c, intake.Source{Kind: intake.CloudEvents, Map: convert.CloudEventsMap(), Retries: true}, records)
+	if isCloudEvents(r, c) {
+		return s.takeCloudEvents(r, c)
 	}
 	raws, err := splitEvents(c.Type, c.Body)
 	switch {

@@ -152,7 +152,7 @@ func (g *generator) foreignJSON() attack {
 	if g.made["other systems"]%8 > 0 { // the next costs much
 		return g.logs("no OTLP", typeJSON, []byte(`{"resourceLogs":[7,{"scopeLogs":[{"logRecords":{}}]},{"scopeLogs":null}]}`), "200 plain")
 	}
-	return g.logs("more values than are taken", typeJSON, []byte(`{"x":[`+strings.Repeat("0,", convert.MaxOTLPValues)+`0]}`), "413 plain")
+	return g.logs("more values than are taken", typeJSON, []byte(`{"x":[`+strings.Repeat("0,", convert.MaxValues)+`0]}`), "413 plain")
 }
 
 func must(b []byte, err error) []byte {

@@ -87,7 +87,7 @@ func TestLogsRefused(t *testing.T) {
 		{"writer", "text/plain", "{}", http.StatusUnsupportedMediaType, "unsupported_media_type: "},
 		{"auditor", typeProtobuf, "", http.StatusForbidden, "not_allowed: "},
 		{"", typeProtobuf, "", http.StatusUnauthorized, "unauthenticated: "},
-		{"writer", typeJSON, `{"resourceLogs":[` + strings.Repeat("0,", convert.MaxOTLPValues) + `0]}`, http.StatusRequestEntityTooLarge, "too_large: "},
+		{"writer", typeJSON, `{"resourceLogs":[` + strings.Repeat("0,", convert.MaxValues) + `0]}`, http.StatusRequestEntityTooLarge, "too_large: "},
 	} {
 		r := w.do(c.token, http.MethodPost, "/v1/logs", []byte(c.body), "Content-Type", c.media)
 		text := r.body
@@ -139,5 +139,37 @@ func TestPostCloudEvents(t *testing.T) {
 	}
 	if r := w.do("writer", http.MethodPost, "/v1/events", []byte("x"), append(binary, "Content-Type", "application/cloudevents+avro")...); r.status != http.StatusUnsupportedMediaType {
 		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
+// What stet itself sends as OTLP or as CloudEvents comes back as the event that it was: with its id, once, whichever way it came.
+func TestOwnEventsComeBack(t *testing.T) {
+	w := newWorld(t, nil)
+	_, verdicts := w.events("writer", `{"event_type":"user_created","user_id":"u-7","labels":{"a":"b \u202e \\ c"}}`)
+	w.publish()
+	raw, err := logread.Entry(t.Context(), w.held.Source(), verdicts[0].Seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, err := convert.NewRow(raw, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := convert.OTLPRequest([]*convert.Row{row})
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := newWorld(t, nil) // another log
+	for range 2 {
+		if r := there.do("writer", http.MethodPost, "/v1/logs", request, "Content-Type", typeProtobuf); r.status != http.StatusOK || r.body != "" {
+			t.Fatalf("%d %q", r.status, r.body)
+		}
+	}
+	if _, got := there.events("writer", string(convert.CloudEventsBatch(nil, []*convert.Row{row})), "Content-Type", convert.CloudEventsBatchMedia); got[0].Status != intake.Again || got[0].EventID != verdicts[0].EventID {
+		t.Errorf("%+v", got)
+	}
+	all := there.inLog("shop")
+	if len(all) != 1 || all[0].EventID.String() != verdicts[0].EventID || all[0].UserID != "u-7" || all[0].Labels["a"] != `b \u202e \\ c` || len(all[0].Labels) != 1 {
+		t.Errorf("%d events: %+v", len(all), all)
 	}
 }
