@@ -34,14 +34,33 @@ func (c *exportCmd) evidence(e *env) (err error) {
 	if err != nil {
 		return err
 	}
+	return c.file(func(tmp *os.File) (say func() error, err error) {
+		s, done, err := c.reading(e)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, done()) }()
+		m, sum, err := c.exhibit(e, s, q, tmp)
+		if err != nil {
+			return nil, err
+		}
+		x := admin.Export{File: "sha256:" + sum, Query: m.Asked.Query, Entries: m.Counts.Found, Size: m.Log.Size}
+		if m.Whole != nil {
+			x.Whole = fmt.Sprintf("%d-%d", m.Whole.First, m.Whole.Last)
+		}
+		if err := c.recordExport(e, x); err != nil {
+			return nil, fmt.Errorf("export: nothing was written, because it could not be recorded: %w", err)
+		}
+		return func() error { return c.say(e, m, s.Name) }, nil
+	})
+}
+
+// file makes the file that was asked for, which must not exist: write writes it under another name, and it gets its own when write has
+// succeeded. Then say is called.
+func (c *exportCmd) file(write func(*os.File) (say func() error, err error)) error {
 	if _, err := os.Lstat(c.Out); err == nil {
 		return fmt.Errorf("export: %s exists; name a file that does not", c.Out)
 	}
-	s, done, err := c.reading(e)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, done()) }()
 	tmp, err := os.CreateTemp(filepath.Dir(c.Out), ".stet-export-*")
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
@@ -50,21 +69,14 @@ func (c *exportCmd) evidence(e *env) (err error) {
 		_ = tmp.Close()
 		_ = os.Remove(tmp.Name()) // gone already where it has got its name
 	}()
-	m, sum, err := c.exhibit(e, s, q, tmp)
+	say, err := write(tmp)
 	if err != nil {
 		return err
-	}
-	x := admin.Export{File: "sha256:" + sum, Query: m.Asked.Query, Entries: m.Counts.Found, Size: m.Log.Size}
-	if m.Whole != nil {
-		x.Whole = fmt.Sprintf("%d-%d", m.Whole.First, m.Whole.Last)
-	}
-	if err := c.recordExport(e, x); err != nil {
-		return fmt.Errorf("export: nothing was written, because it could not be recorded: %w", err)
 	}
 	if err := errors.Join(tmp.Chmod(0o600), tmp.Sync(), tmp.Close(), os.Rename(tmp.Name(), c.Out)); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	return c.say(e, m, s.Name)
+	return say()
 }
 
 // exhibit writes and verifies the evidence, and returns the SHA-256 of its file.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -32,49 +31,42 @@ func (c *exportCmd) formatted(e *env) (err error) {
 		return err
 	}
 	if c.Out == "" {
-		x, err := c.rows(e, f, q, e.stdout)
+		x, say, err := c.rows(e, f, q, e.stdout)
 		if err != nil {
 			return err
 		}
-		if err = c.recordExport(e, x); notAllowed(err) {
-			return nil // a reader's token, of whose reading the server keeps a record itself
+		return errors.Join(c.recordRows(e, x), say())
+	}
+	return c.file(func(tmp *os.File) (say func() error, err error) {
+		x, say, err := c.rows(e, f, q, tmp)
+		if err != nil {
+			return nil, err
 		}
+		if err := c.recordRows(e, x); err != nil {
+			return nil, fmt.Errorf("export: nothing was written, because it could not be recorded: %w", err)
+		}
+		return say, nil
+	})
+}
+
+// recordRows is recordExport, but for a reader's token: it may not say so, and the server keeps a record of what it reads.
+func (c *exportCmd) recordRows(e *env, x admin.Export) error {
+	if err := c.recordExport(e, x); !notAllowed(err) {
 		return err
-	}
-	if _, err := os.Lstat(c.Out); err == nil {
-		return fmt.Errorf("export: %s exists; name a file that does not", c.Out)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(c.Out), ".stet-export-*")
-	if err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	defer func() {
-		_ = tmp.Close()
-		_ = os.Remove(tmp.Name()) // gone already where it has got its name
-	}()
-	x, err := c.rows(e, f, q, tmp)
-	if err != nil {
-		return err
-	}
-	if err := c.recordExport(e, x); err != nil && !notAllowed(err) {
-		return fmt.Errorf("export: nothing was written, because it could not be recorded: %w", err)
-	}
-	if err := errors.Join(tmp.Chmod(0o600), tmp.Sync(), tmp.Close(), os.Rename(tmp.Name(), c.Out)); err != nil {
-		return fmt.Errorf("export: %w", err)
 	}
 	return nil
 }
 
-// rows writes the rows, and says on standard error what was searched.
-func (c *exportCmd) rows(e *env, f convert.Format, q search.Query, out io.Writer) (x admin.Export, err error) {
+// rows writes the rows. say says on standard error what was searched.
+func (c *exportCmd) rows(e *env, f convert.Format, q search.Query, out io.Writer) (x admin.Export, say func() error, err error) {
 	w, done, err := (&searchCmd{storeFlag: c.storeFlag}).live(e)
 	if err != nil {
-		return x, err
+		return x, nil, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	cp, _, err := w.log.Checkpoint(e.ctx)
 	if err != nil {
-		return x, err
+		return x, nil, err
 	}
 	digest := sha256.New()
 	to := bufio.NewWriterSize(io.MultiWriter(out, digest), 64<<10)
@@ -111,10 +103,10 @@ func (c *exportCmd) rows(e *env, f convert.Format, q search.Query, out io.Writer
 		err = scan.Forward(e.ctx, cp, 0, hit)
 	}
 	if err := errors.Join(err, to.Flush()); err != nil {
-		return x, err
+		return x, nil, err
 	}
 	x.File, x.Query, x.Size, x.As = "sha256:"+hex.EncodeToString(digest.Sum(nil)), q.String(), cp.Size, f.String()
-	return x, s.say("%d rows of entries 0 to %d of %s", x.Entries, cp.Size-1, s.name)
+	return x, func() error { return s.say("%d rows of entries 0 to %d of %s", x.Entries, cp.Size-1, s.name) }, nil
 }
 
 // ask asks a server's index, and lets s say so.
