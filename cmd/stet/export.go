@@ -29,6 +29,9 @@ the proofs that it is in the log, the seals and keys, the same events as a table
 With --complete nothing between the limits can have been left out: each entry that the query does not find is there by its hash, which
 shows that it stands there and under which seal, and not what it says. The export is recorded.
 
+In the file is verify.html, which verifies it in a browser with no network. Who doubts whoever made the file takes that page from
+elsewhere, such as out of an export of their own, or uses stet verify.
+
 For a SIEM or a spreadsheet, --format writes a row an entry, each with its seq and entry hash, oldest first:
 
     stet export --format csv -o failed.csv event:job_failed since:24h
