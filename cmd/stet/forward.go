@@ -242,21 +242,29 @@ type forwardedLog struct {
 }
 
 // Source implements forward.Log.
-func (l forwardedLog) Source() logread.Source { return l.proven.Source() }
+func (l forwardedLog) Source() logread.Source {
+	return logread.NewRemote(func(ctx context.Context, path string) ([]byte, error) {
+		b, err := l.proven.Source().Fetch(ctx, path)
+		return b, ending(err)
+	})
+}
 
 // Checkpoint implements forward.Log.
-func (l forwardedLog) Checkpoint(ctx context.Context) (proof.Checkpoint, error) {
-	err := l.live.refill(ctx)
-	var cp proof.Checkpoint
-	if err == nil {
+func (l forwardedLog) Checkpoint(ctx context.Context) (cp proof.Checkpoint, err error) {
+	if err = l.live.refill(ctx); err == nil {
 		cp, _, err = l.proven.Checkpoint(ctx)
 	}
+	return cp, ending(err)
+}
+
+// ending marks what no other attempt makes better: a log that is not what it must be, and whoever may not read it.
+func ending(err error) error {
 	var integrity *ledger.IntegrityError
 	var lie *ship.IntegrityError
 	var refused *ship.RefusedError
 	if errors.As(err, &integrity) || errors.As(err, &lie) || errors.Is(err, store.ErrNotAllowed) ||
 		errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden) {
-		err = &forward.EndError{Err: err}
+		return &forward.EndError{Err: err}
 	}
-	return cp, err
+	return err
 }
