@@ -165,7 +165,11 @@ func TestNothingIsDroppedWhileTheLogCannot(t *testing.T) {
 	c := dial(t, addr)
 	send(t, c, "<13>a\n")
 	for range 3 {
-		<-m.wake
+		select {
+		case <-m.wake:
+		case <-time.After(30 * time.Second):
+			t.Fatal("it is not tried again")
+		}
 	}
 	send(t, c, "<13>b\n")
 	<-m.wake
