@@ -25,6 +25,7 @@ require (
 	go.opentelemetry.io/otel/trace v1.47.0
 	golang.org/x/mod v0.42.0
 	k8s.io/klog/v2 v2.130.1
+	pgregory.net/rapid v1.3.0
 )
 
 require (

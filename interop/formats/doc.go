@@ -1,7 +1,7 @@
 // Package formats holds nothing but tests in which parsers that nobody here wrote read what internal/convert writes, and must
 // find every mapped field as the event has it:
 //
-//   - syslog: leodido/go-syslog, RFC 5424 and octet counting;
+//   - syslog: leodido/go-syslog, RFC 5424 and octet counting, and the other way round, for what both of us read;
 //   - CEF: liblognorm, which is rsyslog's (Debian package liblognorm-utils);
 //   - CloudEvents: the official SDK for Go;
 //   - OTLP: the pdata of the OpenTelemetry Collector;
