@@ -32,8 +32,8 @@ func TestDoubt(t *testing.T) {
 			t.Errorf("%s does not say %q: %d\n%s", target, want, a.Code, body)
 		}
 	}
-	if body := w.get("auditor", fmt.Sprintf("/event?seq=%d", seq)).Body.String(); !strings.Contains(body, "mally") || strings.Contains(body, "alice") {
-		t.Error("the page does not show what is stored")
+	if body := w.get("auditor", fmt.Sprintf("/event?seq=%d", seq)).Body.String(); !strings.Contains(body, "mally") || strings.Contains(body, "alice") || strings.Contains(body, `truth authenticated">authenticated</span> <span class="dim">held against the seal`) {
+		t.Error("the page does not show what is stored, or says that it was held against something")
 	}
 	// The server verifies its own log again, all the sooner as somebody has seen that.
 	want := fmt.Sprintf("FAILED at seq %d", seq)

@@ -29,6 +29,7 @@ const (
 	found         = "found"         // stet found it on the sender's machine, where nobody gave it
 	authenticated = "authenticated" // it was held against a key, a token or the log itself
 	missing       = "not given"
+	unproven      = "not proven" // what is stored is not what was signed
 )
 
 // eventView is the page of an entry.
@@ -152,8 +153,14 @@ func (v *visit) entry(view *eventView, e provenEntry, storeKey bool) {
 		v.event(view, entry, storeKey)
 		view.Groups = append(view.Groups, log)
 	}
-	if view.Doubt != "" {
-		view.Tone = "bad"
+	if view.Doubt == "" {
+		return
+	}
+	view.Tone = "bad"
+	for _, g := range view.Groups { // nothing was held against anything
+		for i := range g.Fields {
+			g.Fields[i].Truth, g.Fields[i].How = unproven, ""
+		}
 	}
 }
 

@@ -1,0 +1,260 @@
+package interop
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/stetlog/stet/interop/browser"
+)
+
+// uiWorld is a server with jobs of all sorts, and a browser in front of it.
+type uiWorld struct {
+	t      *testing.T
+	home   string
+	store  string // directory
+	url    string // ends in a slash
+	tokens map[string]string
+	tab    context.Context
+	shots  map[string]bool // pictures that were made
+
+	mu      sync.Mutex
+	console []string // what the browser complains of
+}
+
+// uiTime bounds the test and stepTime one step of it: a loaded machine is slow, and a browser more so.
+const uiTime, stepTime = 15 * time.Minute, 3 * time.Minute
+
+func newUIWorld(t *testing.T) *uiWorld {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), uiTime) // the browser is ended in order
+	t.Cleanup(cancel)
+	w := &uiWorld{t: t, home: t.TempDir(), tokens: map[string]string{}, shots: map[string]bool{}}
+	tab, end, err := browser.Open(ctx)
+	if errors.Is(err, browser.ErrNone) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.tab = tab
+	w.listen(tab)
+	stet := build(t, "..", "./cmd/stet")
+	w.store = filepath.Join(w.home, "store")
+	for _, role := range [][]string{{"writer", "--app", "shop"}, {"auditor"}, {"admin"}} {
+		args := append([]string{"admin", "token", "create", "--store", w.store, "--role"}, role...)
+		w.tokens[role[0]] = strings.TrimSpace(execute(t, w.home, stet, args...))
+	}
+	execute(t, w.home, stet, "run", "--store", w.store, "--app", "shop", "--job", "nightly", "--why", "the night", "--", "true")
+	failing := command(w.home, stet, "run", "--store", w.store, "--app", "shop", "--job", "purge", "--why", "retention", "--", "false")
+	if out, err := failing.CombinedOutput(); err == nil {
+		t.Fatalf("a job that fails has succeeded: %s", out)
+	}
+	execute(t, w.home, stet, "expect", "add", "--store", w.store, "nightly", "--every", "24h", "--grace", "1h")
+	w.url = serve(t, command(w.home, stet, "serve", "--store", w.store, "--listen", "127.0.0.1:0")) + "/"
+	return w
+}
+
+// listen collects what the browser complains of: violations of the policy, errors of scripts.
+func (w *uiWorld) listen(tab context.Context) {
+	messages := chromedp.Console(tab)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return // the browser has ended
+			}
+			if m.Source == "network" || m.Type == "info" || m.Type == "log" || m.Type == "debug" {
+				continue // a page that is not there is asked for on purpose
+			}
+			w.mu.Lock()
+			w.console = append(w.console, m.String())
+			w.mu.Unlock()
+		}
+	}()
+}
+
+// complaints are what the browser complained of since they were asked for last.
+func (w *uiWorld) complaints() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := w.console
+	w.console = nil
+	return all
+}
+
+// post sends events to the server as the writer, and waits until they can be found.
+func (w *uiWorld) post(events ...map[string]any) (first uint64) {
+	w.t.Helper()
+	b, err := json.Marshal(events)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	answer := w.api(http.MethodPost, "v1/events", "writer", b)
+	var took struct {
+		Results []struct {
+			Status, Detail string
+			Seq            uint64
+		}
+	}
+	if err := json.Unmarshal(answer, &took); err != nil || len(took.Results) != len(events) {
+		w.t.Fatalf("%v %s", err, answer)
+	}
+	for _, r := range took.Results {
+		if r.Status != "accepted" {
+			w.t.Fatalf("%s", answer)
+		}
+	}
+	last := took.Results[len(events)-1].Seq
+	for range 2000 {
+		var s struct{ Indexed uint64 }
+		if err := json.Unmarshal(w.api(http.MethodGet, "v1/status", "auditor", nil), &s); err != nil {
+			w.t.Fatal(err)
+		}
+		if s.Indexed > last {
+			return took.Results[0].Seq
+		}
+		time.Sleep(20 * time.Millisecond) // another process publishes and indexes
+	}
+	w.t.Fatalf("entry %d cannot be found", last)
+	return 0
+}
+
+// api asks the server.
+func (w *uiWorld) api(method, path, who string, body []byte) []byte {
+	w.t.Helper()
+	r, err := http.NewRequest(method, w.url+path, bytes.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.tokens[who])
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }() // read to its end
+	b, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b
+}
+
+// first is the number of the newest entry that a query finds, and its interaction and job.
+func (w *uiWorld) first(query string) (seq uint64, interaction, job string) {
+	w.t.Helper()
+	var found struct {
+		Rows []struct {
+			Seq   uint64
+			Entry struct {
+				Event struct {
+					Interaction string `json:"interaction_id"`
+					Job         struct{ ID string }
+				}
+			}
+		}
+	}
+	for range 2000 {
+		b := w.api(http.MethodGet, "v1/events?limit=1&q="+url.QueryEscape(query), "auditor", nil)
+		if err := json.Unmarshal(b, &found); err != nil {
+			w.t.Fatalf("%v %s", err, b)
+		}
+		if len(found.Rows) > 0 {
+			r := found.Rows[0]
+			return r.Seq, r.Entry.Event.Interaction, r.Entry.Event.Job.ID
+		}
+		time.Sleep(20 * time.Millisecond) // what a command recorded is on its way
+	}
+	w.t.Fatalf("nothing is found by %s", query)
+	return 0, "", ""
+}
+
+// do does something in the tab.
+func (w *uiWorld) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.tab, stepTime)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		w.t.Fatalf("%s: %v (at %s)", what, err, w.where())
+	}
+}
+
+func (w *uiWorld) where() string {
+	at, err := chromedp.Run(w.tab, chromedp.Location())
+	return fmt.Sprint(strings.TrimPrefix(at, w.url), " ", err)
+}
+
+// page goes to a page.
+func (w *uiWorld) page(path string) {
+	w.t.Helper()
+	w.do(path, chromedp.Navigate(w.url+path))
+}
+
+// text is what an element says.
+func (w *uiWorld) text(selector string) string {
+	w.t.Helper()
+	text, err := chromedp.Run(w.tab, chromedp.TextContent(chromedp.CSS(selector)))
+	if err != nil {
+		w.t.Fatalf("%s: %v (at %s)", selector, err, w.where())
+	}
+	return text
+}
+
+// eval is the value of an expression in the page.
+func eval[T any](w *uiWorld, expression string, opts ...chromedp.EvaluateOption) T {
+	w.t.Helper()
+	v, err := chromedp.Run(w.tab, chromedp.Evaluate[T](expression, opts...))
+	if err != nil {
+		w.t.Fatalf("%.60s: %v (at %s)", expression, err, w.where())
+	}
+	return v
+}
+
+// theme has the browser prefer a theme.
+func (w *uiWorld) theme(name string) {
+	w.t.Helper()
+	p := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}}
+	if _, err := chromedp.Call(w.tab, emulation.SetEmulatedMedia, p); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// axe is axe-core as its authors published it (npm: axe-core 4.11.0), MPL-2.0.
+func axe(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("testdata/axe-core-4.11.0.min.js.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(js)
+}
