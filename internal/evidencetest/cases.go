@@ -166,6 +166,14 @@ func lying(t testing.TB, rng *rand.Rand) made {
 		{"a seal of another environment", func() { batch(Lie{Seal: func(s *proof.Seal) { s.Environment = "" }}) }},
 		{"a seal with another prev", func() { batch(Lie{Seal: func(s *proof.Seal) { s.Prev[0]++ }}) }},
 		{"a seal without prev", func() { batch(Lie{Seal: func(s *proof.Seal) { s.HasPrev, s.Prev = false, proof.Hash{} }}) }},
+		{"a seal with another signature", func() {
+			batch(Lie{Entry: func(i int, e *proof.Entry) {
+				if i == 3 {
+					at := len(e.Seal.Note) - 10 // of the signature's base64
+					e.Seal.Note[at] = pick[byte](e.Seal.Note[at] == 'A', 'B', 'A')
+				}
+			}})
+		}},
 		{"another prev_seq", func() {
 			batch(Lie{Entry: func(i int, e *proof.Entry) {
 				if i == 3 {
