@@ -4,7 +4,7 @@ MODULES := . interop bench
 LINT    := go tool -modfile=tools/golangci.mod golangci-lint
 FUZZ    ?= 10s
 
-.PHONY: evidence test tools race states lint mutants fuzz forgeries faults devices crash chaos forward-chaos bench vet cron demo
+.PHONY: collector evidence test tools race states lint mutants fuzz forgeries faults devices crash chaos forward-chaos bench vet cron demo
 
 # All tests of all modules. With CI=true nothing is skipped.
 test: tools
@@ -59,6 +59,10 @@ crash:
 # Ten thousand files of evidence, good and forged, to both verifiers: "make test" gives them six hundred.
 evidence: tools
 	cd interop && STET_LONG=1 go test -count=1 -v -timeout 30m -run 'TestVerifiersAgree' .
+
+# An OpenTelemetry Collector that exports to a server; by hand, because building the Collector takes minutes.
+collector:
+	cd interop/collector && go test -count=1 -v -timeout 30m .
 
 # Eight emitters and a server, each killed fifty times, over a network that cuts and delays: "make test" kills five times.
 chaos:
