@@ -70,7 +70,7 @@ func TestManyWriters(t *testing.T) {
 						t.Errorf("receipt: %+v, %v, want %+v", r.Placed, err, p)
 					}
 				case 3:
-					if state, ok, err := l.Stream(s.id); err != nil || !ok || state.Next != number+uint64(len(b.Items)) {
+					if state, ok, err := l.Stream(background, s.id); err != nil || !ok || state.Next != number+uint64(len(b.Items)) {
 						t.Errorf("stream: %+v, %v, %v", state, ok, err)
 					}
 				}

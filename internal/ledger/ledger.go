@@ -354,8 +354,9 @@ func (l *Ledger) Checkpoint() []byte {
 	return bytes.Clone(l.signed)
 }
 
-// Stream returns how far a stream is, counting only what is durable; false where the ledger has never heard of it.
-func (l *Ledger) Stream(id string) (StreamState, bool, error) {
+// Stream returns how far a stream is, counting only what is durable; false where the ledger has never heard of it. It waits
+// for a batch that is being flushed.
+func (l *Ledger) Stream(ctx context.Context, id string) (StreamState, bool, error) {
 	sid, err := parseStreamID(id)
 	if err != nil {
 		return StreamState{}, false, err
@@ -367,8 +368,7 @@ func (l *Ledger) Stream(id string) (StreamState, bool, error) {
 	if err != nil || !ok {
 		return StreamState{}, false, err
 	}
-	// The state may be that of a batch that is being flushed: a moment, bounded by the flush or its failure.
-	if err := l.waitDurable(context.Background(), s.last()); err != nil {
+	if err := l.waitDurable(ctx, s.last()); err != nil {
 		return StreamState{}, false, err
 	}
 	return s, true, nil

@@ -366,14 +366,14 @@ func TestStream(t *testing.T) {
 	l := open(t, options(fsxtest.New()))
 	defer mustClose(t, l)
 	s := newStream("a", 1)
-	if _, ok, err := l.Stream(s.id); ok || err != nil {
+	if _, ok, err := l.Stream(t.Context(), s.id); ok || err != nil {
 		t.Fatalf("an unknown stream: %v, %v", ok, err)
 	}
-	if _, _, err := l.Stream("no uuid"); !errors.Is(err, ledger.ErrInvalid) {
+	if _, _, err := l.Stream(t.Context(), "no uuid"); !errors.Is(err, ledger.ErrInvalid) {
 		t.Fatalf("not an id: %v", err)
 	}
 	mustAppend(t, l, s.next(3, 50))
-	got, ok, err := l.Stream(s.id)
+	got, ok, err := l.Stream(t.Context(), s.id)
 	want := ledger.StreamState{
 		Owner: ledger.OwnerOf(s.seal.Key, "app", "test"), Next: 4, Sealed: true, LastSeal: proof.SealHash(s.last), LastSealSeq: 3,
 	}
@@ -390,7 +390,7 @@ func TestClosed(t *testing.T) {
 	for name, call := range map[string]func() error{
 		"Append":  func() error { _, err := l.Append(t.Context(), s.next(1, 50)); return err },
 		"Receipt": func() error { _, err := l.Receipt(t.Context(), newStream("a", 1).id, 1); return err },
-		"Stream":  func() error { _, _, err := l.Stream(s.id); return err },
+		"Stream":  func() error { _, _, err := l.Stream(t.Context(), s.id); return err },
 		"Close":   l.Close,
 	} {
 		if err := call(); !errors.Is(err, ledger.ErrClosed) {

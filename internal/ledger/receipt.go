@@ -47,7 +47,7 @@ func (l *Ledger) Find(ctx context.Context, stream string, first uint64) (Receipt
 
 // locate finds a batch by what its stream's seals say, and reads its entries.
 func (l *Ledger) locate(ctx context.Context, stream string, first uint64) (rec Receipt, leaves []proof.Hash, err error) {
-	state, known, err := l.Stream(stream)
+	state, known, err := l.Stream(ctx, stream)
 	if err != nil {
 		return rec, nil, err
 	}

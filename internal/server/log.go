@@ -42,7 +42,7 @@ type Reader interface {
 	// Marker says which log this is, and which keys it began with.
 	Marker() store.Marker
 	// Stream says how far a stream is; false where there is none.
-	Stream(stream string) (ledger.StreamState, bool, error)
+	Stream(ctx context.Context, stream string) (ledger.StreamState, bool, error)
 	// Receipts are of what Place has placed, in order, all to one signed checkpoint (L2), for which it waits. Where there is an
 	// error, or nothing to prove, there is a zero receipt.
 	Receipts(ctx context.Context, placed []store.Placed) (receipts []ledger.Receipt, checkpoint []byte, err error)

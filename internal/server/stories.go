@@ -151,7 +151,7 @@ func (g *gathering) fold(ctx context.Context) ([]story.Story, error) {
 func (g *gathering) ended(ctx context.Context, streams map[string]event.UUID, tell func(event.UUID)) error {
 	var open []string
 	for _, name := range slices.Sorted(maps.Keys(streams)) {
-		state, ok, err := g.s.log.Stream(name)
+		state, ok, err := g.s.log.Stream(ctx, name)
 		if err != nil {
 			return err
 		}

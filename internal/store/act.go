@@ -40,8 +40,9 @@ const (
 // actStream finds the stream of an act, and how far it is. Its id is no secret, so somebody else may have opened a
 // stream under it, to keep the act from happening: then the next id is the act's. Whose a stream is never changes, so
 // that every round comes to the same one.
-func (r *desk) actStream(kind, subject string, time48 [6]byte) (id event.UUID, state ledger.StreamState, there bool, err error) {
-	return findAct(r.l.Stream, r.keys.Store.VKey, kind, subject, time48)
+func (r *desk) actStream(ctx context.Context, kind, subject string, time48 [6]byte) (id event.UUID, state ledger.StreamState, there bool, err error) {
+	find := func(id string) (ledger.StreamState, bool, error) { return r.l.Stream(ctx, id) }
+	return findAct(find, r.keys.Store.VKey, kind, subject, time48)
 }
 
 func findAct(find func(id string) (ledger.StreamState, bool, error), storeKey, kind, subject string, time48 [6]byte) (id event.UUID, state ledger.StreamState, there bool, err error) {
@@ -61,8 +62,8 @@ func findAct(find func(id string) (ledger.StreamState, bool, error), storeKey, k
 }
 
 // acted says whether an act has begun.
-func (r *desk) acted(kind, stream string) (bool, error) {
-	_, _, there, err := r.actStream(kind, stream, time48(stream))
+func (r *desk) acted(ctx context.Context, kind, stream string) (bool, error) {
+	_, _, there, err := r.actStream(ctx, kind, stream, time48(stream))
 	return there, err
 }
 
@@ -72,7 +73,7 @@ func (r *desk) act(ctx context.Context, kind, subject string, time48 [6]byte, ev
 	alone := r.acting.of(kind, subject)
 	alone.Lock()
 	defer alone.Unlock()
-	stream, state, there, err := r.actStream(kind, subject, time48)
+	stream, state, there, err := r.actStream(ctx, kind, subject, time48)
 	if err != nil || there && state.Final {
 		return 0, err
 	}

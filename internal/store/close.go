@@ -38,11 +38,11 @@ func (r *drain) closeDead(ctx context.Context) error {
 // bury closes the stream of a dead process that did not close it itself, once. It reads from the log what the process did,
 // which publish must have published. It returns how many runs it recorded as lost now.
 func (r *desk) bury(ctx context.Context, stream string, why story.Evidence, publish func(context.Context) error) (int, error) {
-	state, ok, err := r.l.Stream(stream)
+	state, ok, err := r.l.Stream(ctx, stream)
 	if err != nil || !ok || !state.Sealed || state.Final {
 		return 0, err // nothing was ever recorded, or the process said itself that it was done
 	}
-	_, act, there, err := r.actStream(actClose, stream, time48(stream))
+	_, act, there, err := r.actStream(ctx, actClose, stream, time48(stream))
 	if err != nil || there && act.Final {
 		return 0, err // by a round that ended before the spool was gone
 	}

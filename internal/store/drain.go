@@ -210,7 +210,7 @@ func (r *drain) stream(ctx context.Context, stream string, owner owned) error {
 		r.left(stream, fmt.Sprintf("it belongs to another machine, %s: drain it there", meta.Host))
 		return nil
 	}
-	state, _, err := r.l.Stream(stream)
+	state, _, err := r.l.Stream(ctx, stream)
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (r *drain) stream(ctx context.Context, stream string, owner owned) error {
 		return err
 	}
 	// A spool with a batch that was not taken, now or by a round that a crash cut short, is evidence as a whole.
-	rejected, err := r.acted(actReject, stream)
+	rejected, err := r.acted(ctx, actReject, stream)
 	if err != nil {
 		return err
 	}

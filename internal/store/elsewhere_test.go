@@ -179,7 +179,7 @@ func half(t *testing.T, m *fsxtest.Mem, runs int) bool {
 		t.Fatal(err)
 	}
 	r := &drain{desk: desk}
-	_, act, there, err := r.actStream(actClose, streamID(1), time48(streamID(1)))
+	_, act, there, err := r.actStream(t.Context(), actClose, streamID(1), time48(streamID(1)))
 	if err := errors.Join(err, r.l.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func (h *Held) Gone(ctx context.Context, via proof.Via, stream, evidence string,
 	if err := h.room.take(proof.MaxBatchBytes); err != nil {
 		return 0, err
 	}
-	state, ok, err := h.l.Stream(stream)
+	state, ok, err := h.l.Stream(ctx, stream)
 	switch {
 	case err != nil:
 		return 0, err
@@ -54,7 +54,7 @@ func (h *Held) Gone(ctx context.Context, via proof.Via, stream, evidence string,
 	if _, err := h.bury(ctx, stream, story.Evidence{Reason: plain(evidence + " (said by " + by(via) + ")")}, publish); err != nil {
 		return 0, err
 	}
-	_, act, there, err := h.actStream(actClose, stream, time48(stream))
+	_, act, there, err := h.actStream(ctx, actClose, stream, time48(stream))
 	if err != nil || !there {
 		return 0, err
 	}

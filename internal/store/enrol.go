@@ -39,7 +39,7 @@ func (r *desk) enrol(ctx context.Context, vkey, by string) error {
 		return nil
 	}
 	id := proof.KeyID(vkey)
-	gone, err := r.isRevoked(id)
+	gone, err := r.isRevoked(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -65,14 +65,14 @@ func (r *desk) enrol(ctx context.Context, vkey, by string) error {
 }
 
 // isRevoked says whether a key was revoked, in this run or before.
-func (r *desk) isRevoked(id string) (bool, error) {
+func (r *desk) isRevoked(ctx context.Context, id string) (bool, error) {
 	r.mu.RLock()
 	known := r.revoked[id]
 	r.mu.RUnlock()
 	if known {
 		return true, nil
 	}
-	_, _, there, err := r.actStream(actRevoke, id, [6]byte{})
+	_, _, there, err := r.actStream(ctx, actRevoke, id, [6]byte{})
 	if err != nil || !there {
 		return false, err
 	}
@@ -88,7 +88,7 @@ func (r *desk) revoke(ctx context.Context, id, by string) error {
 	if id == proof.KeyID(r.keys.Store.VKey) {
 		return fmt.Errorf("key %s is the store's own, whose word all others stand by: it cannot be revoked", id)
 	}
-	_, _, there, err := r.actStream(actEnrol, id, [6]byte{})
+	_, _, there, err := r.actStream(ctx, actEnrol, id, [6]byte{})
 	if err != nil {
 		return err
 	}
@@ -140,12 +140,12 @@ func (h *Held) Enrol(ctx context.Context, vkey, by string) error {
 }
 
 // Enrolled says whether a key is enrolled, and not revoked. id is its proof.KeyID.
-func (h *Held) Enrolled(id string) (bool, error) {
-	_, _, there, err := h.actStream(actEnrol, id, [6]byte{})
+func (h *Held) Enrolled(ctx context.Context, id string) (bool, error) {
+	_, _, there, err := h.actStream(ctx, actEnrol, id, [6]byte{})
 	if err != nil || !there {
 		return false, err
 	}
-	gone, err := h.isRevoked(id)
+	gone, err := h.isRevoked(ctx, id)
 	return !gone, err
 }
 

@@ -25,7 +25,7 @@ func TestEnrol(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if ok, err := h.Enrolled(proof.KeyID(vkey)); !ok || err != nil {
+		if ok, err := h.Enrolled(t.Context(), proof.KeyID(vkey)); !ok || err != nil {
 			t.Errorf("enrolled: %t, %v", ok, err)
 		}
 		if err := h.Enrol(ctx, "no key", "token web"); err == nil {
@@ -91,7 +91,7 @@ func TestRevoke(t *testing.T) {
 		if err := h.Enrol(ctx, r.key.VKey, "token web"); !errors.Is(err, ErrRevoked) {
 			t.Errorf("%s, enrolled again: %v", when, err)
 		}
-		if ok, err := h.Enrolled(id); ok || err != nil {
+		if ok, err := h.Enrolled(t.Context(), id); ok || err != nil {
 			t.Errorf("%s, enrolled: %t, %v", when, ok, err)
 		}
 		closeHeld(t, h)

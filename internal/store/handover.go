@@ -103,7 +103,7 @@ func (r *desk) handOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, state, there, err := r.actStream(actHandOver, log.now.ID()+"\n"+next.ID(), [6]byte{})
+	_, state, there, err := r.actStream(ctx, actHandOver, log.now.ID()+"\n"+next.ID(), [6]byte{})
 	if err != nil || !there {
 		return err
 	}
@@ -193,7 +193,7 @@ func (r *desk) retire(ctx context.Context) error {
 	left.beside = nil
 	var gone []oldKey
 	for _, old := range log.beside {
-		_, _, there, err := r.actStream(actRetire, old.ID(), [6]byte{})
+		_, _, there, err := r.actStream(ctx, actRetire, old.ID(), [6]byte{})
 		switch {
 		case err != nil:
 			return err

@@ -40,8 +40,9 @@ type HoldOptions struct {
 // Held is a store that one process holds open, and the only way into it while it does. All methods are safe for
 // concurrent use.
 //
-// Where the disk is nearly full it takes nothing (ErrFull) and goes on when there is room. A failed flush, or a file that was taken away under it, ends it for good (ledger.ErrFailed): what can be read stays
-// readable, Ready says why, and the process must end and begin anew.
+// Where the disk is nearly full it takes nothing (ErrFull) and goes on when there is room; where others fill it before that
+// is seen, the ledger's writes wait for room. A failed flush, or a file that was taken away under it, ends it for good
+// (ledger.ErrFailed): what can be read stays readable, Ready says why, and the process must end and begin anew.
 type Held struct {
 	*desk
 	lock      interface{ Close() error }
@@ -76,12 +77,15 @@ func (s *Store) Hold(ctx context.Context, o HoldOptions) (*Held, error) {
 
 func (s *Store) hold(ctx context.Context, o HoldOptions) (*Held, error) {
 	lo, keep := bounds(s.FS, o)
+	closing := make(chan struct{})
+	room := newRoom(s.FS, keep, closing)
+	lo.FS = fsx.Patient(s.FS, room.wait)
 	desk, err := s.open(ctx, lo)
 	if err != nil {
 		return nil, err
 	}
 	l := desk.l
-	h := &Held{desk: desk, line: newLine(), room: newRoom(s.FS, keep), look: o.LookEvery, closing: make(chan struct{})}
+	h := &Held{desk: desk, line: newLine(), room: room, look: o.LookEvery, closing: closing}
 	h.own.open, h.own.most = map[speaker]*voice{}, maxVoices
 	if h.look <= 0 {
 		h.look = time.Second
@@ -95,6 +99,7 @@ func (s *Store) hold(ctx context.Context, o HoldOptions) (*Held, error) {
 	if _, err := l.Publish(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
+	room.open()
 	h.watched.Go(h.watch)
 	return h, nil
 }

@@ -156,7 +156,7 @@ func (c served) honoured(m *fsxtest.Mem) error {
 			return fmt.Errorf("the receipt of %s was %+v and is %+v, %w", name, was, rec, err)
 		}
 	}
-	ok, err := h.Enrolled(proof.KeyID(p.key))
+	ok, err := h.Enrolled(ctx, proof.KeyID(p.key))
 	if err != nil || ok && c.revoked {
 		return fmt.Errorf("the key that was revoked is good again: %t, %w", ok, err)
 	}

@@ -159,7 +159,7 @@ func (e *refusal) Error() string { return e.why.Error() }
 // key, and makes stubs of its refused events. Nothing waits in front of the batch. The batch must be good for that: a
 // *refusal says that it is not.
 func (in *intake) prepare(ctx context.Context, p *pending, refused map[int]error) error {
-	if err := in.sound(p); err != nil {
+	if err := in.sound(ctx, p); err != nil {
 		return err
 	}
 	r := in.r
@@ -189,7 +189,7 @@ func (in *intake) prepare(ctx context.Context, p *pending, refused map[int]error
 
 // sound checks by hand all that the ledger will check of a batch, except for missing numbers. A *refusal says that it is
 // not sound.
-func (in *intake) sound(p *pending) error {
+func (in *intake) sound(ctx context.Context, p *pending) error {
 	seal, err := in.r.seals.Open(p.batch.Seal)
 	if err != nil {
 		return &refusal{err}
@@ -201,13 +201,13 @@ func (in *intake) sound(p *pending) error {
 	if proof.RootOf(leaves) != seal.Root {
 		return &refusal{errors.New("its events are not those that were sealed")}
 	}
-	switch gone, err := in.r.isRevoked(proof.KeyID(seal.Key)); {
+	switch gone, err := in.r.isRevoked(ctx, proof.KeyID(seal.Key)); {
 	case err != nil:
 		return err
 	case gone:
 		return &refusal{revoked(seal.Key)}
 	}
-	state, known, err := in.r.l.Stream(in.stream)
+	state, known, err := in.r.l.Stream(ctx, in.stream)
 	if err != nil || !known {
 		return err
 	}

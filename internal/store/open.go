@@ -38,7 +38,10 @@ func (s *Store) open(ctx context.Context, o ledger.Options) (*desk, error) {
 	if err := s.remembered(ctx, log); err != nil {
 		return nil, err
 	}
-	o.FS, o.Origin, o.Verifier, o.Now, o.Rand, o.Workers = s.FS, log.now.Name, verifier, s.now, s.rand, s.workers
+	if o.FS == nil {
+		o.FS = s.FS
+	}
+	o.Origin, o.Verifier, o.Now, o.Rand, o.Workers = log.now.Name, verifier, s.now, s.rand, s.workers
 	o.Signer, o.Beside = signers[0], signers[1:]
 	l, err := ledger.Open(ctx, o)
 	if err != nil {

@@ -195,7 +195,7 @@ func reasonOf(err error) event.Error {
 // events were refused. It does so only where the batch can follow. Then it gets the batch in line.
 func (h *Held) introduce(ctx context.Context, via proof.Via, w *work) (*ledger.Waiting, error) {
 	seal := w.out.Seal
-	state, known, err := h.l.Stream(seal.Stream)
+	state, known, err := h.l.Stream(ctx, seal.Stream)
 	if err != nil {
 		return nil, err
 	}

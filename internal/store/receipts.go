@@ -55,4 +55,6 @@ func (h *Held) Receipt(ctx context.Context, stream string, first uint64) (ledger
 }
 
 // Stream says how far a stream is in the log; false where the log has never heard of it.
-func (h *Held) Stream(stream string) (ledger.StreamState, bool, error) { return h.l.Stream(stream) }
+func (h *Held) Stream(ctx context.Context, stream string) (ledger.StreamState, bool, error) {
+	return h.l.Stream(ctx, stream)
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/ledger"
@@ -27,18 +28,24 @@ const (
 	smallDisk = 4 << 30
 )
 
+// retryFull is how often a write that found the disk full is tried again.
+const retryFull = 250 * time.Millisecond
+
 // room says whether there is room on the disk for more. It is asked in memory; the disk is looked at by itself, because a
 // look can hang.
 type room struct {
 	fsys fsx.FS
-	keep int64         // bytes of the disk that stay free; below 0: no bound
-	wake chan struct{} // one waiting token: look
+	keep int64           // bytes of the disk that stay free; below 0: no bound
+	wake chan struct{}   // one waiting token: look
+	over <-chan struct{} // closed when nothing waits any more for room
 
-	mu    sync.Mutex
-	free  int64 // at the last look
-	told  bool  // free is known
-	since int64 // bytes taken since
-	shut  bool  // something was refused, and there is not much more room since
+	mu     sync.Mutex
+	opened bool  // the ledger is open
+	stuck  int   // writes of the ledger that wait for room
+	free   int64 // at the last look
+	told   bool  // free is known
+	since  int64 // bytes taken since
+	shut   bool  // something was refused, and there is not much more room since
 }
 
 // bounds are a ledger's sizes that fit a disk, and how much of it must stay free for them: the segment that is made next,
@@ -65,8 +72,8 @@ func bounds(fsys fsx.FS, o HoldOptions) (lo ledger.Options, keep int64) {
 	return lo, keep
 }
 
-func newRoom(fsys fsx.FS, keep int64) *room {
-	r := &room{fsys: fsys, keep: keep, wake: make(chan struct{}, 1)}
+func newRoom(fsys fsx.FS, keep int64, over <-chan struct{}) *room {
+	r := &room{fsys: fsys, keep: keep, wake: make(chan struct{}, 1), over: over}
 	r.look()
 	return r
 }
@@ -89,6 +96,43 @@ func (r *room) look() {
 	r.shut = r.shut && r.told && r.free-r.since < r.keep+lookAfter
 }
 
+// open says that from now on the ledger's writes wait for room.
+func (r *room) open() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opened = true
+}
+
+// wait is what a write of the ledger does that finds the disk full, because others have filled it faster than it was looked
+// at: it tries again until there is room or the store closes, and meanwhile nothing is taken (ErrFull). What waits behind the
+// write was not acknowledged. While the ledger opens it does not wait: whoever starts a server wants to know.
+func (r *room) wait(try func() (full bool)) {
+	r.mu.Lock()
+	if !r.opened {
+		r.mu.Unlock()
+		return
+	}
+	r.stuck++
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.stuck--
+	}()
+	again := time.NewTicker(retryFull)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+			if !try() {
+				return
+			}
+		case <-r.over:
+			return
+		}
+	}
+}
+
 // take asks for n bytes more; ErrFull where they do not fit, and from then on for everything, until there is clearly more
 // room: what is small must not take the last of it while what is large is refused.
 func (r *room) take(n int) error { return r.ask(int64(n)*roundUp, false) }
@@ -102,6 +146,9 @@ func (r *room) full() error { return r.ask(0, false) }
 func (r *room) ask(n int64, must bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.stuck > 0 {
+		return fmt.Errorf("%w: a write waits for room; free some space", ErrFull)
+	}
 	if !r.told || r.keep < 0 {
 		return nil
 	}

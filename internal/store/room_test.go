@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,6 +102,121 @@ func TestAlmostFull(t *testing.T) {
 	}
 	if p := placeOne(t, h, refused); p.Err != nil {
 		t.Errorf("with room again: %v", p.Err)
+	}
+	closeHeld(t, h)
+	mustVerify(t, m)
+}
+
+// Others fill a disk at once, between two looks at it: the journal's next segment has no room, or the files that are published.
+// What is under way waits, everything else is refused, what is there can be read; with room again it goes on, and nothing
+// that was taken is missing.
+func TestFilledByOthersAtOnce(t *testing.T) {
+	for name, o := range map[string]HoldOptions{
+		"the journal":        {PublishIdle: time.Hour, SegmentBytes: 1 << 20},
+		"what is published":  {SegmentBytes: 16 << 20},
+		"and it is not told": {SegmentBytes: 1 << 20, Keep: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, ctx := fsxtest.New(), t.Context()
+			o.LookEvery = time.Hour
+			h, err := storeOn(m).Hold(ctx, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, rng := newRemote(t, 1, "stet-emitter/web1/0"), rand.New(rand.NewPCG(1, 2))
+			first := placeOne(t, h, r.bulky(300, rng))
+			if first.Err != nil {
+				t.Fatal(first.Err)
+			}
+			if _, _, err := h.Receipts(ctx, []Placed{first}); err != nil {
+				t.Fatal(err)
+			}
+			m.Limit(m.Used()) // from now on all of it is somebody else's
+			done := make(chan []error, 1)
+			go func() {
+				var errs []error
+				var placed []Placed
+				for range 4 {
+					p := placeOne(t, h, r.bulky(650, rng))
+					placed, errs = append(placed, p), append(errs, p.Err)
+				}
+				_, _, err := h.Receipts(ctx, placed)
+				done <- append(errs, err)
+			}()
+			for deadline := time.Now().Add(time.Minute); !stuck(h); time.Sleep(time.Millisecond) {
+				select {
+				case <-h.Failed():
+					t.Fatal("the log has stopped: ", h.Ready())
+				default:
+				}
+				if time.Now().After(deadline) {
+					t.Fatal("nothing waits for room")
+				}
+			}
+			if err := h.Ready(); !errors.Is(err, ErrFull) {
+				t.Fatalf("ready: %v", err)
+			}
+			if p := placeOne(t, h, newRemote(t, 2, "stet-emitter/web2/0").say(1)); !errors.Is(p.Err, ErrFull) {
+				t.Errorf("a batch: %v", p.Err)
+			}
+			if _, err := h.Record(ctx, &event.Event{EventType: "config_changed", InteractionID: "disk"}); !errors.Is(err, ErrFull) {
+				t.Errorf("the server's own word, which would wait too: %v", err)
+			}
+			// The stream of what waits is waited for as long as the caller likes; all else is there.
+			soon, cancel := context.WithTimeout(ctx, time.Millisecond)
+			defer cancel()
+			if _, err := h.Receipt(soon, first.Seal.Stream, first.Seal.First); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a receipt of the stream that waits: %v", err)
+			}
+			if _, err := h.Source().Fetch(ctx, "checkpoint"); err != nil {
+				t.Errorf("the checkpoint: %v", err)
+			}
+			m.Limit(0)
+			for _, err := range <-done {
+				if err != nil && !errors.Is(err, ErrFull) { // one that came when all others waited
+					t.Errorf("with room again: %v", err)
+				}
+			}
+			if err := h.Ready(); err != nil {
+				t.Errorf("with room again: %v", err)
+			}
+			closeHeld(t, h)
+			mustVerify(t, m)
+		})
+	}
+}
+
+// stuck says whether a write of the ledger waits for room.
+func stuck(h *Held) bool {
+	h.room.mu.Lock()
+	defer h.room.mu.Unlock()
+	return h.room.stuck > 0
+}
+
+// A store that closes while the disk is full waits for nobody, and what it acknowledged is there when it is opened again.
+func TestClosedWhileTheDiskIsFull(t *testing.T) {
+	m, ctx := fsxtest.New(), t.Context()
+	h, err := storeOn(m).Hold(ctx, HoldOptions{PublishIdle: time.Hour, LookEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRemote(t, 1, "stet-emitter/web1/0")
+	b := r.say(2)
+	p := placeOne(t, h, b)
+	if p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	m.Limit(m.Used())
+	if err := h.Close(ctx); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("closed on a full disk: %v", err)
+	}
+	m.Limit(0)
+	h, err = storeOn(m).Hold(ctx, HoldOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := placeOne(t, h, b); again.Err != nil || !again.Again || again.First != p.First {
+		t.Errorf("what was acknowledged is not there: %+v", again)
 	}
 	closeHeld(t, h)
 	mustVerify(t, m)

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -470,7 +471,9 @@ func (v *voice) enqueue(ctx context.Context, p *part, final bool) (*ledger.Waiti
 		return nil, err
 	}
 	if !v.noted {
-		if err := v.h.own.noted.add(v.h.s, v.sealed()); err != nil {
+		if err := v.h.own.noted.add(v.h.s, v.sealed()); errors.Is(err, syscall.ENOSPC) {
+			return nil, fmt.Errorf("%w: note that stream %s is open: %w", ErrFull, v.stream, err)
+		} else if err != nil {
 			return nil, fmt.Errorf("note that stream %s is open: %w", v.stream, err)
 		}
 		v.noted = true

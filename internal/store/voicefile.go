@@ -125,7 +125,7 @@ func (h *Held) closeLeft(ctx context.Context) error {
 	}
 	var open []*voice
 	for _, x := range left.Streams {
-		v, err := h.leftVoice(x)
+		v, err := h.leftVoice(ctx, x)
 		if err != nil {
 			return err
 		}
@@ -147,12 +147,12 @@ func (h *Held) closeLeft(ctx context.Context) error {
 }
 
 // leftVoice is a stream as it was left; nil where nothing stands in it, or it was closed.
-func (h *Held) leftVoice(x openVoice) (*voice, error) {
+func (h *Held) leftVoice(ctx context.Context, x openVoice) (*voice, error) {
 	id, err := event.ParseUUID(x.Stream)
 	if err != nil {
 		return nil, nil //nolint:nilerr // no stream of ours
 	}
-	state, there, err := h.l.Stream(x.Stream)
+	state, there, err := h.l.Stream(ctx, x.Stream)
 	if err != nil || !there || !state.Sealed || state.Final {
 		return nil, err
 	}
