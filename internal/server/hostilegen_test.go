@@ -632,6 +632,30 @@ func (g *generator) query() attack {
 		[]string{"200 plain", "400 *", "403 not_allowed", "422 query_too_expensive", "429 rate_limited", "431 plain"})
 }
 
+// reading asks for what the server makes of the log, with parameters that are none, or as who may not. A stream is asked for
+// only in ways that begin none.
+func (g *generator) reading() attack {
+	role := pick(g.r, "auditor", "reader", "writer", "admin", "staging")
+	value := url.QueryEscape(pick(g.r, "", "-1", "0", "1e9", "99999999999999999999", "9007199254740992", "true", "TRUE", "1", "\x00", "\u202e", "..", "a\r\nb: c", strings.Repeat("9", g.r.IntN(300)), strings.Repeat("(", 200), "event:", "nosuch:1", `"`))
+	if g.r.IntN(2) == 0 {
+		target := "/v1/tail?" + pick(g.r, "limit=", "from=", "limit=1&limit=", "q=a&q=", "cursor=", "open=") + value
+		headers := []string{"Authorization: Bearer " + g.w.tokens[role], "Accept: text/event-stream"}
+		want := []string{"400 *", "403 not_allowed", "429 rate_limited"}
+		switch {
+		case strings.HasPrefix(target, "/v1/tail?from=") || strings.HasPrefix(target, "/v1/tail?limit="): // a number may be one
+			target += "&x=1"
+		case g.r.IntN(3) == 0:
+			target = "/v1/tail"
+			headers = append(headers, "Last-Event-ID: "+pick(g.r, "-1", "x", "9007199254740992", "1, 2", "0x1", strings.Repeat("1", 400)))
+		}
+		return hit(fmt.Sprintf("%s %.80q", role, target), request("GET", target, headers, nil), want)
+	}
+	target := pick(g.r, "/v1/ghosts?", "/v1/stories/i?", "/v1/jobs/j?", "/v1/jobs/j/lineage?", "/v1/log?", "/v1/counts?", "/v1/receipts/"+g.w.ours.stream.String()+"/1?") +
+		pick(g.r, "q=", "open=", "limit=", "cursor=", "order=", "q=a&limit=", "limit=1&limit=", "open=true&q=", "nosuch=", "%%=", ";=", "format=") + value
+	return hit(fmt.Sprintf("%s %.80q", role, target), g.w.get(target, g.w.tokens[role]),
+		[]string{"200 *", "400 *", "403 not_allowed", "404 not_found", "422 query_too_expensive", "429 rate_limited", "503 not_ready"})
+}
+
 func (g *generator) media() attack {
 	t := pick(g.r, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "application/cbor", "*/*", "json", "", "application/json, application/json", "application/json\r\nContent-Type: text/plain", "application/vnd.stet.batches/x", "text/html", ";", "application/json; charset")
 	target := pick(g.r, "/v1/events", "/v1/batches")
