@@ -324,7 +324,7 @@ func (g *generator) method() attack {
 		method = "BREW"
 	}
 	return hit(fmt.Sprintf("%.20q %s", method, target), request(method, target, []string{"Authorization: Bearer " + g.w.tokens["auditor"]}, nil),
-		[]string{"405 method_not_allowed", "400 plain", "404 not_found"}) // CONNECT has no path
+		[]string{"405 method_not_allowed", "405 plain", "400 plain", "404 not_found"}) // CONNECT has no path, and OTLP no problems
 }
 
 func (g *generator) token() attack {
