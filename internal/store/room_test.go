@@ -112,9 +112,9 @@ func TestAlmostFull(t *testing.T) {
 // that was taken is missing.
 func TestFilledByOthersAtOnce(t *testing.T) {
 	for name, o := range map[string]HoldOptions{
-		"the journal":        {PublishIdle: time.Hour, SegmentBytes: 1 << 20},
-		"what is published":  {SegmentBytes: 16 << 20},
-		"and it is not told": {SegmentBytes: 1 << 20, Keep: -1},
+		"the journal":        {PublishIdle: time.Hour, SegmentBytes: 128 << 10},
+		"what is published":  {SegmentBytes: 4 << 20},
+		"and it is not told": {SegmentBytes: 128 << 10, Keep: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, ctx := fsxtest.New(), t.Context()
@@ -124,7 +124,7 @@ func TestFilledByOthersAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			r, rng := newRemote(t, 1, "stet-emitter/web1/0"), rand.New(rand.NewPCG(1, 2))
-			first := placeOne(t, h, r.bulky(300, rng))
+			first := placeOne(t, h, r.bulky(40, rng))
 			if first.Err != nil {
 				t.Fatal(first.Err)
 			}
@@ -137,7 +137,7 @@ func TestFilledByOthersAtOnce(t *testing.T) {
 				var placed []Placed
 				var err error
 				for err == nil && len(placed) < 4 {
-					p := placeOne(t, h, r.bulky(650, rng))
+					p := placeOne(t, h, r.bulky(100, rng))
 					placed, err = append(placed, p), p.Err
 				}
 				if errors.Is(err, ErrFull) { // the others waited already: it comes again another time
