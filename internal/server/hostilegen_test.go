@@ -50,7 +50,7 @@ func (w *hostileWorld) generator(r *rand.Rand) *generator {
 		{"numbers", 8, g.numbers, false}, {"control", 24, g.control, false}, {"header control", 6, g.headerControl, false}, {"path", 20, g.path, false}, {"method", 8, g.method, false},
 		{"token", 20, g.token, false}, {"watch type", 10, g.watchType, false}, {"another's application", 8, g.foreignApp, false}, {"foreign stream", 16, g.foreignStream, false},
 		{"sealed wrongly", 16, g.sealedWrongly, false}, {"wire", 16, g.wire, false}, {"cross-read", 16, g.crossRead, false}, {"media type", 8, g.media, false},
-		{"query", 12, g.query, false}, {"other systems", 24, g.foreign, false},
+		{"query", 12, g.query, false}, {"reading", 16, g.reading, false}, {"other systems", 24, g.foreign, false},
 		{"other site", 4, g.otherSite, false}, {"secrets", 10, g.secrets, false}, {"mutation", 40, g.mutation, true}, {"garbage", 8, g.garbage, true},
 	}
 	return g
@@ -650,7 +650,7 @@ func (g *generator) reading() attack {
 		}
 		return hit(fmt.Sprintf("%s %.80q", role, target), request("GET", target, headers, nil), want)
 	}
-	target := pick(g.r, "/v1/ghosts?", "/v1/stories/i?", "/v1/jobs/j?", "/v1/jobs/j/lineage?", "/v1/log?", "/v1/counts?", "/v1/receipts/"+g.w.ours.stream.String()+"/1?") +
+	target := pick(g.r, "/v1/ghosts?", "/v1/stories/i?", "/v1/jobs/j?", "/v1/jobs/j/lineage?", "/v1/counts?", "/v1/receipts/"+g.w.ours.stream.String()+"/1?") +
 		pick(g.r, "q=", "open=", "limit=", "cursor=", "order=", "q=a&limit=", "limit=1&limit=", "open=true&q=", "nosuch=", "%%=", ";=", "format=") + value
 	return hit(fmt.Sprintf("%s %.80q", role, target), g.w.get(target, g.w.tokens[role]),
 		[]string{"200 *", "400 *", "403 not_allowed", "404 not_found", "422 query_too_expensive", "429 rate_limited", "503 not_ready"})
