@@ -43,9 +43,18 @@ func (l *followedLog) write(lines int) {
 func (l *followedLog) start() *exec.Cmd {
 	l.t.Helper()
 	cmd := l.x.command(l.t.Context(), "import", "--follow", "--format", "logfmt", "--map", filepath.Join(l.x.dir, "map.yaml"), l.path)
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		l.t.Fatal(err)
 	}
+	l.t.Cleanup(func() {
+		_ = cmd.Process.Kill() // where it has not ended
+		_ = cmd.Wait()
+		if l.t.Failed() {
+			l.t.Logf("a follower said: %s", said.String())
+		}
+	})
 	return cmd
 }
 
@@ -75,7 +84,7 @@ func (l *followedLog) until(was []byte, ok func(offset int64, files int) bool) {
 		l.t.Fatal(err)
 	}
 	now := was
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		var p struct {
 			Files []struct {
 				Ino    uint64

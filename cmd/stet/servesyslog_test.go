@@ -148,8 +148,13 @@ func TestSyslogFromLogger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := func(args ...string) {
+	sent := 0
+	log := func(args ...string) { // each is a connection of its own, so their order is ours to keep
 		t.Helper()
+		if sent > 0 {
+			s.metric(t, fmt.Sprintf(`stet_foreign_records_total{result="accepted",source="syslog"} %d`, sent))
+		}
+		sent++
 		if out, err := exec.Command(logger, append([]string{"--tcp", "--server", host, "--port", port, "--tag", "shop"}, args...)...).CombinedOutput(); err != nil {
 			t.Fatalf("%v %s", err, out)
 		}
