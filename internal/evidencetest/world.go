@@ -179,7 +179,8 @@ func (w *World) Login(user string) event.Event {
 func (w *World) Batch(s *Stream, events []event.Event, refused []int) {
 	w.t.Helper()
 	w.now = w.now.Add(time.Duration(1+w.rng.IntN(1000)) * time.Millisecond)
-	at, via := proof.FormatTime(w.now), proof.Via{Kind: proof.ViaSpool}.Append(nil)
+	kinds := []string{proof.ViaSpool, proof.ViaHTTP, proof.ViaUnix, proof.ViaSyslog}
+	at, via := proof.FormatTime(w.now), proof.Via{Kind: kinds[w.now.Nanosecond()/1_000_000%len(kinds)]}.Append(nil) // as chance has made the time
 	lie := w.Lie
 	if w.Lie = nil; lie == nil {
 		lie = &Lie{}

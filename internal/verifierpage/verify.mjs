@@ -452,7 +452,7 @@ class Cursor {
   via() {
     const start = this.i;
     this.literal('{"kind":');
-    if (!['"store"', '"spool"', '"http"', '"unix"'].some((k) => this.try(k))) fail('kind is none of store, spool, http, unix');
+    if (!['"store"', '"spool"', '"http"', '"unix"', '"syslog"'].some((k) => this.try(k))) fail('kind is none of store, spool, http, unix, syslog');
     for (const name of ['uid', 'gid', 'pid']) if (this.try(`,"${name}":`)) this.number(0, 2 ** 32 - 1);
     for (const name of ['addr', 'token', 'key', 'clock']) {
       if (!this.try(`,"${name}":`)) continue;
