@@ -36,6 +36,7 @@ type syslogFlags struct {
 	TLSKey      string   `help:"Its key, as PEM." placeholder:"FILE"`
 	TLSClientCA string   `name:"tls-client-ca" help:"Certificates of the authorities whose clients get in, as PEM; others do not." placeholder:"FILE"`
 	Map         string   `help:"Which keys of the messages hold which fields; otherwise docs/spec/import.md says it." placeholder:"FILE"`
+	App         []string `help:"An application that messages may be of; those of others are recorded as the first one's. May be repeated; otherwise any." placeholder:"APP"`
 	Rate        float64  `help:"Messages a second that one address may send; who sends more is read more slowly." placeholder:"N"`
 }
 
@@ -51,7 +52,7 @@ type syslogDoor struct {
 func (f *syslogFlags) open(ctx context.Context, exposed bool, logger *slog.Logger) (d *syslogDoor, err error) {
 	d = &syslogDoor{}
 	if len(f.Listen) == 0 {
-		if f.TLSCert != "" || f.TLSKey != "" || f.TLSClientCA != "" || f.Map != "" || f.Rate != 0 {
+		if f.TLSCert != "" || f.TLSKey != "" || f.TLSClientCA != "" || f.Map != "" || f.Rate != 0 || len(f.App) > 0 {
 			return nil, usage("serve: there is no --syslog-listen for what else is said of syslog")
 		}
 		return d, nil
@@ -61,7 +62,7 @@ func (f *syslogFlags) open(ctx context.Context, exposed bool, logger *slog.Logge
 			err = errors.Join(err, d.close())
 		}
 	}()
-	d.log = &syslogLog{mapping: convert.Standard(), run: newRun(), sources: map[string]bool{}, opening: rate.NewLimiter(newSources, burstSources)}
+	d.log = &syslogLog{apps: f.App, mapping: convert.Standard(), run: newRun(), sources: map[string]bool{}, opening: rate.NewLimiter(newSources, burstSources)}
 	if f.Map != "" {
 		b, err := readSmall(f.Map, convert.MaxMap)
 		if err != nil {
@@ -177,6 +178,7 @@ func (d *syslogDoor) close() error {
 type syslogLog struct {
 	door    *intake.Door  // set before the first call
 	clock   func() string // the same: what via says of the server's clock
+	apps    []string      // that messages may be of; none: any
 	mapping convert.Map
 	typed   convert.Map
 	types   convert.Types
@@ -224,9 +226,22 @@ func (l *syslogLog) Take(ctx context.Context, from syslog.Peer, first uint64, me
 	for i := range all {
 		records[i] = all[i].record
 	}
-	sender := intake.Sender{Via: via, May: func(string, string) error { return nil }}
+	sender := intake.Sender{Via: via, May: l.may}
+	if len(l.apps) > 0 {
+		sender.App = l.apps[0]
+	}
 	_, err := l.door.TakeRecords(ctx, sender, intake.Source{Kind: intake.Syslog, Map: l.typed, Retries: true}, records)
 	return err
+}
+
+var errNotOfSyslog = errors.New("--syslog-app does not name the application")
+
+// may says which applications messages may be of.
+func (l *syslogLog) may(app, _ string) error {
+	if len(l.apps) == 0 || slices.Contains(l.apps, app) {
+		return nil
+	}
+	return errNotOfSyslog
 }
 
 // record reads a message.

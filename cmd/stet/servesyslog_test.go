@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -349,5 +350,36 @@ func TestSyslogListenRefused(t *testing.T) {
 		if code != exitUsage || !strings.Contains(out, c.want) {
 			t.Errorf("%v: %d %s", c.args, code, out)
 		}
+	}
+}
+
+// A listener that is for some applications records what others say of themselves as its own application's, and says so.
+func TestSyslogOfSomeApplications(t *testing.T) {
+	x := newShop(t)
+	s := x.syslogServer(t, localTCP, "--syslog-app", "shop", "--syslog-app", "desk")
+	conn, err := net.Dial("tcp", s.syslog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, app := range []string{"shop", "desk", "billing"} {
+		if _, err := fmt.Fprintf(conn, "<86>1 2026-01-13T10:00:00Z host %s - authn_login_fail - of %s\n", app, app); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.metric(t, `stet_foreign_records_total{result="accepted",source="syslog"} 3`)
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.end(t)
+	got := map[string]string{}
+	events, _ := x.recorded(t, "authn_login_fail")
+	for _, e := range events {
+		got[e.Description] = e.AppID
+		if _, said := e.Derived["app_id"]; said != (e.Description == "of billing") {
+			t.Errorf("%s: derived %q", e.Description, e.Derived)
+		}
+	}
+	if want := map[string]string{"of shop": "shop", "of desk": "desk", "of billing": "shop"}; !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
