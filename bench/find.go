@@ -181,7 +181,7 @@ func (readOnlyLog) Marker() store.Marker    { return store.Marker{} }
 func (readOnlyLog) State() ledger.State     { return ledger.State{} }
 func (readOnlyLog) Ready() error            { return nil }
 func (readOnlyLog) Failed() <-chan struct{} { return nil }
-func (readOnlyLog) Stream(string) (ledger.StreamState, bool, error) {
+func (readOnlyLog) Stream(context.Context, string) (ledger.StreamState, bool, error) {
 	return ledger.StreamState{}, false, nil
 }
 
