@@ -84,7 +84,8 @@ func (in *importer) openForeign() error {
 	return nil
 }
 
-// input tells whether a file is another program's, and how it is written. With neither --format nor --map, JSON is ours.
+// input tells whether a file is another program's, and how it is written. With neither --format nor --map, JSON is ours where its
+// first line has our name for the type of an event.
 func (in *importer) input(r *bufio.Reader) (input convert.Input, ok bool, err error) {
 	if in.cmd.Format != "auto" {
 		return convert.Input(in.cmd.Format), true, nil
@@ -94,7 +95,7 @@ func (in *importer) input(r *bufio.Reader) (input convert.Input, ok bool, err er
 		return "", false, err
 	}
 	input, ok = convert.Sniff(line, time.Now())
-	return input, ok && (input != convert.InJSON || in.cmd.Map != ""), nil
+	return input, ok && (input != convert.InJSON || in.cmd.Map != "" || !bytes.Contains(line, []byte(`"event_type"`))), nil
 }
 
 // firstLine peeks at the first line that is not blank, as much of it as fits into the buffer.
