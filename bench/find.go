@@ -18,8 +18,10 @@ import (
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/proof"
 )
 
 // finding measures the questions that must not take longer than 50 ms as a client asks them, over HTTP, of a generated log of
@@ -44,7 +46,7 @@ func finding(ctx context.Context, c config, t *table) (err error) {
 	if log.note, err = log.src.Fetch(ctx, logread.CheckpointPath); err != nil {
 		return err
 	}
-	srv, err := server.New(server.Options{Log: log, Authority: nobody{}, Open: true, Index: func() (*index.Index, error) { return index.Open(fsys, indexedLog) }})
+	srv, err := server.New(server.Options{Log: log, Authority: nobody{}, Open: true, Index: func() (*index.Index, error) { return index.Open(fsys, indexedLog) }, Feed: published.New(log, log.src)})
 	if err != nil {
 		return err
 	}
@@ -175,11 +177,22 @@ type readOnlyLog struct {
 	note []byte
 }
 
-func (l readOnlyLog) Source() *logread.Dir  { return l.src }
-func (l readOnlyLog) Checkpoint() []byte    { return l.note }
-func (readOnlyLog) Marker() store.Marker    { return store.Marker{} }
-func (readOnlyLog) State() ledger.State     { return ledger.State{} }
-func (readOnlyLog) Ready() error            { return nil }
+func (l readOnlyLog) Source() *logread.Dir { return l.src }
+func (l readOnlyLog) Checkpoint() []byte   { return l.note }
+func (readOnlyLog) Marker() store.Marker   { return store.Marker{} }
+func (readOnlyLog) State() ledger.State    { return ledger.State{} }
+func (readOnlyLog) Ready() error           { return nil }
+
+// Published implements published.Log: nothing comes any more.
+func (l readOnlyLog) Published(ctx context.Context, seen uint64) (uint64, error) {
+	cp, err := proof.ParseCheckpointText(l.note)
+	if err == nil && seen >= cp.Size {
+		<-ctx.Done()
+		err = ctx.Err()
+	}
+	return cp.Size, err
+}
+
 func (readOnlyLog) Failed() <-chan struct{} { return nil }
 func (readOnlyLog) Stream(context.Context, string) (ledger.StreamState, bool, error) {
 	return ledger.StreamState{}, false, nil

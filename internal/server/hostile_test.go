@@ -490,7 +490,9 @@ func FuzzRequests(f *testing.F) {
 		}
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, r)
-		if rec.Code >= http.StatusInternalServerError {
+		// A body that was cut on its way may be sent again, and OTLP has no other word for that than 503.
+		cut := target == "/v1/logs" && rec.Code == http.StatusServiceUnavailable && rec.Header().Get("Retry-After") != "" && bytes.Contains(rec.Body.Bytes(), []byte(wire.Incomplete))
+		if rec.Code >= http.StatusInternalServerError && !cut {
 			t.Errorf("%s %q: status %d: %s", r.Method, r.URL.Path, rec.Code, rec.Body)
 		}
 		if secret := w.secretIn(fmt.Append(nil, rec.Header(), rec.Body)); secret != "" {
