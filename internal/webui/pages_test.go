@@ -234,6 +234,21 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// Live results are what came since the page was made, and nothing of before.
+func TestLive(t *testing.T) {
+	w := newSite(t)
+	w.record(job("a", nil)...)
+	w.found("auditor", "/search?live=1")
+	seq := w.record(job("b", nil)...)
+	w.found("auditor", "/search")
+	for after, want := range map[uint64]int{0: 2, seq: 1, seq + 3: 0} {
+		a := w.get("auditor", fmt.Sprintf("/rows?q=event%%3Ajob_failed&after=%d", after))
+		if n := strings.Count(a.Body.String(), `<li class="row`); a.Code != http.StatusOK || n != want || !strings.Contains(a.Body.String(), "hx-get=") {
+			t.Errorf("after %d: %d, %d rows for %d\n%s", after, a.Code, n, want, a.Body)
+		}
+	}
+}
+
 func TestBounds(t *testing.T) {
 	day := time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC)
 	for _, d := range []time.Duration{1, time.Second, time.Minute, time.Hour, 25 * time.Hour, 40 * 24 * time.Hour, 3000 * 24 * time.Hour} {

@@ -297,7 +297,7 @@ func poll(query string, from uint64) string {
 // newRows answers with what a query finds at number after and behind it.
 func (u *UI) newRows(v *visit, query, after string) error {
 	from, err := strconv.ParseUint(after, 10, 53)
-	if err != nil {
+	if err != nil || from >= proof.MaxSize {
 		return u.part(v, "search", "rows", rowsView{})
 	}
 	q, err := search.Parse(query)
@@ -305,7 +305,7 @@ func (u *UI) newRows(v *visit, query, after string) error {
 		return u.part(v, "search", "rows", rowsView{})
 	}
 	if from > 0 {
-		q = q.With(search.Term{Field: search.FieldSeq, Any: []search.Value{{Op: search.Ints, Min: int64(from), Max: event.MaxInt}}})
+		q = q.With(search.Term{Field: search.FieldSeq, Any: []search.Value{{Op: search.Ints, Min: int64(from), Max: proof.MaxSize - 1}}})
 	}
 	rows, err := v.rows(q.String(), "")
 	if err != nil {
