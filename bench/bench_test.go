@@ -34,7 +34,7 @@ func TestEverySectionMeasures(t *testing.T) {
 	for _, row := range []string{"fdatasync", "check, secrets refused", "1024 writers, batches of 100", "full verification", "log / raw JSON",
 		"Do (4 events)", "one durable event", "drain 50 batches", "stet run -- true", "the limit behind net/http", "receipts (L2)", "durable (L1)",
 		"one client", "offered", "afterwards verified", "a rare word, p99", "a story, folded, p99", "PostgreSQL, JSONB", "SQLite",
-		"with the index", "is behind by", "PostgreSQL, JSONB by COPY of"} {
+		"with the index", "is behind by", "PostgreSQL, JSONB by COPY of", "overview", "story of the family", "policy, a query"} {
 		if !strings.Contains(out.String(), row) {
 			t.Errorf("no row %q in\n%s", row, out.String())
 		}

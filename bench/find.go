@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stetlog/stet/bench/generate"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/ledger"
@@ -33,7 +34,7 @@ func finding(ctx context.Context, c config, t *table) (err error) {
 		dir = filepath.Join(c.dir, "find")
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	fsys, err := generated(ctx, dir, c.found)
+	fsys, err := generated(ctx, dir, generate.Config{Seed: 1, Events: c.found})
 	if err != nil {
 		return err
 	}
@@ -96,8 +97,8 @@ func finding(ctx context.Context, c config, t *table) (err error) {
 	return nil
 }
 
-// finder asks a server.
-type finder struct{ base string }
+// finder asks a server, with a token where that is needed.
+type finder struct{ base, token string }
 
 // foundPage is what of an answer is looked at.
 type foundPage struct {
@@ -108,18 +109,25 @@ type foundPage struct {
 	Rows []struct {
 		State string
 		Entry struct {
-			Event struct {
-				Interaction string `json:"interaction_id"`
-			}
+			Received time.Time `json:"received_at"`
+			Event    foundEvent
 		}
 	}
 	Facet struct{ Values []struct{} }
+}
+
+type foundEvent struct {
+	Interaction string `json:"interaction_id"`
+	Job         struct{ ID string }
 }
 
 func (f finder) get(ctx context.Context, target string, out any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.base+target, nil)
 	if err != nil {
 		return err
+	}
+	if f.token != "" {
+		r.Header.Set("Authorization", "Bearer "+f.token)
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {

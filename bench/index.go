@@ -25,7 +25,7 @@ func indexing(ctx context.Context, c config, t *table) (err error) {
 		dir = filepath.Join(c.dir, "index")
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	fsys, err := generated(ctx, dir, c.events)
+	fsys, err := generated(ctx, dir, generate.Config{Seed: 1, Events: c.events})
 	if err != nil {
 		return err
 	}
@@ -89,14 +89,14 @@ func indexing(ctx context.Context, c config, t *table) (err error) {
 const indexedLog = "generated.example/log"
 
 // generated opens a generated log, and makes it where there is none.
-func generated(ctx context.Context, dir string, events int) (*fsx.Dir, error) {
+func generated(ctx context.Context, dir string, c generate.Config) (*fsx.Dir, error) {
 	_, serr := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	fsys, err := fsx.OpenDir(dir)
 	if err == nil && serr != nil {
-		err = generate.Store(ctx, fsys, generate.Config{Seed: 1, Events: events})
+		err = generate.Store(ctx, fsys, c)
 	}
 	return fsys, err
 }

@@ -6,6 +6,7 @@
 //	go run . -duration 30s        as the aims are stated
 //	go run . -only 'ledger|disk'  some of it
 //	go run . -only find           what is asked over HTTP of a million events; -found 10000000 -log DIR of ten, which DIR keeps
+//	go run . -only '^ui$'         what the pages of the web UI cost in a million events; -log DIR keeps those, for half a day
 //
 // Nothing here fails because it was slow: what the figures mean is in docs/performance.md.
 package main
@@ -48,7 +49,7 @@ type config struct {
 	dir      string         // a directory of the run's own, on the disk to be measured
 	memory   string         // the same in memory, or "" where there is none
 	root     string         // of the module stet, to build the command
-	found    int            // in the log that is searched over HTTP
+	found    int            // in the log that is searched and looked at over HTTP
 	log      string         // a generated log to index, made where it is missing and kept; "" for one that is not kept
 }
 
@@ -72,6 +73,7 @@ func sections() []section {
 		{"index", indexing},
 		{"indexed", indexed},
 		{"find", finding},
+		{"ui", ui},
 	}
 }
 
@@ -81,19 +83,19 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	var c config
 	flags.DurationVar(&c.duration, "duration", 3*time.Second, "of each timed measurement")
 	flags.IntVar(&c.events, "events", 100_000, "in the log that is verified, and in the one that is indexed")
-	flags.IntVar(&c.found, "found", 0, "in the log that is searched over HTTP; 0: 1,000,000 with -only find, otherwise as many as -events")
+	flags.IntVar(&c.found, "found", 0, "in the log that is searched and looked at over HTTP; 0: 1,000,000 with -only find or -only '^ui$', otherwise as many as -events")
 	flags.IntVar(&c.batches, "batches", 10_000, "of one event each, in the spool that is drained")
 	flags.StringVar(&c.root, "root", "..", "where the module stet is")
 	flags.StringVar(&c.log, "log", "", "a `directory` for the log that is indexed, made where it is missing, and kept")
 	only := flags.String("only", "", "run the sections whose name matches this `pattern`")
-	shapes := flags.String("shapes", "", "of the ledger's and the server's rows measure those that match this `pattern`, such as '1024.*100' or 'batches|singles'")
+	shapes := flags.String("shapes", "", "of the ledger's, the server's and the UI's rows measure those that match this `pattern`, such as '1024.*100' or 'batches|singles'")
 	dir := flags.String("dir", "", "a directory on the disk to be measured; the current one where empty")
 	profile := flags.String("cpuprofile", "", "write a profile of the whole run to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if c.found == 0 {
-		if c.found = c.events; *only == "find" {
+		if c.found = c.events; *only == "find" || *only == "^ui$" {
 			c.found = 1_000_000
 		}
 	}

@@ -73,7 +73,7 @@ func (l *serverLoad) overload(ctx context.Context, s *service) (err error) {
 			}
 		})
 	}
-	memory := watch(s.child)
+	memory := watchMemory(s.child)
 	before, own, start := s.used(), used(), time.Now()
 	offered, idle := pace(ctx, due, l.capacity/perBatch*tooMuch, total)
 	took := time.Since(start)
@@ -167,8 +167,8 @@ func pace(ctx context.Context, due chan<- struct{}, rate float64, total time.Dur
 	}
 }
 
-// watch looks at a server's resident memory until what it returns is called.
-func watch(c *child) (stop func() []int64) {
+// watchMemory looks at a server's resident memory until what it returns is called.
+func watchMemory(c *child) (stop func() []int64) {
 	end, done := make(chan struct{}), make(chan []int64)
 	go func() {
 		var sizes []int64

@@ -23,14 +23,19 @@ const (
 	RareEvery = 99_991
 )
 
-// Config says which events. The zero value of Jobs, Actors, Begin and Span is good.
+// Family is the name of the one job that has Config.Children children, and no other job's.
+const Family = "fan-out"
+
+// Config says which events. The zero value of all but Seed and Events is good.
 type Config struct {
-	Seed   uint64
-	Events int
-	Jobs   int           // as far as they fit into Events; 0: one for fifty events
-	Actors int           // 0: 5000
-	Begin  time.Time     // of the log; zero: 2026-01-01
-	Span   time.Duration // from Begin to the last event; 0: 30 days
+	Seed     uint64
+	Events   int
+	Jobs     int           // as far as they fit into Events; 0: one for fifty events
+	Actors   int           // 0: 5000
+	Begin    time.Time     // of the log; zero: 2026-01-01
+	Span     time.Duration // from Begin to the last event; 0: 30 days
+	Children int           // of one job more, over the middle half of the log; 0: there is no such job
+	Own      int           // events of the server's own: keys enrolled, what is missing, who read; 0: none
 }
 
 func (c Config) withDefaults() Config {
@@ -45,7 +50,8 @@ func (c Config) withDefaults() Config {
 
 const (
 	apps          = 24
-	streamsPerApp = 4 // an instance each
+	streamsPerApp = 4                    // an instance each
+	own           = apps * streamsPerApp // the stream of the server's own events
 	vocabulary    = 20_000
 )
 
@@ -57,13 +63,16 @@ type world struct {
 	app    *rand.Zipf
 	word   *rand.Zipf
 	words  []string
-	stream [apps * streamsPerApp]struct {
+	stream [own + 1]struct {
 		id   event.UUID
 		last uint64
 	}
-	n     int // events made
-	due   []step
-	roots []*job // the last jobs that may have children
+	n      int // events made
+	due    []step
+	roots  []*job // the last jobs that may have children
+	family *job   // with Children of them
+	born   int    // of these
+	said   int    // events of the server's own
 }
 
 // A step is an event of a job that is to come.
@@ -90,6 +99,18 @@ func Events(c Config, fn func(*event.Event) error) error {
 		case started < w.Jobs && w.n >= started*jobEvery:
 			started++
 			if err := fn(w.submit(at)); err != nil {
+				return err
+			}
+		case w.said < w.Own && w.n >= w.said*(w.Events/w.Own):
+			e, err := w.own(at)
+			if err == nil {
+				err = fn(e)
+			}
+			if err != nil {
+				return err
+			}
+		case w.born < w.Children && w.n >= w.Events/4+w.born*(w.Events/2)/w.Children:
+			if err := fn(w.bear(at)); err != nil {
 				return err
 			}
 		default:
@@ -160,6 +181,9 @@ func (w *world) base(at time.Time, stream int, actor string) *event.Event {
 	if app%8 == 7 {
 		e.Environment = "staging"
 	}
+	if stream == own {
+		e.AppID = Server
+	}
 	if w.n%RareEvery == 0 {
 		e.Description = w.sentence(3) + " " + Rare
 	}
@@ -198,21 +222,54 @@ var names = []string{"purge", "invoice", "report", "backup", "reindex", "mail-di
 
 // submit makes the first event of a job, and plans the others.
 func (w *world) submit(at time.Time) *event.Event {
-	j := &job{id: w.id(at).String(), run: w.id(at).String(), name: names[w.rng.IntN(len(names))], actor: Actor(int(w.actor.Uint64())),
-		stream: int(w.app.Uint64())*streamsPerApp + w.rng.IntN(streamsPerApp), attempt: 1, submitted: at}
-	j.interaction, j.root = w.id(at).String(), j.id
+	var parent *job
 	if len(w.roots) > 0 && w.rng.IntN(10) < 6 {
-		p := w.roots[w.rng.IntN(len(w.roots))]
-		j.parent, j.root, j.interaction, j.stream, j.actor = p.id, p.root, p.interaction, p.stream, p.actor
+		parent = w.roots[w.rng.IntN(len(w.roots))]
 	}
+	j := w.job(at, names[w.rng.IntN(len(names))], parent)
 	if w.roots = append(w.roots, j); len(w.roots) > 8 {
 		w.roots = slices.Delete(w.roots, 0, 1)
 	}
-	next := at
+	w.plan(j)
+	return w.submitted(at, j)
+}
+
+// bear makes the first event of the job of the name Family, or of its next child, and plans the others.
+func (w *world) bear(at time.Time) *event.Event {
+	if w.family == nil {
+		w.family = w.job(at, Family, nil)
+		w.after(at.Add(time.Second), w.family, "job_started")
+		w.after(at.Add(w.Span/2+time.Minute), w.family, "job_succeeded")
+		return w.submitted(at, w.family)
+	}
+	w.born++
+	j := w.job(at, names[w.born%len(names)], w.family)
+	w.plan(j)
+	return w.submitted(at, j)
+}
+
+func (w *world) job(at time.Time, name string, parent *job) *job {
+	j := &job{id: w.id(at).String(), run: w.id(at).String(), name: name, actor: Actor(int(w.actor.Uint64())),
+		stream: int(w.app.Uint64())*streamsPerApp + w.rng.IntN(streamsPerApp), attempt: 1, submitted: at}
+	j.interaction, j.root = w.id(at).String(), j.id
+	if parent != nil {
+		j.parent, j.root, j.interaction, j.stream, j.actor = parent.id, parent.root, parent.interaction, parent.stream, parent.actor
+	}
+	return j
+}
+
+// after has an event of a job come, at that time or soon after.
+func (w *world) after(at time.Time, j *job, kind string) {
+	i, _ := slices.BinarySearchFunc(w.due, at, func(s step, t time.Time) int { return s.at.Compare(t) })
+	w.due = slices.Insert(w.due, i, step{at, j, kind})
+}
+
+// plan has the events of a job come that are behind its first.
+func (w *world) plan(j *job) {
+	next := j.submitted
 	plan := func(kind string, most time.Duration) {
 		next = next.Add(time.Second + time.Duration(w.rng.Int64N(int64(most))))
-		i, _ := slices.BinarySearchFunc(w.due, next, func(s step, t time.Time) int { return s.at.Compare(t) })
-		w.due = slices.Insert(w.due, i, step{next, j, kind})
+		w.after(next, j, kind)
 	}
 	attempt := func(outcome string) {
 		plan("job_started", time.Minute)
@@ -244,6 +301,9 @@ func (w *world) submit(at time.Time) *event.Event {
 		plan("job_authorized", time.Second)
 		attempt("job_succeeded")
 	}
+}
+
+func (w *world) submitted(at time.Time, j *job) *event.Event {
 	e := w.of(at, j, "job_submitted")
 	e.Job.Params = map[string]any{"older_than_days": w.rng.IntN(90), "region": w.words[w.rng.IntN(200)]}
 	return e

@@ -22,7 +22,9 @@ func TestEvents(t *testing.T) {
 		types = map[string]int{}
 		last := map[event.UUID]uint64{}
 		children, rare, n := 0, 0, 0
-		if err := generate.Events(generate.Config{Seed: seed, Events: 12_000}, func(e *event.Event) error {
+		family := ""
+		of := map[string]bool{} // its children
+		if err := generate.Events(generate.Config{Seed: seed, Events: 12_000, Children: 240, Own: 120}, func(e *event.Event) error {
 			b, err := codec.Append(nil, e)
 			if err == nil {
 				_, err = codec.Check(b)
@@ -38,6 +40,16 @@ func TestEvents(t *testing.T) {
 			if e.Job != nil && e.Job.ParentID != "" {
 				children++
 			}
+			switch {
+			case e.Job == nil:
+			case e.Job.Name == generate.Family:
+				family = e.Job.ID
+			case e.Job.ParentID != "" && e.Job.ParentID == family:
+				of[e.Job.ID] = true
+			}
+			if e.AppID == generate.Server {
+				types[generate.Server]++
+			}
 			if strings.Contains(string(b), generate.Rare) {
 				rare++
 			}
@@ -46,6 +58,9 @@ func TestEvents(t *testing.T) {
 			return nil
 		}); err != nil {
 			t.Fatal(err)
+		}
+		if len(of) != 240 || types[generate.Server] != 120 {
+			t.Errorf("a family of %d, %d events of the server's own", len(of), types[generate.Server])
 		}
 		if n != 12_000 || children == 0 || rare != 1 {
 			t.Errorf("%d events, %d of children, %d rare", n, children, rare)
@@ -59,8 +74,8 @@ func TestEvents(t *testing.T) {
 	if b, _ := made(2); a == b {
 		t.Error("another seed made the same events")
 	}
-	if n := types["job_submitted"]; n < 230 || n > 240 {
-		t.Errorf("%d jobs of 240", n)
+	if n := types["job_submitted"]; n < 470 || n > 481 {
+		t.Errorf("%d jobs of 240, and a family of 241", n)
 	}
 	if types["job_started"] <= types["job_succeeded"]+types["job_failed"]+types["job_aborted"] {
 		t.Errorf("no run is without an end: %v", types)
@@ -80,7 +95,7 @@ func TestStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = fsys.Close() }()
-	c := generate.Config{Seed: 1, Events: 3000}
+	c := generate.Config{Seed: 1, Events: 3000, Children: 30, Own: 60}
 	if err := generate.Store(ctx, fsys, c); err != nil {
 		t.Fatal(err)
 	}

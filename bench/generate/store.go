@@ -24,15 +24,11 @@ import (
 const batchSize = 100
 
 // Store writes the events as the log of a store directory, which must be empty: entries, tiles and checkpoint, signed by
-// keys that anybody can make. Entries were received when the last event of their batch was made, so that the log spans the
+// keys that anybody can make: each application has one, and that of Server is the store's. Entries were received when the last event of their batch was made, so that the log spans the
 // time that its events do. It is for reading, searching and measuring: the emitters' keys are not enrolled, and a server
 // has no key to go on with. Nothing is flushed to the disk.
 func Store(ctx context.Context, fsys fsx.FS, c Config) (err error) {
 	log, logKey, err := signer("generated.example/log")
-	if err != nil {
-		return err
-	}
-	emitter, emitterKey, err := signer("generated.example/emitter")
 	if err != nil {
 		return err
 	}
@@ -52,12 +48,16 @@ func Store(ctx context.Context, fsys fsx.FS, c Config) (err error) {
 	var order []*stream
 	place := func(s *stream) error {
 		now.Store(s.last.UnixNano())
-		return s.place(ctx, l, emitter)
+		return s.place(ctx, l)
 	}
 	if err := Events(c, func(e *event.Event) error {
 		s := open[e.StreamID]
 		if s == nil {
-			s = &stream{seal: proof.Seal{App: e.AppID, Environment: e.Environment, Key: emitterKey, Stream: e.StreamID.String(), First: 1,
+			emitter, key, err := emitterOf(e.AppID)
+			if err != nil {
+				return err
+			}
+			s = &stream{signer: emitter, seal: proof.Seal{App: e.AppID, Environment: e.Environment, Key: key, Stream: e.StreamID.String(), First: 1,
 				Clock: proof.Clock{State: proof.ClockUnknown}}}
 			open[e.StreamID], order = s, append(order, s)
 		}
@@ -84,8 +84,15 @@ func Store(ctx context.Context, fsys fsx.FS, c Config) (err error) {
 	if _, err := l.Publish(ctx); err != nil {
 		return err
 	}
-	return fsx.Replace(Unsynced{FS: fsys}, logread.Marker, store.Marker{Origin: log.Name(), LogKey: logKey, StoreKey: emitterKey}.Append(nil), 0o600)
+	_, storeKey, err := emitterOf(Server)
+	if err != nil {
+		return err
+	}
+	return fsx.Replace(Unsynced{FS: fsys}, logread.Marker, store.Marker{Origin: log.Name(), LogKey: logKey, StoreKey: storeKey}.Append(nil), 0o600)
 }
+
+// emitterOf is who seals the events of an application; those of Server, the store itself.
+func emitterOf(app string) (note.Signer, string, error) { return signer("generated.example/" + app) }
 
 // signer makes the same key for the same name.
 func signer(name string) (note.Signer, string, error) {
@@ -95,6 +102,7 @@ func signer(name string) (note.Signer, string, error) {
 
 // A stream is one emitter process's.
 type stream struct {
+	signer note.Signer
 	seal   proof.Seal
 	items  []ledger.Item
 	leaves []proof.Hash
@@ -102,9 +110,9 @@ type stream struct {
 }
 
 // place seals what has come and appends it.
-func (s *stream) place(ctx context.Context, l *ledger.Ledger, signer note.Signer) error {
+func (s *stream) place(ctx context.Context, l *ledger.Ledger) error {
 	s.seal.Count, s.seal.Root = len(s.items), proof.RootOf(s.leaves)
-	msg, err := proof.SignSeal(s.seal, signer)
+	msg, err := proof.SignSeal(s.seal, s.signer)
 	if err != nil {
 		return err
 	}
