@@ -288,7 +288,7 @@ func (r *reporter) report(slots []expect.Slot, now time.Time) expectReport {
 				}
 			}
 		case expect.StateWaiting:
-			x.Word, x.Why = wordNotChecked, "its time is not over before "+s.At.Add(s.Grace).UTC().Format(time.RFC3339)
+			x.Word, x.Why = wordNotChecked, "it is not judged before "+s.Due.UTC().Format(time.RFC3339)+notJudged(s)
 			out.Unchecked++
 		default:
 			x.Word, x.Why = wordNotChecked, "it was no longer expected before its time was over"
@@ -304,6 +304,14 @@ func (r *reporter) report(slots []expect.Slot, now time.Time) expectReport {
 		out.NotChecked = append(out.NotChecked, "whether the owner of this directory made another log: it is local only, unless a checkpoint is known elsewhere")
 	}
 	return out
+}
+
+// notJudged says why a slot waits longer than its grace.
+func notJudged(s expect.Slot) string {
+	if s.Due.After(s.At.Add(s.Grace)) {
+		return ": a server that began shortly before waits for what was recorded meanwhile"
+	}
+	return ""
 }
 
 // run tells of a run, and how it ended.

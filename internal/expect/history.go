@@ -27,6 +27,7 @@ type Slot struct {
 	State   State
 	Run     *watch.Entry // what came for it; where it is missed, what came late, or was told late; or nil
 	Missing *watch.Entry // the job_missed that tells of it, perhaps with others; or nil
+	Due     time.Time    // when it is judged: its grace is over, and that of a server that was down
 }
 
 // ErrSlots says that a history is too long.
@@ -73,7 +74,7 @@ func (p *past) slot(s slot, state State) {
 	if p.h.count++; p.h.count > MaxSlots {
 		return
 	}
-	p.slots = append(p.slots, Slot{Active: p.Active, At: s.at, State: state, Run: s.by})
+	p.slots = append(p.slots, Slot{Active: p.Active, At: s.at, State: state, Run: s.by, Due: p.h.watch.hold.due(s.at.Add(p.Grace))})
 }
 
 // more takes in what came for no slot.
@@ -141,6 +142,7 @@ func (h *History) Slots(now time.Time) ([]Slot, error) {
 
 // late gives slots that were missed what began behind them, and before the next one, and had none.
 func (p *past) late() {
+	slices.SortStableFunc(p.slots, func(a, b Slot) int { return a.At.Compare(b.At) }) // one that the log has as missed is over before older ones that wait
 	slices.SortStableFunc(p.spare, func(a, b arrival) int { return a.start.Compare(b.start) })
 	before := early
 	if p.Schedule.Kind == Every {

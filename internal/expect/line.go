@@ -12,7 +12,6 @@ type slot struct {
 	at       time.Time
 	job, run string       // which came for it
 	by       *watch.Entry // that says so; nil: none came
-	told     bool         // the log has it as missed
 }
 
 // line are slots, the oldest first, for which jobs may come.

@@ -193,20 +193,25 @@ func (w *Watch) arrived(e watch.Entry) {
 	}
 }
 
-// told takes in that the log has slots as missed.
+// told takes in that the log has slots as missed: they are, also where the server that found it waits less long after a start
+// than this Watch does, and nothing that comes later fills them.
 func (w *Watch) told(m Missed, now time.Time) {
+	among := func(at time.Time) bool { return !at.Before(m.First) && !at.After(m.Last) }
 	for _, x := range w.all {
 		if x.id != m.ID {
 			continue
 		}
 		x.judge(now, w.hold)
-		x.owed = slices.DeleteFunc(x.owed, func(at time.Time) bool { return !at.Before(m.First) && !at.After(m.Last) })
-		for i := range x.open {
-			if s := &x.open[i]; !s.at.Before(m.First) && !s.at.After(m.Last) {
-				s.told = true
+		x.owed = slices.DeleteFunc(x.owed, among)
+		x.open = slices.DeleteFunc(x.open, func(s slot) bool {
+			if s.by != nil || !among(s.at) {
+				return false
 			}
-		}
-		for x.Schedule.Kind == Every && !x.ahead.Before(m.First) && !x.ahead.After(m.Last) {
+			x.over(s, StateMissed)
+			return true
+		})
+		for x.Schedule.Kind == Every && among(x.ahead) {
+			x.over(slot{at: x.ahead}, StateMissed)
 			x.ahead = x.ahead.Add(x.Schedule.every)
 		}
 	}
@@ -255,7 +260,7 @@ func (x *expected) judge(now time.Time, h hold) {
 func (x *expected) close(n int) {
 	for _, s := range x.open[:n] {
 		x.over(s, StateMissed)
-		if s.by == nil && !s.told {
+		if s.by == nil {
 			x.owe(s.at)
 		}
 	}
@@ -320,7 +325,7 @@ func (x *expected) next(h hold) time.Time {
 		return x.owed[0].Add(x.Grace)
 	}
 	for _, s := range x.open {
-		if s.by == nil && !s.told {
+		if s.by == nil {
 			return h.due(s.at.Add(x.Grace))
 		}
 	}

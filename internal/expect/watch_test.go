@@ -244,6 +244,63 @@ func TestDownOverSlots(t *testing.T) {
 	}
 }
 
+// What the log has as missed is missed, for whoever reads it: also where the server that found it waits less long after its
+// start than the reader would, and whatever comes behind it.
+func TestMissedInTheLog(t *testing.T) {
+	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	hour := func(h float64) time.Time { return noon.Add(time.Duration(h * float64(time.Hour))) }
+	for _, schedule := range []string{"cron 0 * * * *", "every 1h"} {
+		t.Run(schedule, func(t *testing.T) {
+			p := &tape{t: t}
+			d := define(t, schedule, "UTC", "1m")
+			place := p.add(hour(0.5), d)
+			due := hour(1)
+			if schedule[0] == 'e' {
+				due = hour(1.5)
+			}
+			p.start(due.Add(-time.Minute)) // of a server that waits for a minute
+			p.found(due.Add(time.Minute), Finding{Definition: d, Since: Place{Seq: place.Seq, EventID: place.Event.EventID}, First: due, Last: due, Count: 1})
+			late := p.run(due.Add(2*time.Minute), due.Add(2*time.Minute))
+			h := &History{Which: d.Job, From: noon, To: hour(2)}
+			for _, e := range p.entries {
+				h.Add(e)
+			}
+			slots, err := h.Slots(due.Add(3 * time.Minute))
+			if err != nil || len(slots) == 0 {
+				t.Fatal(slots, err)
+			}
+			s := slots[0]
+			if !s.At.Equal(due) || s.State != StateMissed || s.Missing == nil {
+				t.Errorf("the slot of %s is %s, told of in %v; want %s missed", slotText(s.At), s.State, s.Missing, slotText(due))
+			}
+			if schedule[0] == 'c' && (s.Run == nil || s.Run.Seq != late.Seq) {
+				t.Errorf("what came late is %v", s.Run)
+			}
+			if got := p.watch().Due(hour(1.9)); len(got) != 0 {
+				t.Errorf("found once more: %v", texts(got))
+			}
+		})
+	}
+}
+
+// Who asks before a slot is judged is told when it will be.
+func TestWhenASlotIsJudged(t *testing.T) {
+	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	p := &tape{t: t}
+	d := define(t, "cron 0 * * * *", "UTC", "15m")
+	p.add(noon.Add(30*time.Minute), d)
+	back := noon.Add(75*time.Minute - time.Second) // when its grace is nearly over
+	p.start(back)
+	h := &History{Which: d.Job, From: noon, To: noon.Add(4 * time.Hour)}
+	for _, e := range p.entries {
+		h.Add(e)
+	}
+	slots, err := h.Slots(back.Add(time.Minute))
+	if err != nil || len(slots) != 1 || slots[0].State != StateWaiting || !slots[0].Due.Equal(back.Add(DefaultRestartGrace)) {
+		t.Errorf("%+v, %v", slots, err)
+	}
+}
+
 // Where thousands of slots were missed, a hundred are told one by one, and the rest in one event that says how many.
 func TestManyMissed(t *testing.T) {
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
