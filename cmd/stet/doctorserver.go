@@ -179,6 +179,10 @@ func (d *doctor) answers(f storeFlag) {
 		return
 	}
 	cp, err := proof.OpenCheckpoint(msg, v.Name(), v)
+	seen := false
+	if err == nil {
+		_, seen, err = l.memory().Last(cp.Origin)
+	}
 	if err == nil {
 		err = l.memory().Agrees(known.Checkpoint{Checkpoint: cp, VKey: l.key, Note: msg}, logread.Hashes(ctx, src, cp.Size))
 	}
@@ -187,8 +191,11 @@ func (d *doctor) answers(f storeFlag) {
 		d.add(diagnosis{"memory", sevProblem, err.Error(), "the log was cut, forked or restored from an older copy", "stet verify " + shellWord(d.path)})
 	case err != nil:
 		d.silent(err)
-	default:
+	case seen:
 		d.ok("memory", "the server answers: %s under a signed checkpoint, in agreement with what this computer has seen", plural(cp.Size, "entry"))
+	default:
+		d.add(diagnosis{"memory", sevWarn, fmt.Sprintf("the server answers: %s under a signed checkpoint, and this computer has seen none of this log before", plural(cp.Size, "entry")),
+			"a log that was rewritten, or restored from an older copy, would not be noticed here", "stet verify " + shellWord(f.name())})
 	}
 }
 

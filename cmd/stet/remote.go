@@ -18,6 +18,8 @@ import (
 	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/ship"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/verify"
+	"github.com/stetlog/stet/proof"
 )
 
 // name is what was given as the store; "" for the default one.
@@ -207,6 +209,34 @@ func (l *remoteLog) memory() known.Dir {
 		return known.Dir{FS: noFS{}, Name: known.DirName}
 	}
 	return known.Dir{FS: l.state, Name: known.DirName}
+}
+
+// remember keeps the checkpoint that a verified log has, for what is seen of that log later. The state directory is made where
+// there is none.
+func (l *remoteLog) remember(ctx context.Context, r verify.Report) (err error) {
+	if l.state == nil {
+		dir, err := keyfile.StateDir(os.LookupEnv)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if l.state, err = fsx.OpenDir(dir); err != nil {
+			l.state = nil
+			return err
+		}
+	}
+	src := logread.NewRemote(l.client.Fetch)
+	now := known.Checkpoint{Checkpoint: proof.Checkpoint{Origin: r.Origin, Size: r.Size, Root: r.Root}, Note: r.Checkpoint, VKey: r.LogKey}
+	if now.Chain, err = logread.Keys(ctx, src); err != nil {
+		return err
+	}
+	err = l.memory().Advance(now, logread.Hashes(ctx, src, r.Size))
+	if last, ok, lerr := l.memory().Last(r.Origin); err != nil && lerr == nil && ok && last.Size > r.Size {
+		return nil // somebody else here has seen more of it meanwhile
+	}
+	return err
 }
 
 // log finds out which log a server keeps, and which token is for it. Nothing is written: whoever only reads pins nothing, so

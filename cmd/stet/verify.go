@@ -51,12 +51,12 @@ func (c *verifyCmd) Run(e *env) (err error) {
 	if err != nil {
 		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", path, err)}
 	}
-	return c.report(e, path, r, remembered)
+	return c.report(e, path, r, memory{before: remembered})
 }
 
 // report prints what was found and chooses the exit code.
-func (c *verifyCmd) report(e *env, path string, r verify.Report, remembered bool) error {
-	if err := c.print(e, path, r, remembered); err != nil {
+func (c *verifyCmd) report(e *env, path string, r verify.Report, m memory) error {
+	if err := c.print(e, path, r, m); err != nil {
 		return err
 	}
 	switch r.State() {
@@ -97,7 +97,8 @@ func (c *verifyCmd) verify(e *env, dir *fsx.Dir) (r verify.Report, remembered bo
 }
 
 // verifyServer verifies the log that a server serves, over its tiles, against the key that is pinned for it and what this
-// computer has seen. It believes the server nothing, and writes nothing.
+// computer has seen. It believes the server nothing. What it has verified is remembered, outside of any store: whoever
+// verifies again notices that the log was rewritten meanwhile, also where nothing is recorded.
 func (c *verifyCmd) verifyServer(e *env) (err error) {
 	f := c.storeFlag
 	if c.What != "" {
@@ -135,7 +136,21 @@ func (c *verifyCmd) verifyServer(e *env) (err error) {
 	if l.claimed && c.Key == "" {
 		r.LogKeyFrom = "the server's own word, pinned nowhere"
 	}
-	return c.report(e, name, r, remembered)
+	kept := false
+	if r.State() == verify.Verified && r.Size > 0 {
+		if err := l.remember(e.ctx, r); err != nil {
+			_, _ = fmt.Fprintf(e.stderr, "stet: what was verified cannot be remembered here, so the next look at this log is not held against it: %v\n", err)
+		} else {
+			kept = true
+		}
+	}
+	return c.report(e, name, r, memory{remembered, kept})
+}
+
+// memory says what this computer remembers of a log.
+type memory struct {
+	before bool // it had seen the log
+	kept   bool // it keeps what was verified now
 }
 
 // isStore tells a store from an exported log. A store that has only been spooled to, because nobody lived to bring that
@@ -150,8 +165,8 @@ func isStore(dir *fsx.Dir) (bool, error) {
 	return is, err
 }
 
-// known is what this computer has seen of the log before; ok is false where that is nothing. Verifying never writes, so
-// nothing is remembered here.
+// known is what this computer has seen of the log before; ok is false where that is nothing. Nothing is remembered of a
+// directory here: draining does that, and a copy or a backup says nothing of what it is a copy of.
 func (c *verifyCmd) known(dir *fsx.Dir, isStore bool) (last known.Checkpoint, ok bool, err error) {
 	name, err := logOrigin(dir, isStore)
 	if err != nil {
@@ -189,9 +204,11 @@ func logOrigin(dir *fsx.Dir, isStore bool) (string, error) {
 	return line, nil
 }
 
-func (c *verifyCmd) print(e *env, path string, r verify.Report, remembered bool) error {
+func (c *verifyCmd) print(e *env, path string, r verify.Report, m memory) error {
 	if c.JSON {
-		return printJSON(e, reportJSON(r))
+		out := reportJSON(r)
+		out.Kept = m.kept
+		return printJSON(e, out)
 	}
 	var b strings.Builder
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(&b, format, args...) }
@@ -221,7 +238,9 @@ func (c *verifyCmd) print(e *env, path string, r verify.Report, remembered bool)
 	switch {
 	case r.Known > 0:
 		p("known    consistent with the checkpoint that this computer kept\n")
-	case remembered, r.LogKeyFrom == verify.KeyPinned:
+	case m.kept:
+		p("known    this computer had seen nothing of this log; it remembers this checkpoint from now on\n")
+	case m.before, r.LogKeyFrom == verify.KeyPinned, r.Origin == "": // of a log that has not said its name nothing is known
 	default:
 		p("known    local only: no checkpoint of this log was kept elsewhere on this computer, so whoever owns its key could have rewritten it\n")
 	}
@@ -258,6 +277,7 @@ type verifyReport struct {
 	Pending  uint64          `json:"pending"`
 	Unsent   uint64          `json:"undrained"`
 	Known    int             `json:"known_checkpoints"`
+	Kept     bool            `json:"remembered,omitempty"` // this computer keeps the checkpoint of a server that was verified
 	Findings []verifyFinding `json:"findings"`
 	More     int             `json:"more_findings,omitempty"`
 }
