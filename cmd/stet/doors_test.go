@@ -392,21 +392,8 @@ func TestDoorsOfJobs(t *testing.T) {
 		Marks                   []string
 	}
 	got := map[string][]words{}
-	for line := range bytes.Lines(x.must(t, exitOK, "export", "--json")) {
-		entry, err := proof.ParseEntry(bytes.TrimSuffix(line, []byte("\n")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if entry.Event == nil {
-			continue
-		}
-		e, err := event.Parse(entry.Event)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e.EventType != "job_submitted" {
-			continue
-		}
+	submitted, _ := x.recorded(t, "job_submitted")
+	for _, e := range submitted {
 		w := words{e.Job.Name, e.Why.Reason, e.Why.Reference, nil}
 		for _, m := range e.Redactions {
 			if m.Path == "job.name" || strings.HasPrefix(m.Path, "why.") {

@@ -13,7 +13,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/proof"
 )
 
 // However a file is cut into lines, and however it is read, they are its lines.
@@ -117,21 +116,9 @@ func TestImportKilled(t *testing.T) {
 		t.Errorf("once more: %s", out)
 	}
 	seen := map[string]int{}
-	for line := range bytes.Lines(x.must(t, exitOK, "export", "--json")) {
-		entry, err := proof.ParseEntry(bytes.TrimSuffix(line, []byte("\n")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if entry.Event == nil {
-			continue
-		}
-		e, err := event.Parse(entry.Event)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e.EventType == "user_created" {
-			seen[e.AppID+e.Labels["n"]]++
-		}
+	created, _ := x.recorded(t, "user_created")
+	for _, e := range created {
+		seen[e.AppID+e.Labels["n"]]++
 	}
 	for i := range events {
 		if n := seen[fmt.Sprintf("app%d%d", i%3, i)]; n != 1 {

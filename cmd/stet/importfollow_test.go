@@ -10,9 +10,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/stetlog/stet/event"
-	"github.com/stetlog/stet/proof"
 )
 
 // followedLog is a log that grows and is rotated while a follower is killed.
@@ -154,21 +151,9 @@ func TestFollowKilled(t *testing.T) {
 func (x *shop) once(t *testing.T, n int) {
 	t.Helper()
 	seen := map[string]int{}
-	for line := range bytes.Lines(x.must(t, exitOK, "export", "--json")) {
-		entry, err := proof.ParseEntry(bytes.TrimSuffix(line, []byte("\n")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if entry.Event == nil {
-			continue
-		}
-		e, err := event.Parse(entry.Event)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e.EventType == "user_created" {
-			seen[e.Labels["n"]]++
-		}
+	created, _ := x.recorded(t, "user_created")
+	for _, e := range created {
+		seen[e.Labels["n"]]++
 	}
 	for i := range n {
 		if c := seen[fmt.Sprint(i)]; c != 1 {

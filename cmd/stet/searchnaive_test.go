@@ -19,37 +19,19 @@ import (
 // whatever a person types goes through the command's own flags, arguments and printing.
 func TestSearchFindsWhatAScanFinds(t *testing.T) {
 	x := newShop(t)
-	s, err := store.OpenOrMake(x.store, x.state)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	held, err := s.Hold(t.Context(), store.HoldOptions{Preallocate: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
 	now := time.Now()
-	for n := range 60 {
-		e := rapid.Custom(func(rt *rapid.T) *event.Event { return indextest.Event(rt, n+1, now) }).Example(n)
-		e.EventID, e.AppID, e.Environment, e.StreamID, e.StreamSeq, e.Timestamp = event.UUID{}, "", "", event.UUID{}, 0, time.Time{}
-		if e.EventType == "job_lost" { // which the store has its own way to say
-			e.EventType = "job_failed"
+	r, cp := logOf(t, x.store, x.state, func(held *store.Held) {
+		for n := range 60 {
+			e := rapid.Custom(func(rt *rapid.T) *event.Event { return indextest.Event(rt, n+1, now) }).Example(n)
+			e.EventID, e.AppID, e.Environment, e.StreamID, e.StreamSeq, e.Timestamp = event.UUID{}, "", "", event.UUID{}, 0, time.Time{}
+			if e.EventType == "job_lost" { // which the store has its own way to say
+				e.EventType = "job_failed"
+			}
+			if _, err := held.Record(t.Context(), e); err != nil {
+				continue // not all that is drawn holds for a store's own events; the query below says that enough did
+			}
 		}
-		if _, err := held.Record(t.Context(), e); err != nil {
-			continue // not all that is drawn holds for a store's own events; the query below says that enough did
-		}
-	}
-	if err := held.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	r, err := s.Reading()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cp, _, err := r.Checkpoint(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	scanned := func(q search.Query) (all []*search.Record) {
 		if err := search.NewScanner(r.Source(), search.Query{}, now).Forward(t.Context(), cp, 0, func(h search.Hit) error {
 			if search.NewMatcher(q, now).Match(h.Record) {
@@ -98,4 +80,31 @@ func TestSearchFindsWhatAScanFinds(t *testing.T) {
 		t.Errorf("only %d of %d queries found something and not everything: the generator is of no use", hits, asked)
 	}
 	t.Logf("%d questions, %d of them found something and not everything", asked, hits)
+}
+
+// logOf makes a store, has its log filled, and reads it.
+func logOf(t *testing.T, dir, state string, fill func(*store.Held)) (*store.Reading, proof.Checkpoint) {
+	t.Helper()
+	s, err := store.OpenOrMake(dir, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	held, err := s.Hold(t.Context(), store.HoldOptions{Preallocate: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(held)
+	if err := held.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Reading()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp, _, err := r.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, cp
 }

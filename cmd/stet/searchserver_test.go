@@ -20,32 +20,14 @@ import (
 // What a server says that its index has found is believed only as far as it can be proven: a row that is not in the log, is not what
 // was asked for, or is in doubt is not shown, and makes the search fail.
 func TestAskedSearchBelievesNothing(t *testing.T) {
-	s, err := store.OpenOrMake(filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "state"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	held, err := s.Hold(t.Context(), store.HoldOptions{Preallocate: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{"alice", "bob"} {
-		if _, err := held.Record(t.Context(), &event.Event{EventType: "user_created", InteractionID: "i", Action: "create", Object: &event.Object{Type: "user", ID: id}, CodeLocation: "x",
-			EntryPoint: &event.EntryPoint{Kind: "function", Name: "x"}}); err != nil {
-			t.Fatal(err)
+	r, cp := logOf(t, filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "state"), func(held *store.Held) {
+		for _, id := range []string{"alice", "bob"} {
+			if _, err := held.Record(t.Context(), &event.Event{EventType: "user_created", InteractionID: "i", Action: "create", Object: &event.Object{Type: "user", ID: id}, CodeLocation: "x",
+				EntryPoint: &event.EntryPoint{Kind: "function", Name: "x"}}); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if err := held.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	r, err := s.Reading()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cp, _, err := r.Checkpoint(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	q, err := search.Parse("event:user_created")
 	if err != nil {
 		t.Fatal(err)

@@ -22,35 +22,17 @@ import (
 // Which stories a word means, and which of them is the latest, is the same whether the log is read or an index is asked, also where
 // the index is asked about the newest events only: a story is as late as its beginning, not as its end.
 func TestAskedTellerFindsWhatTheLogSays(t *testing.T) {
-	s, err := store.OpenOrMake(filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "state"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	held, err := s.Hold(t.Context(), store.HoldOptions{Preallocate: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	random := rand.New(rand.NewPCG(1, 2))
-	for n := range 60 {
-		i := max(0, n/5-random.IntN(4)) // some begin while others that began before go on
-		if _, err := held.Record(t.Context(), &event.Event{EventType: "job_heartbeat", InteractionID: fmt.Sprintf("interaction-%d", i), CodeLocation: "x",
-			Job: &event.Job{ID: fmt.Sprintf("job-of-%d", i), Name: []string{"purge", "bill"}[i%2], Phase: "execution", RunID: fmt.Sprintf("run-of-%d", i)}, Heartbeat: &event.Heartbeat{N: 1},
-			EntryPoint: &event.EntryPoint{Kind: "function", Name: "x"}}); err != nil {
-			t.Fatal(err)
+	r, cp := logOf(t, filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "state"), func(held *store.Held) {
+		random := rand.New(rand.NewPCG(1, 2))
+		for n := range 60 {
+			i := max(0, n/5-random.IntN(4)) // some begin while others that began before go on
+			if _, err := held.Record(t.Context(), &event.Event{EventType: "job_heartbeat", InteractionID: fmt.Sprintf("interaction-%d", i), CodeLocation: "x",
+				Job: &event.Job{ID: fmt.Sprintf("job-of-%d", i), Name: []string{"purge", "bill"}[i%2], Phase: "execution", RunID: fmt.Sprintf("run-of-%d", i)}, Heartbeat: &event.Heartbeat{N: 1},
+				EntryPoint: &event.EntryPoint{Kind: "function", Name: "x"}}); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if err := held.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	r, err := s.Reading()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cp, _, err := r.Checkpoint(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	e := &env{ctx: t.Context()}
 	scan := &teller{e: e, log: r}
 	for _, window := range []int{1, 3, 10, 1000} {
