@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/proof"
@@ -76,6 +77,20 @@ type Counts struct {
 	Hidden  uint64 `json:"hidden"` // entries of the whole range that are shown by their hash alone
 	Tree    uint64 `json:"tree"`   // lines of tree.txt
 	Batches uint64 `json:"batches"`
+}
+
+// unlike says in which of their numbers c and what there is differ.
+func (c Counts) unlike(got Counts) string {
+	var all []string
+	for _, n := range []struct {
+		name   string
+		c, got uint64
+	}{{"entries", c.Entries, got.Entries}, {"found", c.Found, got.Found}, {"seals", c.Seals, got.Seals}, {"hidden", c.Hidden, got.Hidden}, {"tree", c.Tree, got.Tree}, {"batches", c.Batches, got.Batches}} {
+		if n.c != n.got {
+			all = append(all, fmt.Sprintf("it counts %d for %s, and there is %d", n.c, n.name, n.got))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // Key is a key that sealed, and the entries that enrolled it and revoked it.
@@ -164,10 +179,15 @@ func (m Manifest) check() error {
 			return fmt.Errorf("its context does not rise at entry %d, or leaves the log", seq)
 		}
 	}
+	seen := make(map[string]bool, len(m.Keys))
 	for _, k := range m.Keys {
 		if err := proof.CheckVKey(k.Key); err != nil {
 			return err
 		}
+		if seen[proof.KeyID(k.Key)] {
+			return fmt.Errorf("it lists the key %s twice", k.Key)
+		}
+		seen[proof.KeyID(k.Key)] = true
 		if k.Enrolled > proof.MaxSize || k.Revoked != nil && *k.Revoked > proof.MaxSize {
 			return fmt.Errorf("the key %s is enrolled or revoked beyond any log", k.Key)
 		}

@@ -192,6 +192,15 @@ func TestForgeries(t *testing.T) {
 			f.Manifest.Keys[1].Revoked = new(uint64)
 			return fmt.Sprintf("failed at seq %d", f.Manifest.Keys[1].Enrolled)
 		}},
+		{"a key left out", func(f *evidencetest.Forgery) string {
+			seq := f.Manifest.Keys[1].Enrolled
+			f.Manifest.Keys = slices.Delete(f.Manifest.Keys, 1, 2)
+			return fmt.Sprintf("failed at seq %d", seq)
+		}},
+		{"a key twice", func(f *evidencetest.Forgery) string {
+			f.Manifest.Keys = append(f.Manifest.Keys, f.Manifest.Keys[1])
+			return "failed"
+		}},
 		{"another count", func(f *evidencetest.Forgery) string {
 			f.Manifest.Counts.Found++
 			return "failed"

@@ -205,7 +205,7 @@ func (f *file) counted(rep *Report) {
 	got := Counts{Entries: rep.Found + uint64(len(m.Context)) + rep.Seals, Found: rep.Found, Seals: rep.Seals, Hidden: rep.Hidden,
 		Tree: m.bytesOf(treeName) / hashLine, Batches: m.bytesOf(batchesName) / hashLine}
 	if got != m.Counts {
-		rep.Refuse(manifestName, damaged(manifestName, "it counts %+v, and there is %+v", m.Counts, got))
+		rep.Refuse(manifestName, damaged(manifestName, "%s", m.Counts.unlike(got)))
 	}
 }
 

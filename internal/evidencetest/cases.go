@@ -395,7 +395,7 @@ func tampers() []tamper {
 		{"the list of keys", func(f *Forgery, rng *rand.Rand) {
 			k := f.Manifest.Keys
 			i := rng.IntN(len(k))
-			switch rng.IntN(4) {
+			switch rng.IntN(5) {
 			case 0:
 				k[i].Enrolled += uint64(1 + rng.IntN(3))
 			case 1:
@@ -404,6 +404,8 @@ func tampers() []tamper {
 				k[i].Key = NewSigner(f.t, "stet-emitter/host/78", 78).VKey
 			case 3:
 				f.Manifest.Keys = slices.Delete(k, i, i+1)
+			case 4:
+				f.Manifest.Keys = append(k, k[i])
 			}
 		}},
 		{"the whole range", func(f *Forgery, rng *rand.Rand) {

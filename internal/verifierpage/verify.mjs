@@ -849,7 +849,12 @@ function parseManifest(raw) {
   is(out.log.size >= 1 && hash64(out.log.root) !== undefined, 'its log');
   is(!out.whole || (out.whole.first <= out.whole.last && out.whole.last < out.log.size), 'its whole range is not one of its log');
   out.context.forEach((n, i) => is(n < out.log.size && (i === 0 || n > out.context[i - 1]), `its context does not rise at entry ${n}, or leaves the log`));
-  for (const k of out.keys) parseVKey(k.key);
+  const seen = new Set();
+  for (const k of out.keys) {
+    parseVKey(k.key);
+    is(!seen.has(keyID(k.key)), `it lists the key ${k.key} twice`);
+    seen.add(keyID(k.key));
+  }
   for (const one of out.members) is(/^[0-9a-f]{64}$/.test(one.sha256), `the hash of ${one.name}`);
   return out;
 }
@@ -1160,6 +1165,7 @@ class Verification {
     const k = this.enrolled.get(id);
     if (!k) fail(`no entry that is here enrols the sealing key ${s.key}`, r.seq);
     if (k.revoked !== null) fail(`the sealing key ${s.key} was revoked at seq ${k.revoked}`, r.seq);
+    k.sealed = true;
     if (s.key !== this.storeKey) {
       this.foreign += acts.length;
       return;
@@ -1191,6 +1197,10 @@ class Verification {
     for (const k of m.keys) {
       const got = this.enrolled.get(keyID(k.key));
       if (!got || got.enrolled !== k.enrolled || got.revoked !== k.revoked) fail(`what the manifest says of the enrolment and revocation of ${k.key} is not what the entries say`, k.enrolled);
+    }
+    const listed = new Set(m.keys.map((k) => keyID(k.key)));
+    for (const [id, k] of this.enrolled) {
+      if (k.sealed && !listed.has(id)) fail('the manifest does not list the key that this entry enrols, of which a seal is here', k.enrolled);
     }
     const w = m.whole;
     if (w) {

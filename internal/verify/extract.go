@@ -87,7 +87,7 @@ func (f besides) Fetch(_ context.Context, path string) ([]byte, error) {
 // Extract verifies some of a log's entries. Without o.LogKey the extract's own word is taken for the key, and the best that can be found is AuthorUnknown. The error is only
 // ever that ctx ended or that o makes no sense.
 func Extract(ctx context.Context, in Extracted, o Options) (ExtractReport, error) {
-	x := &extract{in: in}
+	x := &extract{in: in, sealing: map[string]bool{}}
 	x.s = newScan(besides(in.File), &x.rep.Report, o)
 	x.s.chain.part = true
 	trusted, from := o.LogKey, KeyPinned
@@ -131,14 +131,15 @@ type extract struct {
 	last  uint64 // seq of the entry before
 	some  bool   // there was one
 
-	pending []*record // members of a batch whose seal has not come yet
-	context int       // of in.Context that have come
-	whole   uint64    // next entry of the whole part to be shown or hidden
-	covered uint64    // next entry of it to be under a seal or a loss
-	firstAt string    // received_at of the first batch in it
-	lastAt  string    // and of the last
-	cut     bool      // the entries could not be read to their end
-	unsure  bool      // the proofs of batches cannot be told apart any more
+	pending []*record       // members of a batch whose seal has not come yet
+	context int             // of in.Context that have come
+	sealing map[string]bool // IDs of the keys whose seals are here
+	whole   uint64          // next entry of the whole part to be shown or hidden
+	covered uint64          // next entry of it to be under a seal or a loss
+	firstAt string          // received_at of the first batch in it
+	lastAt  string          // and of the last
+	cut     bool            // the entries could not be read to their end
+	unsure  bool            // the proofs of batches cannot be told apart any more
 }
 
 // block is some entries, taken apart by one worker.
@@ -380,6 +381,20 @@ func (x *extract) judge(r *record) {
 	}
 }
 
+// listed demands each key of a seal that is here among those that the extract lists, and names the first one enrolled that is not.
+func (x *extract) listed() {
+	for _, k := range x.in.Keys {
+		delete(x.sealing, proof.KeyID(k.VKey))
+	}
+	first := uint64(proof.MaxSize)
+	for id := range x.sealing {
+		first = min(first, x.s.chain.keys[id].enrolled)
+	}
+	if len(x.sealing) > 0 {
+		x.rep.failSeq(first, x.in.ListFile, "it does not list the key that this entry enrols, of which a seal is here.")
+	}
+}
+
 // unsealed reports members for which no seal has come.
 func (x *extract) unsealed(seq uint64, by string) {
 	for _, r := range x.pending {
@@ -434,6 +449,7 @@ func (x *extract) seal(r *record) {
 		members = members[1:]
 	}
 	x.from(start, r)
+	x.sealing[proof.KeyID(r.seal.Key)] = true
 	root, shown := x.root(r, start, members), members
 	for i := range n {
 		if len(members) > 0 && members[0].seq == start+i {
@@ -508,6 +524,9 @@ func (x *extract) ended(cp proof.Checkpoint) {
 		case got.enrolled != k.Enrolled, got.revoked != (k.Revoked != nil), got.revoked && got.revokedAt != *k.Revoked:
 			x.rep.failSeq(k.Enrolled, x.in.ListFile, "what it says of the enrolment and revocation of the key %s is not what the entries say.", k.VKey)
 		}
+	}
+	if x.rep.State() != Failed {
+		x.listed()
 	}
 	if w := x.in.Whole; w != nil {
 		switch {
