@@ -87,7 +87,8 @@ func New(o Options) *Forwarder {
 }
 
 // Run forwards until ctx ends, which is no error: what is under way is brought to its end then, for graceTime at most. With Once it
-// ends when everything that is in the log is safe with the receiver, or patience is over without anything getting on. An error that says that the log is not what it
+// ends when everything that is in the log is safe with the receiver, or patience is over without anything getting on; that ctx ends before that is
+// an *EndError. An error that says that the log is not what it
 // must be is a *logread.DamageError, a row that is refused a *RefusedError.
 func (f *Forwarder) Run(ctx context.Context) error {
 	f.told = time.Now()
@@ -101,6 +102,9 @@ func (f *Forwarder) Run(ctx context.Context) error {
 		err = errors.Join(err, serr)
 	}
 	f.tell("ended")
+	if f.o.Once && err == nil && ctx.Err() != nil && (f.seen.Size == 0 || f.o.Cursor.Next < f.seen.Size) {
+		err = &EndError{fmt.Errorf("told to end before everything in the log was safe with the receiver: it is up to entry %d; start it again, and it goes on there", f.o.Cursor.Next)}
+	}
 	return err
 }
 

@@ -301,3 +301,20 @@ func (s *swapped) Checkpoint(ctx context.Context) (proof.Checkpoint, error) {
 	}
 	return s.tape.Checkpoint(ctx)
 }
+
+// Who is told to end before everything is safe has not done what was asked for once, and says so; who follows has.
+func TestToldToEndTooEarly(t *testing.T) {
+	l := record(t, "a", 1, 2, 3)
+	for once, want := range map[bool]string{true: "up to entry 0", false: ""} {
+		synctest.Test(t, func(t *testing.T) {
+			o := options(l, &receiver{answer: func(_ int, rows []Row) Result { return Result{Left: rows, Err: errors.New("not now")} }}, openCursor(t, fsxtest.New()))
+			o.Once = once
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err := New(o).Run(ctx)
+			if said := fmt.Sprint(err); once != (err != nil) || once && !strings.Contains(said, want) {
+				t.Errorf("once %v: %v", once, err)
+			}
+		})
+	}
+}

@@ -144,11 +144,32 @@ func (l *link) write(ctx context.Context, b []byte) error {
 			if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
 				err = fmt.Errorf("it has read nothing for %v: %w", writeTime, err)
 			}
-			return err
+			return l.reason(err)
 		}
 		b = b[n:]
 	}
 	return nil
+}
+
+// lastWord is how long a receiver's reason is waited for where a connection broke.
+const lastWord = time.Second
+
+// reason is what the receiver has said to why a connection broke that could not be written to, if it has. In TLS 1.3 it objects to
+// a certificate only after the handshake, when we write already.
+func (l *link) reason(err error) error {
+	if _, secure := l.conn.(*tls.Conn); !secure || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	t := time.NewTimer(lastWord)
+	defer t.Stop()
+	select {
+	case <-l.ended:
+		if alert := (*net.OpError)(nil); errors.As(l.err, &alert) && alert.Op == "remote error" {
+			return l.err
+		}
+	case <-t.C:
+	}
+	return err
 }
 
 // end ends the connection on our side, waits until the receiver has done so too, and closes it. It returns nil where both
@@ -159,11 +180,11 @@ func (l *link) end(ctx context.Context) error {
 	}
 	if secure, ok := l.conn.(*tls.Conn); ok {
 		if err := secure.CloseWrite(); err != nil {
-			return err
+			return l.reason(err)
 		}
 	}
 	if err := l.tcp.CloseWrite(); err != nil {
-		return err
+		return l.reason(err)
 	}
 	t := time.NewTimer(closeTime)
 	defer t.Stop()

@@ -3,10 +3,14 @@ package forward
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -254,5 +258,43 @@ func TestSyslogGivenUp(t *testing.T) {
 	cancel()
 	if r := p.syslog().Send(ctx, someRows(0, 1)); r.Err == nil {
 		t.Error("it was sent")
+	}
+}
+
+// A receiver that wants a certificate says so only when we write already: its reason is told, and not just that the connection broke.
+func TestSyslogSaysWhyItIsTurnedAway(t *testing.T) {
+	own := httptest.NewTLSServer(nil) // for its certificate
+	defer own.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: own.TLS.Certificates, ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				_ = c.(*tls.Conn).Handshake() // which fails, and has told the other side
+				_ = c.Close()
+			})
+		}
+	})
+	defer all.Wait()
+	defer func() { _ = l.Close() }()
+	trust := x509.NewCertPool()
+	trust.AddCert(own.Certificate())
+	d := NewSyslog(DialTCP(l.Addr().String(), &tls.Config{RootCAs: trust, ServerName: "example.com"}), settling)
+	defer func() { _ = d.Close() }()
+	for range 100 {
+		r := d.Send(t.Context(), someRows(0, 1))
+		if r.Err == nil {
+			_, r.Err = d.Settle(t.Context(), 1, true)
+		}
+		if r.Err == nil || !strings.Contains(r.Err.Error(), "certificate required") {
+			t.Fatalf("it says: %v", r.Err)
+		}
 	}
 }

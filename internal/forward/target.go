@@ -133,5 +133,5 @@ func (t Target) Format(name string) (convert.Format, error) {
 	for _, f := range all {
 		names = append(names, f.String())
 	}
-	return 0, fmt.Errorf("%w: %s takes rows as %s", ErrTarget, t.Name, strings.Join(names, ", "))
+	return 0, fmt.Errorf("%s takes no rows as %.40q, but as %s", t.Name, name, strings.Join(names, ", "))
 }
