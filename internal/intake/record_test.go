@@ -261,7 +261,7 @@ func TestWhatIsNotStored(t *testing.T) {
 	if d := cmp.Diff(map[string]int64{"ignored.cache__redacted_github_": 3, "ignored.debug": 3, "ignored.unknown": 3, "refused.reserved_type": 3, "refused.syntax": 3}, e.Impact.Counts); d != "" {
 		t.Error(d)
 	}
-	if e.EventType != TypeNotStored || e.Object.ID != "otlp token ci" || e.Repeat.Count != 15 || *e.Severity != event.SeverityWarning {
+	if e.EventType != TypeNotStored || e.Object.ID != "otlp ci" || e.Labels["sender"] != "ci" || e.Description != "15 records of otlp ci were not stored" || e.Repeat.Count != 15 || *e.Severity != event.SeverityWarning {
 		t.Errorf("%+v", e)
 	}
 	kept := string(must(fsx.ReadFile(disk, spool.QuarantineDir+"/intake-000001.jsonl", 1<<20)))

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,15 +175,18 @@ func (h *hour) event() *event.Event {
 		}
 	}
 	of := string(h.Source.Kind) + " " + h.Source.Sender
+	// Who redacts takes what stands behind the word token for one; the name of a token is none.
+	sender := strings.TrimPrefix(h.Source.Sender, "token ")
+	shown := string(h.Source.Kind) + " " + sender
 	return &event.Event{
 		EventType: TypeNotStored, Severity: &severity, EventTime: h.Last, Action: "count",
 		EventID:       event.DeriveUUID("intake", of+"\n"+h.Start.Format(time.RFC3339), time48(h.Start)),
 		InteractionID: "intake " + h.Start.Format("2006-01-02T15Z"),
-		Description:   fmt.Sprintf("%d records of %s were not stored", n, of),
-		Object:        &event.Object{Type: "source", ID: of},
+		Description:   fmt.Sprintf("%d records of %s were not stored", n, shown),
+		Object:        &event.Object{Type: "source", ID: shown},
 		Impact:        &event.Impact{Summary: fmt.Sprintf("%d records were counted and not stored in the hour from %s", n, h.Start.Format(time.RFC3339)), Counts: maps.Clone(h.Counts)},
 		Repeat:        &event.Repeat{Count: uint64(n), First: h.First, Last: h.Last},
-		Labels:        map[string]string{"source": string(h.Source.Kind), "sender": h.Source.Sender},
+		Labels:        map[string]string{"source": string(h.Source.Kind), "sender": sender},
 		Absent:        map[string]string{"user_id": event.AbsentNotApplicable, "source_ip": event.AbsentNotApplicable},
 		CodeLocation:  "internal/intake", EntryPoint: &event.EntryPoint{Kind: "function", Name: "intake"},
 	}
