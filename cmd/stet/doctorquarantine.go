@@ -6,6 +6,7 @@ import (
 
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/intake"
 	"github.com/stetlog/stet/internal/spool"
 )
 
@@ -24,10 +25,19 @@ func (d *doctor) quarantine() {
 		d.add(diagnosis{"quarantine", sevWarn, plural(n, "event") + " refused by the log and not recorded again yet, the first of application " + event.Sanitize(waiting[0].App),
 			"its emitter records it again, without what was objected to", "stet doctor --flush, by the user who recorded it; after a change of the emitter's key nobody can: see spool.md"})
 	}
-	if files == 0 {
+	kept, keptBytes, err := intake.Kept(d.store)
+	if err != nil {
+		d.unchecked("quarantine", spool.QuarantineDir, err)
+	}
+	if kept > 0 {
+		d.add(diagnosis{"quarantine", sevWarn, fmt.Sprintf("%s of %d KiB in all with refused records of other systems, of at most %d files and %d MiB", plural(kept, "file"), (keptBytes+1023)>>10, intake.MaxKeptFiles, intake.MaxKeptBytes>>20),
+			"who sent them does not send them again; event:records_not_stored says how many there were", "read " + spool.QuarantineDir + "/intake-*.jsonl: code, path and detail say what is wrong with each; then move them away"})
+	}
+	// The bounds are of all files together.
+	if files <= kept {
 		return
 	}
-	x := diagnosis{"quarantine", sevWarn, fmt.Sprintf("%s of %d KiB in all could not be taken in, of at most %d files and %d MiB", plural(files, "file"), (bytes+1023)>>10, spool.MaxQuarantined, spool.MaxQuarantinedBytes>>20),
+	x := diagnosis{"quarantine", sevWarn, fmt.Sprintf("%s of %d KiB in all could not be taken in, of at most %d files and %d MiB", plural(files-kept, "file"), (bytes-keptBytes+1023)>>10, spool.MaxQuarantined, spool.MaxQuarantinedBytes>>20),
 		"they are evidence: the log says of each why", "stet export --json | grep -e event_refused -e spool_quarantined"}
 	if files >= spool.MaxQuarantined*3/4 || bytes >= spool.MaxQuarantinedBytes*3/4 {
 		x.Severity, x.Why, x.Do = sevProblem, "when it is full nothing more is kept there: spools stay, and so do damaged segments", "find out why so much is refused, then move "+spool.QuarantineDir+" away"

@@ -126,27 +126,39 @@ func (q *quarantine) look() error {
 	if err := fsx.MkdirAll(q.fs, spool.QuarantineDir, 0o700); err != nil {
 		return err
 	}
-	entries, err := q.fs.ReadDir(spool.QuarantineDir)
-	if err != nil {
-		return err
+	err := eachKept(q.fs, func(number int, size int64) { q.files, q.bytes = max(q.files, number), q.bytes+size })
+	q.known = err == nil
+	return err
+}
+
+// Kept says how many files of refused records are in a store's quarantine, and how many bytes they have.
+func Kept(fsys fsx.FS) (files int, bytes int64, err error) {
+	err = eachKept(fsys, func(_ int, size int64) { files, bytes = files+1, bytes+size })
+	return files, bytes, err
+}
+
+// eachKept calls f with the number and size of each file of refused records. No quarantine is no error.
+func eachKept(fsys fsx.FS, f func(number int, size int64)) error {
+	entries, err := fsys.ReadDir(spool.QuarantineDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	for _, e := range entries {
 		name, ours := strings.CutPrefix(e.Name(), keptPrefix)
-		number, err := strconv.Atoi(strings.TrimSuffix(name, ".jsonl"))
-		if !ours || err != nil {
+		number, nerr := strconv.Atoi(strings.TrimSuffix(name, ".jsonl"))
+		if !ours || nerr != nil {
 			continue
 		}
-		fi, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
+		fi, ierr := e.Info()
+		if errors.Is(ierr, fs.ErrNotExist) {
 			continue // somebody moves it away just now
 		}
-		if err != nil {
-			return err
+		if ierr != nil {
+			return ierr
 		}
-		q.files, q.bytes = max(q.files, number), q.bytes+fi.Size()
+		f(number, fi.Size())
 	}
-	q.known = true
-	return nil
+	return err
 }
 
 // write appends lines to the last file, or to a new one. After an error the file is not used again, because nobody knows what is in it.
