@@ -35,6 +35,7 @@ type foreignLog struct {
 	mapping convert.Map // of the file --map; nil: none was given
 	types   convert.Types
 	guessed convert.Map // what a dry run prints; nil: nothing
+	unused  []string    // keys that this has no field for
 	samples []*event.Event
 	pending []foreignLine
 	size    int   // bytes of these
@@ -224,7 +225,7 @@ func (in *importer) mapOf(shown string, lines *lineReader, reader *convert.Lines
 		m = convert.Standard().Only(&g)
 	}
 	if in.foreign.guessed == nil {
-		in.foreign.guessed = m
+		in.foreign.guessed, in.foreign.unused = m, g.Unused(m)
 	}
 	return m, ahead, nil
 }
@@ -325,6 +326,9 @@ func (in *importer) ignore(r *intake.Record, m convert.Map) {
 	in.report.IgnoredOf[name]++
 }
 
+// maxUnused bounds the keys without a field that a dry run names.
+const maxUnused = 40
+
 // printForeign prints, of a dry run, the mapping, what it does not know, and events as they would be recorded: all but the mapping as
 // comments of YAML, so that what is printed is a mapping file.
 func (in *importer) printForeign() error {
@@ -335,6 +339,15 @@ func (in *importer) printForeign() error {
 	var b strings.Builder
 	if f.guessed != nil {
 		b.WriteString(f.guessed.YAML())
+	}
+	if n := len(f.unused); n > 0 {
+		b.WriteString("# Keys that no field has: they stay with their events as labels.\n")
+		for _, key := range f.unused[:min(n, maxUnused)] {
+			fmt.Fprintf(&b, "# key: %q\n", key)
+		}
+		if n > maxUnused {
+			fmt.Fprintf(&b, "# and %d more\n", n-maxUnused)
+		}
 	}
 	if len(in.report.IgnoredOf) > 0 {
 		b.WriteString("# Not taken, because it is no event_type of the catalogue: give it one under types, such as\n# types:\n#   \"4624\": authn_login_success\n")

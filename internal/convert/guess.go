@@ -95,12 +95,29 @@ func (g *Guess) Map() Map {
 	return m
 }
 
+// Unused are the keys that say something and that no field of m has, sorted.
+func (g *Guess) Unused(m Map) (keys []string) {
+	used := map[string]bool{}
+	for _, of := range m {
+		for _, key := range of {
+			used[key] = true
+		}
+	}
+	for key, k := range g.keys {
+		if k.said > 0 && !used[key] {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // can tells whether the values under a key are such as the field has. A key that never says anything can be any.
 func (g *Guess) can(field, key string) bool {
 	k := g.keys[key]
 	switch field {
 	case "timestamp", "event_time":
-		return k.times == k.said
+		return 2*k.times >= k.said // a time that cannot be read is left out of its event
 	case "source_ip", "host.ip":
 		return 2*k.ips >= k.said
 	case "app_version":
