@@ -39,7 +39,9 @@ func (c *verifyCmd) Run(e *env) (err error) {
 	if text, err := tlogProofFile(path); err == nil && text != nil {
 		return c.verifyProof(e, path, text)
 	}
-	if f, err := evidenceFile(path); err == nil && f != nil {
+	if f, err := evidenceFile(path); err != nil {
+		return exit{exitNotChecked, fmt.Errorf("verify %s: %w", path, err)}
+	} else if f != nil {
 		return errors.Join(c.verifyEvidence(e, path, f), f.Close())
 	}
 	dir, err := fsx.OpenDir(path)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -16,19 +17,23 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// evidenceFile opens a zip; nil where the file is none.
+// errNothingToVerify says that a file is nothing that can be verified.
+var errNothingToVerify = errors.New("it is neither evidence (a zip that stet export made) nor a proof (that stet show --proof wrote), and a store or an exported log is a directory")
+
+// evidenceFile opens a zip, or what is called one; nil where there is no file. A file that is neither is errNothingToVerify.
 func evidenceFile(path string) (*os.File, error) {
-	fi, err := os.Stat(path)
-	if err != nil || !fi.Mode().IsRegular() {
-		return nil, err
+	if fi, err := os.Stat(path); err != nil || !fi.Mode().IsRegular() {
+		return nil, nil //nolint:nilerr // who opens it as a directory says what is wrong with it
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	var head [2]byte
-	if _, err := f.ReadAt(head[:], 0); err != nil || string(head[:]) != "PK" && !strings.HasSuffix(path, ".zip") {
+	if n, err := f.ReadAt(head[:], 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, errors.Join(err, f.Close())
+	} else if string(head[:n]) != "PK" && !strings.HasSuffix(path, ".zip") {
+		return nil, errors.Join(errNothingToVerify, f.Close())
 	}
 	return f, nil
 }
