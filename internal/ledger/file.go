@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -146,6 +147,10 @@ func (z *zipper) inflate(dst *bytes.Buffer, b []byte, limit int64) error {
 	}
 	defer z.readers.Put(r)
 	r.Multistream(false)
+	// The member ends with its length (RFC 1952), which is believed as far as it may be.
+	if at := len(b) - 4; at >= len(bundleHeader) {
+		dst.Grow(int(min(int64(binary.LittleEndian.Uint32(b[at:])), limit)) + bytes.MinRead)
+	}
 	n, err := io.Copy(dst, io.LimitReader(r, limit+1))
 	switch {
 	case err != nil:

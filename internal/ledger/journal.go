@@ -51,6 +51,7 @@ const openEnd = ^uint64(0)
 type journal struct {
 	l    *Ledger
 	w    *segment.Writer // nil until the first group: a store that is only read gets no journal
+	old  *segment.Writer // closed: the next one has its memory; or nil
 	next uint64          // number of the next segment
 }
 
@@ -87,6 +88,10 @@ func (j *journal) create(first uint64) error {
 	if j.w, err = segment.Create(j.l.fsys, journalPath(j.next), h, j.l.preallocate); err != nil {
 		return err
 	}
+	if j.old != nil {
+		j.w.Inherit(j.old)
+		j.old = nil
+	}
 	j.l.segmentStarted(j.next, j.w)
 	j.next++
 	return nil
@@ -98,7 +103,7 @@ func (j *journal) close() error {
 	}
 	j.l.segmentClosing()
 	err := j.w.Close()
-	j.w = nil
+	j.w, j.old = nil, j.w
 	return err
 }
 

@@ -31,3 +31,36 @@ func TestMemoryOfWhatWaits(t *testing.T) {
 		t.Errorf("1,000 events of 1,000 bytes hold %d bytes until they are published", n)
 	}
 }
+
+// What waits and what is kept for later have one bound: neither grows beside the other, whatever sizes come one after the
+// other, and what is not kept is not held by anything else.
+func TestMemoryOfBuffers(t *testing.T) {
+	const most = 1 << 20
+	o := options(fsxtest.New())
+	o.MaxUnpublished = most
+	l := open(t, o)
+	defer mustClose(t, l)
+	s := newStream("a", 1)
+	for round := range 4 {
+		for i := 1; ; i++ {
+			mustAppend(t, l, s.next(1+(i*7+round)%20, 1000))
+			wait, free := l.Kept()
+			if wait+free > most {
+				t.Fatalf("%d bytes wait and %d are kept, at most %d are allowed", wait, free, most)
+			}
+			if wait > most/2 {
+				break
+			}
+		}
+		groups, left := l.Waiting()
+		mustPublish(t, l)
+		if wait, free := l.Kept(); wait != 0 || free < most/4 {
+			t.Errorf("after a publish %d bytes wait and %d are kept", wait, free)
+		}
+		mustAppend(t, l, s.next(500, 1000)) // for which most of those that are kept must go
+		if n := left(); n > 2 {             // what the goroutines had last
+			t.Errorf("of %d groups that were published %d are in memory, and will not be used again", groups, n)
+		}
+		mustPublish(t, l)
+	}
+}

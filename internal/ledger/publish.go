@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -134,11 +135,11 @@ func (p *publisher) publish(closing bool) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pending = l.pending[len(groups):]
 	for _, g := range groups {
 		l.backlog -= int64(cap(g.buf))
 		l.recycle(g)
 	}
+	l.pending = slices.Delete(l.pending, 0, len(groups)) // not cut off: what lies in front of a slice is still held
 	broadcast(&l.released)
 	return nil
 }

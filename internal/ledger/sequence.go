@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -122,18 +123,19 @@ func (s *sequencer) run() {
 // hand passes a group to the flusher. While that is busy with the one before, latecomers still get in.
 func (s *sequencer) hand(g *group) bool {
 	l := s.l
+	work := l.work
 	for {
-		work := l.work
-		if len(g.buf) >= maxGroupBytes {
-			work = nil
-		}
 		select {
 		case l.flush <- g:
 			g.hash()
 			return true
 		case <-work:
+			before := g.size()
 			if _, more := s.fill(g); more {
 				wake(l.work)
+				if g.size() == before { // what is next does not fit
+					work = nil
+				}
 			}
 		case <-l.dead:
 			return false
@@ -154,15 +156,20 @@ func (s *sequencer) fill(g *group) (_ *group, more bool) {
 		if g != nil {
 			bytes = len(g.buf)
 		}
-		for n < len(l.queue) && bytes < maxGroupBytes {
+		for n < len(l.queue) && (bytes == 0 || bytes+l.queue[n].bytes <= maxGroupBytes) {
 			bytes += l.queue[n].bytes
 			n++
 		}
 		taken := l.queue[:n:n]
 		l.queue = l.queue[n:]
 		more = len(l.queue) > 0
-		if n > 0 && g == nil {
+		var wider *group
+		switch {
+		case n == 0:
+		case g == nil:
 			g = l.newGroup(bytes)
+		case bytes > cap(g.buf):
+			wider = l.newGroup(bytes)
 		}
 		l.mu.Unlock()
 		if n == 0 {
@@ -172,7 +179,12 @@ func (s *sequencer) fill(g *group) (_ *group, more bool) {
 			g.reset(s.next)
 			g.at, g.received = s.clock()
 		}
-		g.buf = slices.Grow(g.buf, max(bytes-len(g.buf), 0))
+		if wider != nil {
+			g.buf, wider.buf = append(wider.buf, g.buf...), g.buf
+			l.mu.Lock()
+			l.recycle(wider)
+			l.mu.Unlock()
+		}
 		for _, r := range taken {
 			s.take(g, r)
 		}
@@ -308,24 +320,31 @@ func (s *sequencer) encode(g *group, r *request, state StreamState) error {
 	})
 }
 
-// newGroup takes the group with the smallest buffer that n bytes of entries fit into, or makes one with none. A small group in a
-// large buffer would hold memory that the bounds are there for. l.mu is held.
+// newGroup returns a group whose buffer has room for n bytes of entries, at least one, and at most for twice as many, because a
+// small group in a large buffer would hold memory that the bounds are there for. Sizes are powers of two, so that buffers
+// fit again. l.mu is held.
 func (l *Ledger) newGroup(n int) *group {
+	size := max(smallGroup, 1<<bits.Len(uint(n-1)))
 	at := -1
 	for i, g := range l.free {
-		if c := cap(g.buf); c >= n && c/4 <= n && (at < 0 || c < cap(l.free[at].buf)) {
-			at = i
+		if cap(g.buf) == size {
+			at = i // the last one, so that those which are too many come first
 		}
 	}
-	g := new(group)
+	var g *group
 	if at >= 0 {
 		g = l.free[at]
 		l.free = slices.Delete(l.free, at, at+1)
 		l.freeBytes -= cap(g.buf)
+	} else {
+		g = &group{buf: make([]byte, 0, size)}
 	}
 	g.reset(0)
 	return g
 }
+
+// smallGroup is the size of the smallest buffer, in bytes.
+const smallGroup = 2 << 10
 
 // maxFreeBytes bounds the buffers that are kept for later, in bytes; maxFree how many.
 const (
@@ -333,12 +352,19 @@ const (
 	maxFree      = 256
 )
 
-// recycle keeps a group's buffers for later, in place of those that nobody has needed for longest. l.mu is held.
+// recycle keeps a group's buffers for later. l.mu is held.
 func (l *Ledger) recycle(g *group) {
 	l.free = append(l.free, g)
 	l.freeBytes += cap(g.buf)
+	l.trim()
+}
+
+// trim drops those buffers that nobody has needed for longest, where too many are kept: what waits and what is kept for
+// later have one bound together. l.mu is held.
+func (l *Ledger) trim() {
+	most := min(maxFreeBytes, int(max(l.maxUnpublished-l.backlog, 0)))
 	old := 0
-	for ; l.freeBytes > maxFreeBytes || len(l.free)-old > maxFree; old++ {
+	for ; l.freeBytes > most || len(l.free)-old > maxFree; old++ {
 		l.freeBytes -= cap(l.free[old].buf)
 	}
 	l.free = slices.Delete(l.free, 0, old)
@@ -358,6 +384,7 @@ func (l *Ledger) flushGroups() {
 		l.mu.Lock()
 		l.pending = append(l.pending, g)
 		l.backlog += int64(cap(g.buf))
+		l.trim()
 		l.durable = g.end()
 		much := l.backlog >= maxFreeBytes/2
 		broadcast(&l.flushed)

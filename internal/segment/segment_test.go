@@ -245,3 +245,43 @@ func TestAFailedCreateLeavesNoFile(t *testing.T) {
 		}
 	}
 }
+
+// A writer that has the memory of the one before writes what it was given and nothing else.
+func TestInherit(t *testing.T) {
+	fsys := fsxtest.New()
+	old, err := segment.Create(fsys, "a", header, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range uint64(3) {
+		if err := old.Add(key+1, []byte("never committed")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w, err := segment.Create(fsys, "b", header, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Inherit(old)
+	if w.Pending() != 0 || old.Pending() != 0 {
+		t.Errorf("%d and %d bytes wait", w.Pending(), old.Pending())
+	}
+	if err := errors.Join(w.Add(1, []byte("alpha")), w.Commit(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := fsx.ReadFile(fsys, "b", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, fsys, "c", header, 0, groups{{"alpha"}})
+	want, err := fsx.ReadFile(fsys, "c", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

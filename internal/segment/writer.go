@@ -147,5 +147,10 @@ func (w *Writer) Number() uint64 { return w.header.Number }
 // Size is how far the segment is written and durable, in bytes.
 func (w *Writer) Size() int64 { return w.off }
 
+// Inherit takes over the memory in which a writer that was closed gathered its frames.
+func (w *Writer) Inherit(from *Writer) {
+	w.pending, from.pending = from.pending[:0], nil
+}
+
 // Close closes the file. What was added and not committed is dropped.
 func (w *Writer) Close() error { return w.f.Close() }

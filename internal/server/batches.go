@@ -52,6 +52,7 @@ func (s *Server) postBatches(w http.ResponseWriter, r *http.Request, c *Call) er
 			return err
 		}
 	}
+	c.drop() // a publish is waited for, perhaps behind many others'
 	s.metrics.acked.WithLabelValues(levelDurable).Observe(time.Since(began).Seconds())
 	answer, err := in.receipts(r.Context())
 	if err != nil {

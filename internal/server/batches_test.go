@@ -2,10 +2,13 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"testing"
 
+	"github.com/stetlog/stet/internal/ledger"
+	"github.com/stetlog/stet/internal/store"
 	"github.com/stetlog/stet/internal/wire"
 )
 
@@ -127,5 +130,54 @@ func TestClaimedKeyIsNotBound(t *testing.T) {
 	}
 	if got := receipts(t, w.post("writer", newSender(t, "shop").say(1))).Results[0]; got.Status != wire.Placed {
 		t.Errorf("the token's own key came second: %+v", got)
+	}
+}
+
+// lookingLog calls look when receipts are waited for.
+type lookingLog struct {
+	*store.Held
+	look func()
+}
+
+func (l *lookingLog) Receipts(ctx context.Context, placed []store.Placed) ([]ledger.Receipt, []byte, error) {
+	l.look()
+	return l.Held.Receipts(ctx, placed)
+}
+
+// Whoever waits for a receipt holds no memory of bodies: others have it, and what they write there changes no answer.
+func TestBodyIsGoneBeforeTheReceipt(t *testing.T) {
+	l := &lookingLog{}
+	w := newWorld(t, func(o *Options) {
+		l.Held = o.Log.(*store.Held)
+		o.Log = l
+	})
+	looked := 0
+	l.look = func() {
+		looked++
+		if n := w.server.bodies.mem.used.Load(); n != 0 {
+			t.Errorf("%d bytes of bodies are held", n)
+		}
+		b, err := w.server.bodies.get()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer b.free()
+		for i := range b.b[:cap(b.b)] {
+			b.b[:cap(b.b)][i] = 'x'
+		}
+	}
+	s := newSender(t, "shop")
+	got := receipts(t, w.post("writer", s.say(3), s.say(2)))
+	if looked != 1 || len(got.Results) != 2 {
+		t.Fatalf("%d looks, %+v", looked, got)
+	}
+	for _, r := range got.Results {
+		if r.Status != wire.Placed || r.Stream != s.stream.String() {
+			t.Errorf("%+v", r)
+		}
+	}
+	if n := w.server.bodies.mem.used.Load(); n != 0 {
+		t.Errorf("%d bytes of bodies are held in the end", n)
 	}
 }

@@ -43,12 +43,21 @@ type Route struct {
 type Call struct {
 	auth.Identity
 	Peer Peer
-	Body []byte // unpacked; valid until Handle returns
+	Body []byte // unpacked; valid until Handle returns, or calls drop
 	Type string // the body's media type, one of the route's
 
+	body   *body // that Body lies in; nil where there is none, or none any more
 	server *Server
 	quota  *quota
 	clock  string // what via says of the server's clock
+}
+
+// drop gives the memory of the body to others, before the answer, where that is waited for. Nothing in it may be used any more.
+func (c *Call) drop() {
+	if c.body != nil {
+		c.body.free()
+		c.body, c.Body = nil, nil
+	}
 }
 
 // allowed turns a decision of package auth into an answer.
@@ -170,8 +179,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt Route) error 
 		if err != nil {
 			return err
 		}
-		defer b.free()
-		c.Body = b.b
+		c.body, c.Body = b, b.b
+		defer c.drop()
 	} else if r.ContentLength != 0 {
 		return Refuse(wire.Malformed, "a body where none is taken")
 	}
