@@ -34,48 +34,6 @@ because its time is not over, or it came and the log does not say how it ended. 
 The whole log is read, and held against its signed checkpoint. A run that was never recorded leaves no trace in it.`
 }
 
-// The words of a verdict.
-const (
-	wordVerified   = "verified"
-	wordFailed     = "failed"
-	wordNotChecked = "not checked"
-)
-
-// slotReport is what is told of a slot.
-type slotReport struct {
-	Expectation string       `json:"expectation"` // id
-	Slot        string       `json:"slot"`
-	Local       string       `json:"local"` // in the zone of the expectation
-	Word        string       `json:"word"`
-	Why         string       `json:"why,omitempty"`
-	State       string       `json:"state"` // ran, missed, waiting, ended
-	Run         *runReport   `json:"run,omitempty"`
-	Missed      *entryReport `json:"missed,omitempty"` // the job_missed that says so
-}
-
-// entryReport names an entry.
-type entryReport struct {
-	Seq      uint64 `json:"seq"`
-	Hash     string `json:"hash"` // of the entry, as the log's tree has it
-	EventID  string `json:"event_id"`
-	Type     string `json:"event_type"`
-	Received string `json:"received_at"`
-}
-
-// runReport is what came for a slot.
-type runReport struct {
-	Late        string       `json:"late,omitempty"` // why it does not count
-	JobID       string       `json:"job_id"`
-	RunID       string       `json:"run_id,omitempty"`
-	App         string       `json:"app"`
-	Environment string       `json:"environment,omitempty"`
-	Began       string       `json:"began"`
-	State       string       `json:"state"` // as a story has it: succeeded, failed, lost, running, …
-	Start       entryReport  `json:"start"`
-	End         *entryReport `json:"end,omitempty"`
-	Ended       string       `json:"ended,omitempty"`
-}
-
 // searchedReport says what was looked at.
 type searchedReport struct {
 	Store    string `json:"store"`
@@ -98,7 +56,7 @@ type expectReport struct {
 	Verified     int                 `json:"verified"`
 	Failed       int                 `json:"failed"`
 	Unchecked    int                 `json:"unchecked"`
-	Slots        []slotReport        `json:"slots"`
+	Slots        []expect.SlotReport `json:"slots"`
 }
 
 func (c *expectReportCmd) Run(e *env) (err error) {
@@ -129,7 +87,7 @@ func (c *expectReportCmd) Run(e *env) (err error) {
 		return err
 	}
 	out := r.report(slots, now)
-	out.Searched = searchedReport{s.Name, wordVerified, cp.Size, hex.EncodeToString(cp.Root[:]), proof.KeyID(proven.LogKey), r.local}
+	out.Searched = searchedReport{s.Name, expect.Verified, cp.Size, hex.EncodeToString(cp.Root[:]), proof.KeyID(proven.LogKey), r.local}
 	if c.JSON {
 		err = printJSON(e, out)
 	} else {
@@ -231,67 +189,18 @@ func unescapeHTML(b []byte) []byte {
 	return b
 }
 
-// runs finds the runs of all stories, by job and run.
-func (r *reporter) runs() map[[2]string]*story.Run {
-	all := map[[2]string]*story.Run{}
-	for _, s := range r.fold.Stories() {
-		for next := append(slices.Clone(s.Jobs), s.Orphans...); len(next) > 0; next = next[1:] {
-			for _, run := range next[0].Runs {
-				all[[2]string{run.JobID, run.ID}] = run
-			}
-			next = append(next, next[0].Children...)
-		}
-	}
-	return all
-}
-
-func (r *reporter) entry(e watch.Entry) entryReport {
-	h := r.hashes[e.Seq]
-	return entryReport{e.Seq, hex.EncodeToString(h[:]), e.Event.EventID.String(), e.Event.EventType, event.FormatTime(e.ReceivedAt)}
-}
-
 func (r *reporter) report(slots []expect.Slot, now time.Time) expectReport {
 	out := expectReport{Format: "stet.expect_report/1", Job: r.found[0].Job, From: event.FormatTime(r.history.From), To: event.FormatTime(r.history.To),
-		Expectations: listExpectations(r.found, now).Expectations, Slots: []slotReport{}}
-	runs := r.runs()
+		Expectations: listExpectations(r.found, now).Expectations, Slots: []expect.SlotReport{}}
+	told := expect.NewReporter(r.fold.Stories(), func(seq uint64) proof.Hash { return r.hashes[seq] })
 	for _, s := range slots {
-		x := slotReport{Expectation: s.ID(), Slot: s.At.UTC().Format(time.RFC3339), State: string(s.State)}
-		x.Local = x.Slot
-		if zone, err := expect.Zone(s.Zone); err == nil {
-			x.Local = s.At.In(zone).Format("2006-01-02 15:04 -07:00")
-		}
-		if s.Run != nil {
-			x.Run = r.run(*s.Run, runs)
-		}
-		switch s.State {
-		case expect.StateRan:
-			if x.Run.open() {
-				x.Word, x.Why = wordNotChecked, "it came, and the log does not say how it ended"
-				out.Unchecked++
-				break
-			}
-			x.Word = wordVerified
+		x := told.Report(s)
+		switch x.Word {
+		case expect.Verified:
 			out.Verified++
-		case expect.StateMissed:
-			x.Word = wordFailed
+		case expect.Failed:
 			out.Failed++
-			if s.Missing != nil {
-				m := r.entry(*s.Missing)
-				x.Missed = &m
-			} else {
-				x.Why = "not recorded: no server has watched this log since"
-			}
-			if x.Run != nil {
-				x.Run.Late = "it began too late"
-				if end := s.At.Add(s.Grace); expect.Start(*s.Run).Before(end) {
-					x.Run.Late = "it began in time, and the log had it too late"
-				}
-			}
-		case expect.StateWaiting:
-			x.Word, x.Why = wordNotChecked, "it is not judged before "+s.Due.UTC().Format(time.RFC3339)+notJudged(s)
-			out.Unchecked++
 		default:
-			x.Word, x.Why = wordNotChecked, "it was no longer expected before its time was over"
 			out.Unchecked++
 		}
 		out.Slots = append(out.Slots, x)
@@ -306,37 +215,6 @@ func (r *reporter) report(slots []expect.Slot, now time.Time) expectReport {
 	return out
 }
 
-// notJudged says why a slot waits longer than its grace.
-func notJudged(s expect.Slot) string {
-	if s.Due.After(s.At.Add(s.Grace)) {
-		return ": a server that began shortly before waits for what was recorded meanwhile"
-	}
-	return ""
-}
-
-// run tells of a run, and how it ended.
-func (r *reporter) run(e watch.Entry, runs map[[2]string]*story.Run) *runReport {
-	j := e.Event.Job
-	x := &runReport{JobID: j.ID, RunID: j.RunID, App: e.Event.AppID, Environment: e.Event.Environment, Began: event.FormatTime(expect.Start(e)), Start: r.entry(e), State: "unclear"}
-	run := runs[[2]string{j.ID, j.RunID}]
-	if run == nil {
-		return x
-	}
-	x.State = string(run.State())
-	end := run.Outcome.Event
-	if end == nil {
-		end = run.Lost
-	}
-	if end != nil {
-		x.End = &entryReport{end.Seq, hex.EncodeToString(end.EntryHash[:]), end.Event.EventID.String(), end.Event.EventType, event.FormatTime(end.ReceivedAt)}
-		x.Ended = event.FormatTime(end.When())
-	}
-	return x
-}
-
-// open says that the log has no end of a run.
-func (r *runReport) open() bool { return r.End == nil && r.State != string(story.StateDenied) }
-
 // print is the report for people.
 func (o expectReport) print(e *env) error {
 	for _, x := range o.Expectations {
@@ -349,7 +227,7 @@ func (o expectReport) print(e *env) error {
 		}
 	}
 	for _, s := range o.Slots {
-		if _, err := fmt.Fprintf(e.stdout, "%s  %-11s  %s\n", s.Local, s.Word, printableText(s.sentence())); err != nil {
+		if _, err := fmt.Fprintf(e.stdout, "%s  %-11s  %s\n", s.Local, s.Word, printableText(slotSentence(s))); err != nil {
 			return err
 		}
 	}
@@ -370,31 +248,31 @@ func seconds(s string) string {
 	return t.Format("2006-01-02 15:04:05Z")
 }
 
-// sentence is how it went with a slot.
-func (s slotReport) sentence() string {
+// slotSentence is how it went with a slot.
+func slotSentence(s expect.SlotReport) string {
 	var parts []string
-	if s.State == string(expect.StateMissed) {
+	if s.State == expect.StateMissed {
 		parts = append(parts, "missed")
 		if s.Missed != nil {
-			parts = append(parts, "recorded in "+s.Missed.String())
+			parts = append(parts, "recorded in "+entrySentence(*s.Missed))
 		}
 	}
 	if s.Why != "" {
 		parts = append(parts, s.Why)
 	}
 	if r := s.Run; r != nil {
-		text := r.State
+		text := string(r.State)
 		if r.Late != "" {
 			text = "a run came late (" + r.Late + "): " + text
 		}
-		text += ", began " + seconds(r.Began) + " in " + r.Start.String()
+		text += ", began " + seconds(r.Began) + " in " + entrySentence(r.Start)
 		if r.End != nil {
-			text += ", ended " + seconds(r.Ended) + " in " + r.End.String()
+			text += ", ended " + seconds(r.Ended) + " in " + entrySentence(*r.End)
 		}
 		parts = append(parts, text)
 	}
 	return strings.Join(parts, "; ")
 }
 
-// String is an entry's number and the beginning of its hash.
-func (e entryReport) String() string { return fmt.Sprintf("#%d %.12s", e.Seq, e.Hash) }
+// entrySentence is an entry's number and the beginning of its hash.
+func entrySentence(e expect.EntryReport) string { return fmt.Sprintf("#%d %.12s", e.Seq, e.Hash) }

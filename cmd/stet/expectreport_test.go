@@ -160,12 +160,12 @@ func TestExpectReport(t *testing.T) {
 	if err := json.Unmarshal(x.must(t, exitOK, append(args, "--json")...), &r); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]int{3, 3, 1, 7}, []int{r.Verified, r.Failed, r.Unchecked, len(r.Slots)}); d != "" || r.Format != "stet.expect_report/1" || r.Searched.Word != wordVerified {
+	if d := cmp.Diff([]int{3, 3, 1, 7}, []int{r.Verified, r.Failed, r.Unchecked, len(r.Slots)}); d != "" || r.Format != "stet.expect_report/1" || r.Searched.Word != expect.Verified {
 		t.Errorf("%s%+v", d, r.Searched)
 	}
 	shown := 0
 	for _, s := range r.Slots[1:] {
-		for _, e := range []*entryReport{s.Missed, entryOf(s.Run, false), entryOf(s.Run, true)} {
+		for _, e := range []*expect.EntryReport{s.Missed, entryOf(s.Run, false), entryOf(s.Run, true)} {
 			if e == nil || shown == 5 { // of each kind some: each costs two processes
 				continue
 			}
@@ -219,7 +219,7 @@ func TestExpectReport(t *testing.T) {
 }
 
 // entryOf is the entry in which a run began, or ended; nil where there is none.
-func entryOf(r *runReport, end bool) *entryReport {
+func entryOf(r *expect.RunReport, end bool) *expect.EntryReport {
 	switch {
 	case r == nil:
 		return nil
