@@ -127,13 +127,22 @@ func Answers(e *event.Event, at time.Time, seq uint64, bySeq map[uint64]*Ghost) 
 	answer(e, at, true, seq, bySeq)
 }
 
-func answer(e *event.Event, at time.Time, recorded bool, seq uint64, bySeq map[uint64]*Ghost) {
+// About is the entry of the ghost that an answer names first.
+func About(e *event.Event) (seq uint64, ok bool) {
 	refs := evidence(e)
 	if len(refs) == 0 || !slices.Contains(AnswerTypes(), e.EventType) {
+		return 0, false
+	}
+	return refs[0], true
+}
+
+func answer(e *event.Event, at time.Time, recorded bool, seq uint64, bySeq map[uint64]*Ghost) {
+	about, ok := About(e)
+	if !ok {
 		return
 	}
-	if of := bySeq[refs[0]]; of != nil && of.Answer == nil {
-		of.Answer = &Answer{Type: e.EventType, At: at, Recorded: recorded, Seq: seq, Event: e, Evidence: refs[1:]}
+	if of := bySeq[about]; of != nil && of.Answer == nil {
+		of.Answer = &Answer{Type: e.EventType, At: at, Recorded: recorded, Seq: seq, Event: e, Evidence: evidence(e)[1:]}
 	}
 }
 

@@ -105,9 +105,11 @@ func calls(t *testing.T, w *world) map[string]call {
 	if _, err := w.held.RotateLogKey(t.Context(), "root"); err != nil {
 		t.Fatal(err)
 	}
+	expected := "0000000000000000"
 	if w.server.keeper != nil {
 		w.follow()
 		w.caughtUp()
+		expected = w.expects("a job", "every 1h", "10m")
 	}
 	return map[string]call{
 		"postBatches":   {http.MethodPost, "/v1/batches", wire.BatchesType, batch, "writer", "", ""},
@@ -121,6 +123,7 @@ func calls(t *testing.T, w *world) map[string]call {
 		"getJob":        {http.MethodGet, "/v1/jobs/a-job", "", nil, "auditor", "writer", "/v1/jobs/none"},
 		"getLineage":    {http.MethodGet, "/v1/jobs/a-job/lineage", "", nil, "auditor", "writer", "/v1/jobs/none/lineage"},
 		"getGhosts":     {http.MethodGet, "/v1/ghosts?q=job:work&limit=3&open=true", "", nil, "auditor", "writer", ""},
+		"getSlots":      {http.MethodGet, "/v1/expectations/" + expected + "/slots?last=3", "", nil, "auditor", "writer", "/v1/expectations/0123456789abcdef/slots"},
 		"getEntry":      {http.MethodGet, "/v1/entries/1", "", nil, "auditor", "writer", "/v1/entries/999"},
 		"getProof":      {http.MethodGet, "/v1/entries/1/proof", "", nil, "auditor", "writer", "/v1/entries/999/proof"},
 		"getReceipt":    {http.MethodGet, "/v1/receipts/" + stream.stream.String() + "/1", "", nil, "writer", "", "/v1/receipts/" + stream.stream.String() + "/9"},
@@ -211,8 +214,8 @@ func TestContractIsKept(t *testing.T) {
 		return w, calls(t, w)
 	}
 	w := newWorld(t, nil)
-	c.hold(t, w, "", call{method: http.MethodGet, target: "/logkeys"}, nil)                         // while its key has never changed
-	for _, target := range []string{"/v1/stories/none", "/v1/jobs/none", "/v1/jobs/none/lineage"} { // while nothing is indexed
+	c.hold(t, w, "", call{method: http.MethodGet, target: "/logkeys"}, nil)                                                                    // while its key has never changed
+	for _, target := range []string{"/v1/stories/none", "/v1/jobs/none", "/v1/jobs/none/lineage", "/v1/expectations/0123456789abcdef/slots"} { // while nothing is indexed
 		c.hold(t, w, "auditor", call{method: http.MethodGet, target: target}, nil)
 	}
 	all := calls(t, w)

@@ -10,7 +10,6 @@ import (
 	"github.com/stetlog/stet/internal/ghosts"
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/search"
-	"github.com/stetlog/stet/internal/wire"
 )
 
 // ghostsMost is how many ghosts a page has at most.
@@ -29,7 +28,7 @@ type ghostsAnswer struct {
 
 // getGhosts lists what the server has found missing: events of its own, so whoever may read only one application's sees none.
 func (s *Server) getGhosts(w http.ResponseWriter, r *http.Request, c *Call) error {
-	p, err := readParams(r, "q", "limit", "cursor", "open")
+	p, err := readParams(r, "q", "limit", "cursor", "open", "late")
 	if err != nil {
 		return err
 	}
@@ -37,16 +36,24 @@ func (s *Server) getGhosts(w http.ResponseWriter, r *http.Request, c *Call) erro
 	if err != nil {
 		return err
 	}
-	open := p["open"] == "true"
-	if _, ok := p["open"]; ok && !open && p["open"] != "false" {
-		return Refuse(wire.Malformed, "the parameter open is true or false")
+	open, err := p.truth("open")
+	if err != nil {
+		return err
+	}
+	late, err := p.truth("late")
+	if err != nil {
+		return err
 	}
 	a, ctx, end, err := s.ask(r, c)
 	if err != nil {
 		return err
 	}
 	defer end()
-	rows, next, err := a.page(ctx, want.query.With(anyOf(search.FieldEvent, ghosts.Types()...)), want)
+	find := a.page
+	if late {
+		find = a.late
+	}
+	rows, next, err := find(ctx, want.query.With(anyOf(search.FieldEvent, ghosts.Types()...)), want)
 	if err != nil {
 		return err
 	}
@@ -67,6 +74,7 @@ func (s *Server) getGhosts(w http.ResponseWriter, r *http.Request, c *Call) erro
 	if err := a.answers(ctx, found); err != nil {
 		return err
 	}
+	found, rows, next = a.answered(found, rows, next, want)
 	a.told(ctx, rows)
 	for _, g := range found {
 		if !open || g.Answer == nil {
@@ -78,6 +86,37 @@ func (s *Server) getGhosts(w http.ResponseWriter, r *http.Request, c *Call) erro
 	}
 	out.Searched = a.searched()
 	return writeStory(w, out)
+}
+
+// answered is what may be told of a page once its answers were looked for.
+func (a *asker) answered(found []*ghosts.Ghost, rows []index.Row, next *index.Window, want wanted) ([]*ghosts.Ghost, []index.Row, *index.Window) {
+	if a.damage { // without the answers, what was answered would be told as open
+		if found, rows, next = nil, nil, nil; want.further {
+			next = &want.window // to be asked again
+		}
+	}
+	return found, rows, next
+}
+
+// late is page of those alone whose outcome came after all: the newest of these words first.
+func (a *asker) late(ctx context.Context, q search.Query, want wanted) (rows []index.Row, next *index.Window, err error) {
+	words, next, err := a.page(ctx, search.Query{}.With(anyOf(search.FieldEvent, "job_late_outcome")), want)
+	if err != nil {
+		return nil, nil, err
+	}
+	var seqs []search.Value
+	for _, row := range words {
+		if row.Doubt != "" || row.Record.Key != a.s.log.Marker().StoreKey {
+			continue
+		}
+		if seq, ok := ghosts.About(row.Record.Event); ok {
+			seqs = append(seqs, search.Value{Op: search.Ints, Min: int64(seq), Max: int64(seq)})
+		}
+	}
+	if len(seqs) > 0 {
+		rows, _, err = a.page(ctx, q.With(search.Term{Field: search.FieldSeq, Any: seqs}), wanted{window: index.Everything(), limit: len(seqs)})
+	}
+	return rows, next, err
 }
 
 // answersMost bounds the events that are looked at for what answers the ghosts of a page: a ghost has one, or two.

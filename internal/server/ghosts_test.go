@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/ghosts"
+	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/wire"
 )
 
@@ -53,6 +55,8 @@ func TestGhosts(t *testing.T) {
 		{nil, []string{"stalled c open", "missed b open", "never ended a answered"}},
 		{[]string{"open", "true"}, []string{"stalled c open", "missed b open"}},
 		{[]string{"q", "job:a ref:shop"}, []string{"never ended a answered"}},
+		{[]string{"late", "true"}, []string{"never ended a answered"}},
+		{[]string{"late", "true", "q", "job:b"}, nil},
 		{[]string{"q", "event:job_started"}, nil},
 	} {
 		var got []string
@@ -95,4 +99,22 @@ func TestGhosts(t *testing.T) {
 	wantRefusal(t, w.do("auditor", http.MethodGet, "/v1/ghosts?open=maybe", nil), wire.Malformed)
 	wantRefusal(t, w.do("auditor", http.MethodGet, "/v1/ghosts?limit=101", nil), wire.Malformed)
 	wantRefusal(t, w.do("auditor", http.MethodGet, "/v1/ghosts?q=is:goast", nil), wire.InvalidQuery)
+}
+
+// Where the index turns out to be damaged between the ghosts and their answers, the page is asked for again: nothing that was
+// answered is told as open.
+func TestGhostsAskedAgain(t *testing.T) {
+	found, rows := []*ghosts.Ghost{{Seq: 7}}, []index.Row{{Seq: 7}}
+	here, further := index.Window{To: 9}, index.Window{To: 7}
+	for _, c := range []struct {
+		damage, second bool
+		ghosts         int
+		next           *index.Window
+	}{{false, true, 1, &further}, {true, true, 0, &here}, {true, false, 0, nil}} {
+		a := &asker{damage: c.damage}
+		g, r, next := a.answered(found, rows, &further, wanted{window: here, further: c.second})
+		if d := cmp.Diff(c.next, next); d != "" || len(g) != c.ghosts || len(r) != c.ghosts {
+			t.Errorf("damaged %v: %d ghosts, and next: %s", c.damage, len(g), d)
+		}
+	}
 }

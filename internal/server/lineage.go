@@ -18,6 +18,8 @@ const (
 	// childrenDefault and childrenMost are how many children a page has, rowsForChildren how many events are looked at for them.
 	childrenDefault, childrenMost = 20, 100
 	rowsForChildren               = 5000
+	// spansMost is how many runs of a job are told, and orphansMost how many orphans.
+	spansMost, orphansMost = 20, 20
 )
 
 // lineageAnswer is what GET /v1/jobs/{id}/lineage says: stet.lineage/1.
@@ -35,6 +37,8 @@ type lineageAnswer struct {
 	Principal *principal `json:"principal"`
 	Children  []kin      `json:"children"`
 	Next      string     `json:"next,omitempty"` // of the children
+	// Orphans are others of its interaction whose parent is in no entry, as the server found and recorded it: the newest.
+	Orphans []kin `json:"orphans"`
 }
 
 // kin is a job in a line.
@@ -49,8 +53,19 @@ type kin struct {
 	State       story.State `json:"state"` // of its last run
 	First       uint64      `json:"first_seq"`
 	Last        uint64      `json:"last_seq"`
+	Heard       string      `json:"heard"` // of first, at the time that the first event says
+	// AtWork are its runs, the last ones, by their events' times.
+	AtWork []span `json:"at_work"`
+	// Parent of others: some job names it as its parent. Told of the job that was asked for and its children.
+	Children bool `json:"has_children"`
 
 	by *principal
+}
+
+// span is from when to when a run was at work.
+type span struct {
+	From  string `json:"from"`
+	Until string `json:"until,omitempty"` // not there where the log does not know of its end
 }
 
 // principal is who asked for a job, as its events claim.
@@ -99,7 +114,11 @@ func principalOf(it story.Item) *principal {
 }
 
 func (s *Server) getLineage(w http.ResponseWriter, r *http.Request, c *Call) error {
-	p, err := readParams(r, "limit", "cursor")
+	p, err := readParams(r, "limit", "cursor", "failed")
+	if err != nil {
+		return err
+	}
+	failed, err := p.truth("failed")
 	if err != nil {
 		return err
 	}
@@ -125,11 +144,19 @@ func (s *Server) getLineage(w http.ResponseWriter, r *http.Request, c *Call) err
 	if len(own) == 0 {
 		return g.nothing("job")
 	}
-	out := lineageAnswer{Format: "stet.lineage/1", Job: own[0], Ancestors: []kin{}}
+	out := lineageAnswer{Format: "stet.lineage/1", Job: own[0], Ancestors: []kin{}, Orphans: []kin{}}
 	if err := g.ancestors(ctx, &out); err != nil {
 		return err
 	}
-	if out.Children, out.Next, err = g.children(ctx, own[0].ID, window, limit); err != nil {
+	if out.Children, out.Next, err = g.children(ctx, own[0].ID, failed, window, limit); err != nil {
+		return err
+	}
+	if _, further := p["cursor"]; !further { // they were told with the first page
+		if out.Orphans, err = g.orphans(ctx, out.Job); err != nil {
+			return err
+		}
+	}
+	if err := g.parents(ctx, &out); err != nil {
 		return err
 	}
 	g.toldItems(ctx)
@@ -180,7 +207,21 @@ func allJobs(st story.Story) (all []*story.Job) {
 }
 
 func kinOf(interaction string, j *story.Job) kin {
-	k := kin{ID: j.ID, Name: j.Name, Interaction: interaction, Parent: j.ParentID, Root: j.RootID, State: j.Runs[len(j.Runs)-1].State()}
+	k := kin{ID: j.ID, Name: j.Name, Interaction: interaction, Parent: j.ParentID, Root: j.RootID, State: j.Runs[len(j.Runs)-1].State(), AtWork: []span{}}
+	for _, run := range j.Runs[max(0, len(j.Runs)-spansMost):] {
+		start, end := run.Execution.Event, run.Outcome.Event
+		if start == nil {
+			continue // it has not begun, as far as is known
+		}
+		if end == nil {
+			end = run.Lost
+		}
+		one := span{From: event.FormatTime(start.When())}
+		if end != nil {
+			one.Until = event.FormatTime(end.When())
+		}
+		k.AtWork = append(k.AtWork, one)
+	}
 	var first *story.Entry
 	for _, e := range j.Own() {
 		if first == nil || e.Seq < first.Seq {
@@ -189,6 +230,7 @@ func kinOf(interaction string, j *story.Job) kin {
 		k.Last = max(k.Last, e.Seq)
 	}
 	if first != nil {
+		k.Heard = event.FormatTime(first.When())
 		k.First, k.App, k.Environment, k.by = first.Seq, first.Event.AppID, first.Event.Environment, principalOf(first.Item)
 	}
 	return k
@@ -222,15 +264,82 @@ func (g *gathering) ancestors(ctx context.Context, out *lineageAnswer) error {
 	return nil
 }
 
-// children finds a page of the jobs that name a parent, in the order of their first events.
-func (g *gathering) children(ctx context.Context, parent string, w index.Window, limit int) (_ []kin, next string, err error) {
+// orphans are the jobs of a job's interaction whose parent is not there, which the server has found.
+func (g *gathering) orphans(ctx context.Context, of kin) ([]kin, error) {
+	rows, _, err := g.asker.find(ctx, search.Query{}.With(anyOf(search.FieldInteraction, of.Interaction), anyOf(search.FieldEvent, "job_orphaned")), index.Everything(), orphansMost)
+	if err != nil {
+		return nil, err
+	}
+	var ids, parents []string
+	for _, row := range rows {
+		if row.Doubt == "" && row.Record.Key == g.s.log.Marker().StoreKey && row.Record.Event.Job != nil {
+			ids, parents = append(ids, row.Record.Event.Job.ID), append(parents, row.Record.Event.Job.ParentID)
+		}
+	}
+	out := []kin{}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	all, err := g.kin(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	came, err := g.kin(ctx, parents...) // whose parent came after all is none
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range all {
+		if k.ID != of.ID && !slices.ContainsFunc(came, func(p kin) bool { return p.ID == k.Parent }) {
+			out = append(out, k)
+		}
+	}
+	return out, nil
+}
+
+// parents notes which of the jobs others name as their parent.
+func (g *gathering) parents(ctx context.Context, out *lineageAnswer) error {
+	all := []*kin{&out.Job}
+	for i := range out.Children {
+		all = append(all, &out.Children[i])
+	}
+	for i := range out.Orphans {
+		all = append(all, &out.Orphans[i])
+	}
+	for _, k := range all {
+		var c counted
+		if err := g.count(ctx, search.Query{}.With(anyOf(search.FieldParent, k.ID)), &c); err != nil {
+			return err
+		}
+		k.Children = c.Count > 0
+	}
+	return nil
+}
+
+// failures are the types of events that a job has of which it does not stand well: of what the store finds, too.
+var failures = [...]string{"job_failed", "job_aborted", "job_denied", "job_lost", "job_no_outcome", "job_never_started"}
+
+// failed says of a job that ended badly, or did not end as it should.
+func (k kin) failed() bool {
+	switch k.State {
+	case story.StateFailed, story.StateAborted, story.StateDenied, story.StateLost, story.StateSilent, story.StateUnstarted:
+		return true
+	}
+	return false
+}
+
+// children finds a page of the jobs that name a parent, in the order of their first events; or of those alone that failed, in
+// the order in which the log was told of that.
+func (g *gathering) children(ctx context.Context, parent string, failed bool, w index.Window, limit int) (_ []kin, next string, err error) {
+	of := search.Query{}.With(anyOf(search.FieldParent, parent))
+	if failed {
+		of = of.With(anyOf(search.FieldEvent, failures[:]...))
+	}
 	var ids []string
 	earlier := map[string]bool{} // children of pages before this one
-	of := anyOf(search.FieldParent, parent)
 	looked := 0
 	for at := &w; at != nil && len(ids) < limit && looked < rowsForChildren && !g.damage; {
 		var rows []index.Row
-		if rows, at, err = g.asker.find(ctx, search.Query{}.With(of), *at, rowsAtOnce); err != nil {
+		if rows, at, err = g.asker.find(ctx, of, *at, rowsAtOnce); err != nil {
 			return nil, "", err
 		}
 		looked += len(rows)
@@ -242,7 +351,7 @@ func (g *gathering) children(ctx context.Context, parent string, w index.Window,
 			if e == nil || e.Job == nil || e.Job.ID == "" || earlier[e.Job.ID] || slices.Contains(ids, e.Job.ID) {
 				continue
 			}
-			first, err := g.first(ctx, parent, e.Job.ID, row.Seq)
+			first, err := g.first(ctx, of, e.Job.ID, row.Seq)
 			if err != nil {
 				return nil, "", err
 			}
@@ -267,14 +376,17 @@ func (g *gathering) children(ctx context.Context, parent string, w index.Window,
 		if err != nil {
 			return nil, "", err
 		}
+		if failed { // and it did not succeed after all
+			found = slices.DeleteFunc(found, func(k kin) bool { return !k.failed() })
+		}
 		all = append(all, found...)
 	}
 	return all, next, nil
 }
 
-// first says whether no event before number seq says that a job has this parent.
-func (g *gathering) first(ctx context.Context, parent, id string, seq uint64) (bool, error) {
-	q := search.Query{}.With(anyOf(search.FieldParent, parent), anyOf(search.FieldJob, id))
+// first says whether the query finds no event of a job before number seq.
+func (g *gathering) first(ctx context.Context, of search.Query, id string, seq uint64) (bool, error) {
+	q := of.With(anyOf(search.FieldJob, id))
 	for w := (&index.Window{To: seq}); w != nil; {
 		rows, next, err := g.asker.find(ctx, q, *w, 1)
 		if err != nil {

@@ -54,6 +54,14 @@ func (p params) number(name string, otherwise, least, most int) (int, error) {
 	return n, nil
 }
 
+// truth is a parameter that is true or false, which it is otherwise.
+func (p params) truth(name string) (bool, error) {
+	if text, ok := p[name]; ok && text != "true" && text != "false" {
+		return false, Refuse(wire.Malformed, "the parameter "+name+" is true or false")
+	}
+	return p[name] == "true", nil
+}
+
 // query is the parameter q.
 func (p params) query() (search.Query, error) {
 	q, err := search.Parse(p["q"])

@@ -26,6 +26,7 @@ func (s *Server) ownRoutes() []Route {
 		{Method: http.MethodGet, Pattern: "/v1/jobs/{id}", Handle: s.getJob},
 		{Method: http.MethodGet, Pattern: "/v1/jobs/{id}/lineage", Handle: s.getLineage},
 		{Method: http.MethodGet, Pattern: "/v1/ghosts", Handle: s.getGhosts},
+		{Method: http.MethodGet, Pattern: "/v1/expectations/{id}/slots", Handle: s.getSlots},
 		{Method: http.MethodGet, Pattern: wire.LogPath, Handle: s.getLog, Anyone: true},
 		{Method: http.MethodGet, Pattern: "/v1/status", Handle: s.getStatus},
 		{Method: http.MethodGet, Pattern: "/v1/receipts/{stream}/{first}", Handle: s.getReceipt},

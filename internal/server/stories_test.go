@@ -196,6 +196,50 @@ func TestLineage(t *testing.T) {
 	}
 }
 
+// Of children the failed ones alone can be asked for, in pages that have no others; times say when each was at work, and whether
+// it has children of its own. Orphans of the interaction stand apart.
+func TestFailedChildren(t *testing.T) {
+	w := newWorld(t, nil)
+	w.follow()
+	w.job("writer", "i-x", "root", "", "submitted", "started")
+	for i := range 6 {
+		end := "succeeded"
+		if i%2 == 1 {
+			end = "failed"
+		}
+		w.job("writer", "i-x", fmt.Sprint("child-", i), "root", "submitted", "started", end)
+	}
+	w.job("writer", "i-x", "again", "root", "started", "failed")
+	w.job("writer", "i-x", "again", "root", "succeeded") // which stands: the first outcome
+	w.job("writer", "i-x", "grandchild", "child-1", "started")
+	w.job("writer", "i-x", "id-x", "gone", "started")
+	w.finds("job_orphaned", "x", 1)
+	w.publish()
+	w.caughtUp()
+	var got []string
+	var a lineageAnswer
+	for target, n := "/v1/jobs/root/lineage?failed=true&limit=2", 0; target != "" && n < 5; n++ {
+		a = lineageAnswer{}
+		w.get("auditor", target, &a)
+		for _, c := range a.Children {
+			got = append(got, fmt.Sprint(c.ID, " ", c.State, " ", c.Children, " ", len(c.AtWork)))
+			if c.Heard == "" || len(c.AtWork) > 0 && (c.AtWork[0].From == "" || c.AtWork[0].Until == "") {
+				t.Errorf("when was %+v at work?", c)
+			}
+		}
+		if n == 0 && (len(a.Orphans) != 1 || a.Orphans[0].ID != "id-x" || !a.Job.Children) {
+			t.Errorf("orphans %+v", a.Orphans)
+		}
+		if target = ""; a.Next != "" {
+			target = "/v1/jobs/root/lineage?failed=true&limit=2&cursor=" + a.Next
+		}
+	}
+	if d := cmp.Diff([]string{"child-1 failed true 1", "child-3 failed false 1", "child-5 failed false 1", "again failed false 1"}, got); d != "" {
+		t.Error(d)
+	}
+	wantRefusal(t, w.do("auditor", http.MethodGet, "/v1/jobs/root/lineage?failed=1", nil), wire.Malformed)
+}
+
 // Counts are those of the rows.
 func TestCounts(t *testing.T) {
 	w := newWorld(t, nil)
