@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -222,6 +223,15 @@ func TestSearch(t *testing.T) {
 	if body := a.Body.String(); !strings.Contains(body, "Nothing is found") || !strings.Contains(body, "entries were searched") {
 		t.Error("an empty answer does not say what was searched:", body)
 	}
+	a = w.found("auditor", "/search?q="+url.QueryEscape("event:job_failed job:nosuch since:2h"))
+	for _, want := range []string{"was received from <time", "until now", `href="search?q=event%3Ajob_failed&#43;since%3A2h">1 without <code>job:nosuch</code>`} {
+		if !strings.Contains(a.Body.String(), want) {
+			t.Errorf("an empty answer lacks %q: %s", want, a.Body)
+		}
+	}
+	if strings.Contains(a.Body.String(), "without <code>event:job_failed") {
+		t.Error("a condition is named whose absence changes nothing")
+	}
 	a = w.found("auditor", "/search?q="+url.QueryEscape("app:shop event:job_failed"))
 	body := a.Body.String()
 	for _, want := range []string{`aria-label="Take away app:shop"`, `href="search?q=event%3Ajob_failed"`, `href="search?q=app%3Ashop"`, "<rect", "The same as a table", "1 found"} {
@@ -243,9 +253,26 @@ func TestLive(t *testing.T) {
 	w.found("auditor", "/search")
 	for after, want := range map[uint64]int{0: 2, seq: 1, seq + 3: 0} {
 		a := w.get("auditor", fmt.Sprintf("/rows?q=event%%3Ajob_failed&after=%d", after))
-		if n := strings.Count(a.Body.String(), `<li class="row`); a.Code != http.StatusOK || n != want || !strings.Contains(a.Body.String(), "hx-get=") {
+		if n := strings.Count(a.Body.String(), `<li class="row`); a.Code != http.StatusOK || n != want || !strings.Contains(a.Body.String(), `data-tail="v1/tail?from=`) {
 			t.Errorf("after %d: %d, %d rows for %d\n%s", after, a.Code, n, want, a.Body)
 		}
+	}
+	var many []map[string]any
+	for range pageRows + 7 {
+		many = append(many, job("c", nil)[2])
+	}
+	from := w.record(many...)
+	w.found("auditor", "/search")
+	body := w.get("auditor", fmt.Sprintf("/rows?q=event%%3Ajob_failed&after=%d", from)).Body.String()
+	if n := strings.Count(body, `<li class="row`); n != pageRows {
+		t.Errorf("%d rows at once", n)
+	}
+	more := regexp.MustCompile(`<li class="more"><a href="[^"]+" hx-get="([^"]+)"`).FindStringSubmatch(body)
+	if more == nil {
+		t.Fatalf("more came at once than a page has, and the others are nowhere: %s", body)
+	}
+	if n := strings.Count(w.get("auditor", "/"+html.UnescapeString(more[1])).Body.String(), `<li class="row`); n != 7 {
+		t.Errorf("%d rows besides", n)
 	}
 }
 

@@ -25,27 +25,18 @@ type searchView struct {
 	Bars     *histogram
 	Facets   []facetView
 	Searched searchedView
-	Newest   string // address of the first page, on a later one
-	Live     string // address with live results, or without them
+	Nothing  *nothingView // where nothing is found
+	Newest   string       // address of the first page, on a later one
+	Live     string       // address with live results, or without them
+	Here     string       // address of this page
 	IsLive   bool
 	Saved    []saved
 }
 
 // chip is one condition of a query, and the address without it.
-type chip struct{ Words, Without string }
-
-// saved is a query to begin with.
-type saved struct{ Words, Query, Href string }
-
-// begin are queries for whoever does not know the language yet.
-var begin = [...]struct{ words, query string }{
-	{"Failed jobs", "event:job_failed"},
-	{"Jobs that went missing", "is:ghost"},
-	{"Errors and worse", "severity:<=3"},
-	{"Security events", "is:security"},
-	{"Changed data", "has:diff"},
-	{"Corrections", "is:correction"},
-	{"Who read the log", "event:log_read"},
+type chip struct {
+	Words, Without string
+	rest           string // the query without it
 }
 
 // rowsView are results.
@@ -53,7 +44,7 @@ type rowsView struct {
 	Rows  []rowView
 	Older string // address of the next page
 	More  string // the same, of its rows alone
-	Poll  string // address of the rows that came since; "": nobody asks for them
+	Live  *liveView
 }
 
 // rowView is one result.
@@ -93,9 +84,10 @@ func (s searchedView) Plain() bool { return s.Complete && s.Of == "" }
 
 func (u *UI) getSearch(v *visit) error {
 	in := v.r.URL.Query()
-	view := searchView{Query: in.Get("q"), IsLive: in.Get("live") == "1"}
-	for _, b := range begin {
-		view.Saved = append(view.Saved, saved{b.words, b.query, link("search", "q", b.query)})
+	view := searchView{Query: in.Get("q"), IsLive: in.Get("live") == "1" && in.Get("cursor") == "", Here: v.here()}
+	var err error
+	if view.Saved, err = v.saved(); err != nil {
+		return err
 	}
 	q, err := search.Parse(view.Query)
 	if err == nil {
@@ -135,7 +127,12 @@ func (u *UI) searched(v *visit, view *searchView, q search.Query, cursor string)
 	}
 	if view.Live = link("search", "q", text, "live", "1"); view.IsLive {
 		view.Live = link("search", "q", text)
-		view.Rows.Poll = poll(text, rows.last)
+		view.Rows.Live = live(text, rows.last, view.Searched)
+	}
+	if len(view.Rows.Rows) == 0 {
+		if view.Nothing, err = v.nothing(q); err != nil {
+			return err
+		}
 	}
 	if view.Bars, err = v.histogram(q); err != nil {
 		return err
@@ -154,7 +151,8 @@ func chips(q search.Query) (all []chip) {
 	for i, one := range conditions {
 		var rest []search.Node
 		rest = append(append(rest, conditions[:i]...), conditions[i+1:]...)
-		all = append(all, chip{search.Query{Root: one}.String(), link("search", "q", search.Query{}.With(rest...).String())})
+		without := search.Query{}.With(rest...).String()
+		all = append(all, chip{search.Query{Root: one}.String(), link("search", "q", without), without})
 	}
 	return all
 }
@@ -287,33 +285,6 @@ func (u *UI) getRows(v *visit) error {
 		return err
 	}
 	return u.part(v, "search", "rows", rows.view)
-}
-
-// poll is the address of what came since number from was the next.
-func poll(query string, from uint64) string {
-	return link("rows", "q", query, "after", strconv.FormatUint(from, 10))
-}
-
-// newRows answers with what a query finds at number after and behind it.
-func (u *UI) newRows(v *visit, query, after string) error {
-	from, err := strconv.ParseUint(after, 10, 53)
-	if err != nil || from >= proof.MaxSize {
-		return u.part(v, "search", "rows", rowsView{})
-	}
-	q, err := search.Parse(query)
-	if err != nil {
-		return u.part(v, "search", "rows", rowsView{})
-	}
-	if from > 0 {
-		q = q.With(search.Term{Field: search.FieldSeq, Any: []search.Value{{Op: search.Ints, Min: int64(from), Max: proof.MaxSize - 1}}})
-	}
-	rows, err := v.rows(q.String(), "")
-	if err != nil {
-		return err
-	}
-	rows.view.Older, rows.view.More = "", ""
-	rows.view.Poll = poll(query, max(from, rows.last))
-	return u.part(v, "search", "live", rows.view)
 }
 
 // facetFields are the fields whose values are counted beside the results.

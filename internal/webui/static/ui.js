@@ -13,7 +13,68 @@ function localTimes(root) {
   }
 }
 localTimes(document);
-document.body.addEventListener("htmx:afterSwap", () => localTimes(document));
+
+// oneHeading takes away the heading of a day that stands above it already: each answer with rows begins with one.
+function oneHeading() {
+  let day = "";
+  for (const li of document.querySelectorAll("#rows .day")) {
+    if (li.textContent === day) li.remove();
+    day = li.textContent;
+  }
+}
+
+document.body.addEventListener("htmx:beforeSwap", (e) => {
+  if (!new URL(e.detail.xhr.responseURL).pathname.endsWith("/login")) return;
+  e.detail.shouldSwap = false; // the session has ended, and the form is a page of its own
+  location.reload();
+});
+
+document.body.addEventListener("htmx:afterSwap", () => {
+  localTimes(document);
+  oneHeading();
+});
+
+// ---- live results
+
+// The stream says that something came, and htmx then asks for the rows. The browser begins a stream that broke off again, behind
+// the last thing that it said.
+const maxLive = 1000; // rows of a page; a tab may stay open for weeks
+const live = () => document.getElementById("live");
+if (live()) {
+  const stream = new EventSource(live().dataset.tail);
+  let asking = false, news = false;
+  const say = (words) => live()?.querySelector("span").replaceChildren(words);
+  const end = (why) => {
+    stream.close();
+    say(`Live results have ended: ${why}. Load this page again to go on.`);
+  };
+  const ask = () => {
+    news = true;
+    if (asking) return;
+    asking = true;
+    news = false;
+    htmx.trigger(live(), "news");
+  };
+  stream.addEventListener("entry", ask);
+  stream.addEventListener("searched", (e) => {
+    if (JSON.parse(e.data).below > Number(live()?.dataset.below)) ask();
+  });
+  stream.addEventListener("end", (e) => say(`The server ended this: ${JSON.parse(e.data)}. Trying again.`));
+  stream.addEventListener("open", () => say("Live: what comes appears here."));
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) end("the server gives no more");
+    else say("The connection broke off. Trying again.");
+  });
+  document.body.addEventListener("htmx:afterRequest", (e) => {
+    if (!e.detail.requestConfig || !e.detail.requestConfig.path.includes("after=")) return;
+    if (document.querySelector("#rows .row")) document.querySelector(".empty")?.remove();
+    if (document.querySelectorAll("#rows .row").length > maxLive) return end(`${maxLive} are enough for one page`);
+    setTimeout(() => {
+      asking = false;
+      if (news || !e.detail.successful) ask();
+    }, e.detail.successful ? 500 : 5000);
+  });
+}
 
 // ---- keys
 
