@@ -31,7 +31,6 @@ type uiWorld struct {
 	url    string // ends in a slash
 	tokens map[string]string
 	tab    context.Context
-	shots  map[string]bool // pictures that were made
 
 	mu      sync.Mutex
 	console []string // what the browser complains of
@@ -44,7 +43,7 @@ func newUIWorld(t *testing.T) *uiWorld {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), uiTime) // the browser is ended in order
 	t.Cleanup(cancel)
-	w := &uiWorld{t: t, home: t.TempDir(), tokens: map[string]string{}, shots: map[string]bool{}}
+	w := &uiWorld{t: t, home: t.TempDir(), tokens: map[string]string{}}
 	tab, end, err := browser.Open(ctx)
 	if errors.Is(err, browser.ErrNone) && os.Getenv("CI") != "true" {
 		t.Skip(err)
@@ -70,8 +69,24 @@ func newUIWorld(t *testing.T) *uiWorld {
 	if out, err := failing.CombinedOutput(); err == nil {
 		t.Fatalf("a job that fails has succeeded: %s", out)
 	}
+	parent := command(w.home, stet, "run", "--store", w.store, "--app", "shop", "--job", "import", "--why", "new prices", "--", stet, "run", "--store", w.store, "--app", "shop", "--job", "fetch", "--", "false")
+	if out, err := parent.CombinedOutput(); err == nil {
+		t.Fatalf("a job that fails has succeeded: %s", out)
+	}
 	execute(t, w.home, stet, "expect", "add", "--store", w.store, "nightly", "--every", "24h", "--grace", "1h")
+	execute(t, w.home, stet, "expect", "add", "--store", w.store, "<b>backup", "--every", "1m", "--grace", "1s") // will be missed
+	execute(t, w.home, stet, "admin", "alert", "add", "failures", "event:job_failed", "--store", w.store, "--url", "http://127.0.0.1:9/hook", "--allow-private")
 	w.url = serve(t, command(w.home, stet, "serve", "--store", w.store, "--listen", "127.0.0.1:0")) + "/"
+	seq, _, _ := w.first("event:job_failed job:purge")
+	execute(t, w.home, stet, "correct", "--store", w.store, fmt.Sprint(seq), "--reason", "the disk was full")
+	auditor := filepath.Join(w.home, "auditor")
+	write(t, auditor, []byte(w.tokens["auditor"]))
+	execute(t, w.home, stet, "export", "--store", w.url, "--token-file", auditor, "-o", filepath.Join(w.home, "evidence.zip"), "job:purge")
+	var bulk []map[string]any
+	for i := range 60 { // more than a page
+		bulk = append(bulk, map[string]any{"event_type": "bulk_read", "environment": "test", "user_id": "ora", "status": "success", "object": map[string]any{"type": "invoice", "id": fmt.Sprint(4000 + i)}})
+	}
+	w.post(bulk...)
 	return w
 }
 
@@ -102,8 +117,14 @@ func (w *uiWorld) complaints() []string {
 	return all
 }
 
-// post sends events to the server as the writer, and waits until they can be found.
+// post sends events to the server as the writer, waits until they can be found, and returns the number of the first.
 func (w *uiWorld) post(events ...map[string]any) (first uint64) {
+	w.t.Helper()
+	return w.posted(events...)[0]
+}
+
+// posted is post, and returns the numbers of all: others may stand between them.
+func (w *uiWorld) posted(events ...map[string]any) (seqs []uint64) {
 	w.t.Helper()
 	b, err := json.Marshal(events)
 	if err != nil {
@@ -123,20 +144,21 @@ func (w *uiWorld) post(events ...map[string]any) (first uint64) {
 		if r.Status != "accepted" {
 			w.t.Fatalf("%s", answer)
 		}
+		seqs = append(seqs, r.Seq)
 	}
-	last := took.Results[len(events)-1].Seq
+	last := seqs[len(seqs)-1]
 	for range 2000 {
 		var s struct{ Indexed uint64 }
 		if err := json.Unmarshal(w.api(http.MethodGet, "v1/status", "auditor", nil), &s); err != nil {
 			w.t.Fatal(err)
 		}
 		if s.Indexed > last {
-			return took.Results[0].Seq
+			return seqs
 		}
 		time.Sleep(20 * time.Millisecond) // another process publishes and indexes
 	}
 	w.t.Fatalf("entry %d cannot be found", last)
-	return 0
+	return nil
 }
 
 // api asks the server.
@@ -210,6 +232,20 @@ func (w *uiWorld) where() string {
 func (w *uiWorld) page(path string) {
 	w.t.Helper()
 	w.do(path, chromedp.Navigate(w.url+path))
+}
+
+// until waits until an expression is true in the page.
+func (w *uiWorld) until(expression string) {
+	w.t.Helper()
+	for deadline := time.Now().Add(stepTime); ; time.Sleep(20 * time.Millisecond) { // a browser does it
+		is, err := chromedp.Run(w.tab, chromedp.Evaluate[bool](expression))
+		if err == nil && is { // between two pages there is none
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("it never is so that %s (at %s, %v): %.3000s", expression, w.where(), err, w.text("main"))
+		}
+	}
 }
 
 // text is what an element says.
