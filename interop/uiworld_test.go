@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,7 +76,8 @@ func newUIWorld(t *testing.T) *uiWorld {
 		t.Fatalf("a job that fails has succeeded: %s", out)
 	}
 	execute(t, w.home, stet, "expect", "add", "--store", w.store, "nightly", "--every", "24h", "--grace", "1h")
-	execute(t, w.home, stet, "expect", "add", "--store", w.store, "<b>backup", "--every", "1m", "--grace", "1s") // will be missed
+	execute(t, w.home, stet, "expect", "add", "--store", w.store, "backup", "--cron", "0 2 * * *", "--tz", "Europe/Berlin", "--grace", "1h")
+	w.lose(stet, "<b>backup")
 	execute(t, w.home, stet, "admin", "alert", "add", "failures", "event:job_failed", "--store", w.store, "--url", "http://127.0.0.1:9/hook", "--allow-private")
 	w.url = serve(t, command(w.home, stet, "serve", "--store", w.store, "--listen", "127.0.0.1:0")) + "/"
 	seq, _, _ := w.first("event:job_failed job:purge")
@@ -88,6 +91,27 @@ func newUIWorld(t *testing.T) *uiWorld {
 	}
 	w.post(bulk...)
 	return w
+}
+
+// lose has a job that is killed, with all that it started, before it can say how it ended.
+func (w *uiWorld) lose(stet, job string) {
+	w.t.Helper()
+	lost := command(w.home, stet, "run", "--store", w.store, "--app", "shop", "--job", job, "--why", "the night", "--", "sh", "-c", "echo begun; exec sleep 600")
+	lost.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := lost.StdoutPipe()
+	if err == nil {
+		err = lost.Start()
+	}
+	if err == nil {
+		_, err = bufio.NewReader(out).ReadString('\n')
+	}
+	if err == nil {
+		err = syscall.Kill(-lost.Process.Pid, syscall.SIGKILL)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_ = lost.Wait() // it was killed
 }
 
 // listen collects what the browser complains of: violations of the policy, errors of scripts.
