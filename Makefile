@@ -4,7 +4,7 @@ MODULES := . interop bench
 LINT    := go tool -modfile=tools/golangci.mod golangci-lint
 FUZZ    ?= 10s
 
-.PHONY: collector evidence test tools race states lint mutants fuzz forgeries faults devices crash chaos forward-chaos bench vet cron demo
+.PHONY: collector evidence shots test tools race states lint mutants fuzz forgeries faults devices crash chaos forward-chaos bench vet cron demo
 
 # All tests of all modules. With CI=true nothing is skipped.
 test: tools
@@ -81,6 +81,10 @@ bench: tools
 cron: export STET_CRON := 1
 cron: tools
 	go test -count=1 -v -run UnderCron ./cmd/stet
+
+# Pictures of every screen, light and dark, into docs/img.
+shots: tools
+	cd interop && STET_SHOTS=1 go test -count=1 -v -timeout 30m -run 'TestScreenshots$$' .
 
 demo:
 	go run ./cmd/stet demo

@@ -31,11 +31,11 @@ func (v *visit) saved() (all []saved, err error) {
 		return all, nil
 	}
 	kept, err := ask[alerts](v, "/v1/alerts")
-	if p, ok := problemOf(err); ok && p.Status < 500 { // a server without alerts
-		return all, nil
+	if p, ok := problemOf(err); err != nil && (!ok || p.Status >= 500) { // otherwise it is a server without alerts
+		return nil, err
 	}
 	for _, a := range kept.Alerts {
 		all = append(all, saved{"Alert " + a.Name, a.Query, link("search", "q", a.Query)})
 	}
-	return all, err
+	return all, nil
 }
