@@ -20,6 +20,7 @@ import (
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ship"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -151,7 +152,23 @@ func (f adminFlag) remote(address string, fn func(administration) error) error {
 	}
 	c := ship.NewClient(a)
 	defer c.Close()
-	return fn(admin.Client{Client: c.With(token)})
+	return plainly(fn(admin.Client{Client: c.With(token)}))
+}
+
+// plainly says of a server's refusal what a directory would say as well, with the same exit code: titles and hints are for
+// whoever writes requests.
+func plainly(err error) error {
+	var r *ship.RefusedError
+	if !errors.As(err, &r) || r.Problem.Detail == "" {
+		return err
+	}
+	switch r.Problem.Code {
+	case wire.Malformed:
+		return usage("%s", r.Problem.Detail)
+	case wire.NotFound, wire.NameTaken:
+		return fmt.Errorf("%s (%s)", r.Problem.Detail, r.Problem.Code)
+	}
+	return err
 }
 
 type tokenCreateCmd struct {
@@ -372,6 +389,7 @@ type keyList struct {
 type listedKey struct {
 	ID     string   `json:"id"`
 	Name   string   `json:"name,omitempty"` // of host and user, as the emitter says
+	State  string   `json:"state"`          // good or revoked
 	Tokens []string `json:"tokens,omitempty"`
 }
 
@@ -379,7 +397,11 @@ func listKeys(all ...admin.Key) keyList {
 	out := keyList{Format: "stet.keys/1", Keys: []listedKey{}}
 	for _, k := range all {
 		name, _, _ := strings.Cut(k.VKey, "+")
-		out.Keys = append(out.Keys, listedKey{k.ID, name, k.Tokens})
+		state := "good"
+		if k.Revoked {
+			state = "revoked"
+		}
+		out.Keys = append(out.Keys, listedKey{k.ID, name, state, k.Tokens})
 	}
 	return out
 }
@@ -399,9 +421,9 @@ func (c *keyListCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	rows := [][]string{{"ID", "NAME", "TOKENS"}}
+	rows := [][]string{{"ID", "NAME", "STATE", "TOKENS"}}
 	for _, k := range out.Keys {
-		rows = append(rows, []string{k.ID[:min(len(k.ID), 16)], k.Name, strings.Join(k.Tokens, ", ")})
+		rows = append(rows, []string{k.ID[:min(len(k.ID), 16)], k.Name, k.State, strings.Join(k.Tokens, ", ")})
 	}
 	return printList(e, c.JSON, out, rows, "no token has brought a key yet; stet enrol does, and so does the first thing that a writer sends")
 }

@@ -124,7 +124,7 @@ func (c Client) keys(ctx context.Context, method, path string, in any) ([]Key, e
 	}
 	var all []Key
 	for _, k := range l.Keys {
-		all = append(all, Key{ID: k.ID, VKey: k.Key, Tokens: k.Tokens})
+		all = append(all, Key{ID: k.ID, VKey: k.Key, Tokens: k.Tokens, Revoked: k.Revoked})
 	}
 	return all, nil
 }

@@ -84,9 +84,10 @@ type tokenList struct {
 }
 
 type keyInfo struct {
-	ID     string   `json:"id"`
-	Key    string   `json:"key,omitempty"` // verifier key; "" where no token brought it
-	Tokens []string `json:"tokens,omitempty"`
+	ID      string   `json:"id"`
+	Key     string   `json:"key,omitempty"` // verifier key; "" where no token brought it
+	Tokens  []string `json:"tokens,omitempty"`
+	Revoked bool     `json:"revoked,omitempty"` // nothing that it seals is taken any more
 }
 
 type keyList struct {

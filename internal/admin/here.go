@@ -26,7 +26,7 @@ func (h Here) RevokeToken(ctx context.Context, name string) (auth.Token, error) 
 }
 
 // ListKeys lists the keys of all tokens.
-func (h Here) ListKeys(context.Context) ([]Key, error) { return h.Keys(), nil }
+func (h Here) ListKeys(ctx context.Context) ([]Key, error) { return h.Keys(ctx) }
 
 // RevokeKey revokes a key by its id or the beginning of that.
 func (h Here) RevokeKey(ctx context.Context, id string) (Key, error) {

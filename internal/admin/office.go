@@ -24,6 +24,8 @@ type Log interface {
 	Enrol(ctx context.Context, vkey, by string) error
 	// Revoke revokes an enrolled key, once: nothing that it seals is taken from then on. id is its proof.KeyID.
 	Revoke(ctx context.Context, id, by string) error
+	// Revoked says whether a key was revoked. id is its proof.KeyID.
+	Revoked(ctx context.Context, id string) (bool, error)
 	// Rotated records that one key takes the place of another, once.
 	Rotated(ctx context.Context, old, key, by string) error
 	// Expected reads which definitions of the log count, of those that are published.
@@ -196,10 +198,24 @@ type Key struct {
 	ID     string // proof.KeyID
 	VKey   string
 	Tokens []string // names
+	// Revoked: nothing that it seals is taken any more.
+	Revoked bool
 }
 
-// Keys lists the keys of all tokens.
-func (o *Office) Keys() []Key {
+// Keys lists the keys of all tokens, with what the log says of them.
+func (o *Office) Keys(ctx context.Context) ([]Key, error) {
+	all := o.brought()
+	for i := range all {
+		var err error
+		if all[i].Revoked, err = o.Log.Revoked(ctx, all[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// brought lists the keys of all tokens.
+func (o *Office) brought() []Key {
 	var all []Key
 	at := map[string]int{}
 	for _, t := range o.Tokens.List() {
@@ -223,7 +239,7 @@ const minID = 16
 // now on is refused. It fails with ErrNoKey.
 func (o *Office) RevokeKey(ctx context.Context, by By, id string) (Key, error) {
 	var found []Key
-	for _, k := range o.Keys() {
+	for _, k := range o.brought() {
 		if len(id) >= minID && strings.HasPrefix(k.ID, id) {
 			found = append(found, k)
 		}
@@ -234,5 +250,6 @@ func (o *Office) RevokeKey(ctx context.Context, by By, id string) (Key, error) {
 	if len(found) != 1 {
 		return Key{}, fmt.Errorf("%w: %.80q; give its id, or at least the first %d digits of it", ErrNoKey, id, minID)
 	}
+	found[0].Revoked = true
 	return found[0], o.Log.Revoke(ctx, found[0].ID, by.name())
 }

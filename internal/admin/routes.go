@@ -174,8 +174,9 @@ func (o *Office) postKey(ctx context.Context, by By, _ *http.Request, body []byt
 	return listKeys(err, k)
 }
 
-func (o *Office) getKeys(context.Context, By, *http.Request, []byte) (any, error) {
-	return listKeys(nil, o.Keys()...)
+func (o *Office) getKeys(ctx context.Context, _ By, _ *http.Request, _ []byte) (any, error) {
+	all, err := o.Keys(ctx)
+	return listKeys(err, all...)
 }
 
 func (o *Office) deleteKey(ctx context.Context, by By, r *http.Request, _ []byte) (any, error) {
@@ -189,7 +190,7 @@ func listKeys(err error, keys ...Key) (any, error) {
 	}
 	l := keyList{Format: keysFormat, Keys: []keyInfo{}}
 	for _, k := range keys {
-		l.Keys = append(l.Keys, keyInfo{ID: k.ID, Key: k.VKey, Tokens: k.Tokens})
+		l.Keys = append(l.Keys, keyInfo{ID: k.ID, Key: k.VKey, Tokens: k.Tokens, Revoked: k.Revoked})
 	}
 	return l, nil
 }

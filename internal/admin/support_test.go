@@ -86,6 +86,12 @@ func (l *fakeLog) Revoke(ctx context.Context, id, by string) error {
 	return l.say(ctx, "key_revoked", id, by)
 }
 
+func (l *fakeLog) Revoked(_ context.Context, id string) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.events, func(e *event.Event) bool { return e.EventType == "key_revoked" && e.Object.ID == id }), nil
+}
+
 func (l *fakeLog) Rotated(ctx context.Context, old, key, by string) error {
 	return l.say(ctx, "key_rotated", proof.KeyID(old), by+" "+proof.KeyID(key))
 }

@@ -245,6 +245,9 @@ func (a *Alerts) size() uint64 {
 // or ErrFull, and with what tell returns: then there is no alert.
 func (a *Alerts) Add(spec Spec, tell func(Info) error) (secret string, i Info, err error) {
 	q, err := spec.check()
+	if err == nil {
+		err = spec.reachable()
+	}
 	if err != nil {
 		return "", i, err
 	}

@@ -76,6 +76,18 @@ func (s *Spec) check() (search.Query, error) {
 	return q, nil
 }
 
+// reachable refuses a target that could never be sent to, where its address shows that already.
+func (s *Spec) reachable() error {
+	u, err := parseURL(s.URL)
+	if err == nil && !s.AllowPrivate {
+		err = webhook.CheckHost(u.Hostname())
+	}
+	if err != nil {
+		return fmt.Errorf("%w: its address: %w", ErrSpec, err)
+	}
+	return nil
+}
+
 // parseURL reads the address of a target. Its errors do not repeat it.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)

@@ -207,9 +207,9 @@ func (a *Authority) byHash(h hash) (Identity, error) {
 	r, k := t.records[i], t.known[i]
 	switch {
 	case !k.revoked.IsZero():
-		return Identity{}, fmt.Errorf("%w: %s, at %s; ask its administrator for a new one", ErrRevoked, r.Name, r.Revoked)
+		return Identity{}, fmt.Errorf("%w: %s, at %s", ErrRevoked, r.Name, r.Revoked)
 	case !k.expires.IsZero() && !a.o.Now().Before(k.expires):
-		return Identity{}, fmt.Errorf("%w: %s, at %s; ask its administrator for a new one", ErrExpired, r.Name, r.Expires)
+		return Identity{}, fmt.Errorf("%w: %s, at %s", ErrExpired, r.Name, r.Expires)
 	}
 	return Identity{Token: r.Name, Role: r.Role, App: r.App, Environment: r.Environment, Expires: k.expires, keys: k.keys, hash: h}, nil
 }

@@ -149,6 +149,9 @@ func (h *Held) Enrolled(ctx context.Context, id string) (bool, error) {
 	return !gone, err
 }
 
+// Revoked says whether a key was revoked. id is its proof.KeyID.
+func (h *Held) Revoked(ctx context.Context, id string) (bool, error) { return h.isRevoked(ctx, id) }
+
 // Revoke revokes an enrolled key, once. id is its proof.KeyID; ledger.ErrUnknown where no such key is enrolled. What it
 // sealed before stays good; from now on nothing that it seals is taken, also where the record of it fails: then Revoke must
 // be called again.

@@ -87,7 +87,7 @@ func lack(err error, file string, seq uint64, what string) Finding {
 	case errors.As(err, &damage):
 		f.What = what + " is damaged: " + damage.Reason + "."
 	default:
-		f.What, f.Next = what+" could not be read: "+err.Error()+".", nextSkipped
+		f.What, f.Next = what+" could not be read: "+err.Error()+".", nextUnread(err)
 	}
 	return f
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/logread"
@@ -41,7 +42,7 @@ func (s *scan) followKeys(ctx context.Context, trusted, from string) {
 		rep.fail(file, "%s.", damage.Reason)
 		return
 	case err != nil:
-		rep.skip(file, "whether the log's key was changed could not be read: %v.", err)
+		rep.add(Finding{State: NotChecked, File: file, What: fmt.Sprintf("whether the log's key was changed could not be read: %v.", err), Next: nextUnread(err)})
 		return
 	}
 	s.keys = chain

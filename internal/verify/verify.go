@@ -21,7 +21,9 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/proof"
@@ -199,6 +201,14 @@ func (r *Report) skip(file, format string, args ...any) {
 
 func (r *Report) note(file, format string, args ...any) {
 	r.add(Finding{State: Verified, File: file, What: fmt.Sprintf(format, args...)})
+}
+
+// nextUnread is what to do where something could not be read.
+func nextUnread(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return nextSkipped
+	}
+	return "Put that right and verify again."
 }
 
 const (

@@ -60,6 +60,15 @@ func public(a netip.Addr) bool {
 	return true
 }
 
+// CheckHost is ErrPrivate where the host of a URL is itself an address to which only Options.Private lets connect. A name
+// is judged when it is connected to.
+func CheckHost(host string) error {
+	if a, err := netip.ParseAddr(host); err == nil && !public(a) {
+		return fmt.Errorf("%s: %w", a, ErrPrivate)
+	}
+	return nil
+}
+
 // onlyPublic is a net.Dialer's Control: it sees the very address that is about to be connected to, whatever a name was
 // resolved to.
 func onlyPublic(_, address string, _ syscall.RawConn) error {
