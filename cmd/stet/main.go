@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -131,7 +132,8 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 		return exited
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "stet: %v (see stet --help)\n", err)
+		said := strings.ReplaceAll(err.Error(), strings.Trim(strconv.Quote(negated), `"`), "") // the parser quotes what it was given
+		_, _ = fmt.Fprintf(stderr, "stet: %s (see stet --help)\n", said)
 		return exitUsage
 	}
 	ctx, stop := context.Background(), func() {}
@@ -150,7 +152,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 func asGiven(ctx *kong.DecodeContext, target reflect.Value) error {
 	token, err := ctx.Scan.PopValue("string")
 	if err == nil {
-		target.SetString(fmt.Sprint(token.Value))
+		target.SetString(strings.TrimPrefix(fmt.Sprint(token.Value), negated))
 	}
 	return err
 }

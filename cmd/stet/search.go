@@ -73,10 +73,10 @@ func searchWords() (all []string) {
 // negated stands before an argument that begins with "-" and is no flag.
 const negated = "\x00"
 
-// shieldNegations keeps the parser from taking -actor:alice for a flag of search, export or forward: these have no flags of one letter
-// but -h, and export -o.
+// shieldNegations keeps the parser from taking -actor:alice for a flag of commands that take a query: these have no flags of one
+// letter but -h, and export -o.
 func shieldNegations(args []string) []string {
-	if len(args) == 0 || args[0] != "search" && args[0] != "export" && args[0] != "forward" {
+	if len(args) == 0 || !slices.Contains([]string{"search", "export", "forward", "ghosts"}, args[0]) && (len(args) < 3 || args[1] != "alert" || args[2] != "add") {
 		return args
 	}
 	args = slices.Clone(args)
@@ -141,11 +141,7 @@ func (c *searchCmd) Run(e *env) (err error) {
 
 // parseQuery reads a query from the arguments of a command, and shows where it is wrong.
 func parseQuery(e *env, args []string) (search.Query, error) {
-	words := make([]string, len(args))
-	for i, a := range args {
-		words[i] = strings.TrimPrefix(a, negated)
-	}
-	q, err := search.Parse(strings.Join(words, " "))
+	q, err := search.Parse(strings.Join(args, " "))
 	var wrong *search.Error
 	if errors.As(err, &wrong) {
 		_, _ = fmt.Fprintln(e.stderr, wrong.Caret())

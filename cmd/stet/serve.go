@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -64,6 +65,9 @@ const adminSocket = "admin.sock"
 
 func (c *serveCmd) Run(e *env) (err error) {
 	logger := slog.New(slog.NewJSONHandler(e.stderr, nil))
+	if err := c.check(); err != nil {
+		return err
+	}
 	path, state, err := c.place()
 	if err == nil && c.Dev {
 		var remove func() error
@@ -89,6 +93,22 @@ func (c *serveCmd) Run(e *env) (err error) {
 		err = errors.Join(err, cerr)
 	}
 	return err
+}
+
+// check refuses numbers that say nothing: a server that took another one in their place would not do what it was told.
+func (c *serveCmd) check() error {
+	if c.TokenRequests < 0 || math.IsNaN(c.TokenRequests) || math.IsInf(c.TokenRequests, 0) || c.TokenBytes < 0 || c.Connections < 0 {
+		return usage("serve: --token-requests, --token-bytes and --connections are not negative; 0 is the same as leaving them out")
+	}
+	if c.Drain < 0 {
+		return usage("serve: --drain %v: it is not negative", c.Drain)
+	}
+	for name, d := range c.deadlines() {
+		if d <= 0 {
+			return usage("serve: --%s %v: it is longer than that", strings.ReplaceAll(name, "_", "-"), d)
+		}
+	}
+	return nil
 }
 
 // place is where the store is, and the memory of this host and user.
