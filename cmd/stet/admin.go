@@ -176,7 +176,7 @@ type tokenCreateCmd struct {
 	Role        string `help:"What it is for: writer, reader, auditor or admin." required:"" placeholder:"ROLE"`
 	App         string `help:"The application whose events it sends or reads; for writers and readers." placeholder:"APP"`
 	Environment string `help:"That application in this environment only." placeholder:"ENV"`
-	Expires     string `help:"How long it is good: 90d, 12h or never." default:"90d" placeholder:"TIME"`
+	Expires     string `help:"How long it is good: 90d, 12h or never." default:"90d"`
 	Name        string `help:"What the log calls it; otherwise a name is made." placeholder:"NAME"`
 	JSON        bool   `help:"Print JSON, the token in it."`
 }

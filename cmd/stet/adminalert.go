@@ -30,7 +30,7 @@ type alertAddCmd struct {
 	URL          string        `name:"url" help:"Where to send it: http or https." placeholder:"URL" xor:"url" required:""`
 	URLFile      string        `name:"url-file" help:"A file with that address, where it is itself a secret." placeholder:"FILE" xor:"url" required:""`
 	SecretFile   string        `help:"A file with the secret that messages are signed with, whsec_ and base64; otherwise one is made, and printed once." placeholder:"FILE"`
-	Window       time.Duration `help:"At most one message in this time; what comes meanwhile is counted in the next." default:"1m" placeholder:"TIME"`
+	Window       time.Duration `help:"At most one message in this time; what comes meanwhile is counted in the next." default:"1m"`
 	AllowPrivate bool          `help:"The target may be on this machine or in a private network."`
 	JSON         bool          `help:"Print JSON, the secret in it."`
 }

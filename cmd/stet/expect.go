@@ -26,7 +26,7 @@ type expectAddCmd struct {
 	OnCalendar string `name:"oncalendar" help:"When, as in a timer of systemd: Mon..Fri *-*-* 02:00." placeholder:"TIMES" xor:"when" required:""`
 	Every      string `help:"So long after the start of the last run." placeholder:"TIME" xor:"when" required:""`
 	TZ         string `name:"tz" help:"The time zone in which that is meant; otherwise UTC." placeholder:"ZONE"`
-	Grace      string `help:"How late a run may begin, and how long its start may take to the log." default:"15m" placeholder:"TIME"`
+	Grace      string `help:"How late a run may begin, and how long its start may take to the log." default:"15m"`
 	App        string `help:"Count only runs of this application." placeholder:"APP"`
 	Env        string `help:"Count only runs in this environment." placeholder:"ENV"`
 	JSON       bool   `help:"Print JSON."`

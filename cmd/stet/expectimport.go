@@ -22,7 +22,7 @@ type expectImportCmd struct {
 	System bool     `help:"Take crontabs for such that name a user in each line; otherwise only /etc/crontab and files in a directory cron.d are." xor:"kind"`
 	User   bool     `help:"Take crontabs for a user's, whose lines name none." xor:"kind"`
 	TZ     string   `name:"tz" help:"The time zone of the machine that runs them; otherwise this one's." placeholder:"ZONE"`
-	Grace  string   `help:"How late a run may begin, and how long its start may take to the log." default:"15m" placeholder:"TIME"`
+	Grace  string   `help:"How late a run may begin, and how long its start may take to the log." default:"15m"`
 	DryRun bool     `help:"Only say what would be expected."`
 	JSON   bool     `help:"Print JSON."`
 }

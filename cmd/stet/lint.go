@@ -19,7 +19,7 @@ type lintCmd struct {
 	Map       string `help:"Which keys of the file hold which fields; otherwise that is guessed, and the guess printed." placeholder:"FILE"`
 	Guess     bool   `help:"Print the guessed mapping and check nothing."`
 	Catalogue string `help:"Your own event types, as docs/spec/event.md describes the file." placeholder:"FILE"`
-	Places    int    `help:"How many lines a finding names." default:"5" placeholder:"N"`
+	Places    int    `help:"How many lines a finding names." default:"5"`
 	Fail      bool   `help:"Exit with 5 where a rule fails."`
 	Checklist bool   `help:"Print the policy's verification checklist alone."`
 	Rules     bool   `help:"Print the rules, where they are from, and what no log can show."`

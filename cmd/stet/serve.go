@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/auth"
@@ -29,7 +31,7 @@ import (
 
 type serveCmd struct {
 	Store  string   `help:"The store: a directory, made where it is missing." placeholder:"DIR" env:"STET_STORE"`
-	Listen []string `help:"Where to listen: host:port, or unix:/path. May be repeated." default:"127.0.0.1:7108" placeholder:"ADDR"`
+	Listen []string `help:"Where to listen: host:port, or unix:/path. May be repeated." default:"127.0.0.1:7108"`
 
 	InsecureListen   bool `help:"Listen also where other machines can reach it, without encryption: only behind something that ends TLS."`
 	EnrolKeys        bool `help:"Take keys through stet enrol only. Otherwise the first key that a writer's token comes with is taken."`
@@ -188,7 +190,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 			return verify.Log(ctx, held.Source(), verify.Options{LogKey: held.Marker().LogKey, Workers: 1})
 		},
 		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) }, Feed: feed,
-		Also: syslog.serve(), Metrics: syslog.metrics(),
+		Also: syslog.serve(), Metrics: append(syslog.metrics(), alertMetrics(office)...),
 	})
 	if err != nil {
 		return err
@@ -231,6 +233,14 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		return errors.Join(err, closeAll(listeners))
 	}
 	return srv.Serve(e.ctx, c.Drain, listeners...)
+}
+
+// alertMetrics are those of the alerts, where they could be read.
+func alertMetrics(o *admin.Office) []prometheus.Collector {
+	if o.Alerts == nil {
+		return nil
+	}
+	return []prometheus.Collector{o.Alerts.Metrics()}
 }
 
 // settings are what the log is told of how the server runs.
