@@ -159,14 +159,14 @@ func (f adminFlag) remote(address string, fn func(administration) error) error {
 // whoever writes requests.
 func plainly(err error) error {
 	var r *ship.RefusedError
-	if !errors.As(err, &r) || r.Problem.Detail == "" {
+	if !errors.As(err, &r) || r.Detail == "" {
 		return err
 	}
-	switch r.Problem.Code {
+	switch r.Code {
 	case wire.Malformed:
-		return usage("%s", r.Problem.Detail)
+		return usage("%s", r.Detail)
 	case wire.NotFound, wire.NameTaken:
-		return fmt.Errorf("%s (%s)", r.Problem.Detail, r.Problem.Code)
+		return fmt.Errorf("%s (%s)", r.Detail, r.Problem.Code)
 	}
 	return err
 }
