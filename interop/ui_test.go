@@ -65,6 +65,9 @@ func TestScreenshots(t *testing.T) {
 		t.Skip("make shots makes them")
 	}
 	w := newUIWorld(t)
+	for _, job := range [][]string{{"nightly", "the night"}, {"invoices", "the month is over"}, {"fetch", "fresh prices"}, {"report", "asked for by sales"}} {
+		execute(t, w.home, w.stet, "run", "--store", w.store, "--app", "shop", "--job", job[0], "--why", job[1], "--", "true")
+	}
 	w.do("size", chromedp.EmulateViewport(1280, 900))
 	look := func(s screen) {
 		for _, theme := range []string{"light", "dark"} {

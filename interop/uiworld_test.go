@@ -30,6 +30,7 @@ type uiWorld struct {
 	t      *testing.T
 	home   string
 	store  string // directory
+	stet   string // the program
 	url    string // ends in a slash
 	tokens map[string]string
 	tab    context.Context
@@ -61,7 +62,7 @@ func newUIWorld(t *testing.T) *uiWorld {
 	w.tab = tab
 	w.listen(tab)
 	stet := build(t, "..", "./cmd/stet")
-	w.store = filepath.Join(w.home, "store")
+	w.stet, w.store = stet, filepath.Join(w.home, "store")
 	for _, role := range [][]string{{"writer", "--app", "shop"}, {"auditor"}, {"admin"}} {
 		args := append([]string{"admin", "token", "create", "--store", w.store, "--role"}, role...)
 		w.tokens[role[0]] = strings.TrimSpace(execute(t, w.home, stet, args...))
@@ -77,7 +78,7 @@ func newUIWorld(t *testing.T) *uiWorld {
 	}
 	execute(t, w.home, stet, "expect", "add", "--store", w.store, "nightly", "--every", "24h", "--grace", "1h")
 	execute(t, w.home, stet, "expect", "add", "--store", w.store, "backup", "--cron", "0 2 * * *", "--tz", "Europe/Berlin", "--grace", "1h")
-	w.lose(stet, "<b>backup")
+	w.lose("<b>backup")
 	execute(t, w.home, stet, "admin", "alert", "add", "failures", "event:job_failed", "--store", w.store, "--url", "http://127.0.0.1:9/hook", "--allow-private")
 	w.url = serve(t, command(w.home, stet, "serve", "--store", w.store, "--listen", "127.0.0.1:0")) + "/"
 	seq, _, _ := w.first("event:job_failed job:purge")
@@ -94,9 +95,9 @@ func newUIWorld(t *testing.T) *uiWorld {
 }
 
 // lose has a job that is killed, with all that it started, before it can say how it ended.
-func (w *uiWorld) lose(stet, job string) {
+func (w *uiWorld) lose(job string) {
 	w.t.Helper()
-	lost := command(w.home, stet, "run", "--store", w.store, "--app", "shop", "--job", job, "--why", "the night", "--", "sh", "-c", "echo begun; exec sleep 600")
+	lost := command(w.home, w.stet, "run", "--store", w.store, "--app", "shop", "--job", job, "--why", "the night", "--", "sh", "-c", "echo begun; exec sleep 600")
 	lost.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := lost.StdoutPipe()
 	if err == nil {
