@@ -276,13 +276,13 @@ func (s *set) all(ascending bool) func(yield func(uint16) bool) {
 	}
 }
 
-// settle reads the entries of which the index is not sure. known is false where they are too many: then the set has some of
-// what the query finds.
+// settle reads the entries of which the index is not sure. known is false where they are too many, or cannot be read: then the set
+// has some of what the query finds.
 func (f *finder) settle(ctx context.Context, chunk uint64, b bounds) (found *set, known bool, err error) {
 	if b.exact() {
 		return b.sure, true, nil
 	}
-	out, open := *b.sure, *b.maybe
+	out, open, unknown := *b.sure, *b.maybe, false
 	open.andNot(b.sure)
 	for at := range open.all(false) {
 		if f.left <= 0 {
@@ -292,11 +292,14 @@ func (f *finder) settle(ctx context.Context, chunk uint64, b bounds) (found *set
 		if err != nil {
 			return nil, false, err
 		}
-		if f.left--; row.Record != nil && f.match.Match(row.Record) {
+		switch f.left--; {
+		case row.Record != nil && f.match.Match(row.Record):
 			out.add(at)
+		case row.Record == nil && row.Entry == nil: // nobody can say any more whether the query finds it
+			unknown = true
 		}
 	}
-	return &out, true, nil
+	return &out, !unknown, nil
 }
 
 // Count is a number of entries; with AtLeast there may be more.

@@ -39,19 +39,30 @@ func newReader(src logread.Source, cp proof.Checkpoint) *reader {
 	return &reader{src: src, cp: cp, tiles: map[proof.Tile][]byte{}, nodes: map[proof.NodeID]proof.Hash{}}
 }
 
-// row reads an entry. Record is nil where the bytes cannot be what a query finds; then Doubt says so.
+// row reads an entry. Record is nil where the bytes cannot be what a query finds, or are not there; then Doubt says so. An error
+// says that the log could not be asked, and nothing of what is stored.
 func (r *reader) row(ctx context.Context, seq uint64) (Row, error) {
+	row := Row{Seq: seq}
 	raw, err := r.entry(ctx, seq)
-	if err != nil {
-		return Row{}, err
+	if why := logread.Wrong(err); why != "" {
+		row.Doubt = "the entry cannot be read: " + why
+		return row, nil
 	}
-	row := Row{Seq: seq, Entry: raw}
-	path, err := proof.ProveInclusion(seq, r.cp.Size, r.hashes(ctx))
 	if err != nil {
 		return row, err
 	}
-	if err := proof.VerifyInclusion(seq, r.cp.Size, proof.LeafHash(raw), r.cp.Root, path); err != nil {
+	row.Entry = raw
+	path, err := proof.ProveInclusion(seq, r.cp.Size, r.hashes(ctx))
+	if err == nil {
+		err = proof.VerifyInclusion(seq, r.cp.Size, proof.LeafHash(raw), r.cp.Root, path)
+	}
+	switch why := logread.Wrong(err); {
+	case errors.Is(err, proof.ErrProof):
 		row.Doubt = fmt.Sprintf("the entry is not what the log's hash says: %v", err)
+	case why != "":
+		row.Doubt = "the entry cannot be proven: " + why
+	case err != nil:
+		return row, err
 	}
 	e, err := proof.ParseEntry(raw)
 	if err != nil {
@@ -60,8 +71,13 @@ func (r *reader) row(ctx context.Context, seq uint64) (Row, error) {
 	}
 	key := ""
 	if e.Seal == nil {
-		if key, err = r.key(ctx, e); err != nil {
+		key, err = r.key(ctx, e)
+		why := logread.Wrong(err)
+		if err != nil && why == "" {
 			return row, err
+		}
+		if err != nil && row.Doubt == "" {
+			row.Doubt = "the seal over the entry cannot be read: " + why
 		}
 	}
 	rec, ok, err := search.NewRecord(e, key)
@@ -96,13 +112,13 @@ func (r *reader) key(ctx context.Context, e proof.Entry) (string, error) {
 		if note := r.seal(raw); note != nil {
 			s, err := proof.ParseSeal(note)
 			if err != nil {
-				return "", fmt.Errorf("entry %d: %w", seq, err)
+				return "", &logread.DamageError{File: fmt.Sprintf("entry %d", seq), Reason: err.Error()}
 			}
 			r.sealed = sealed{e.Seq, seq, s.Key}
 			return s.Key, nil
 		}
 	}
-	return "", fmt.Errorf("entry %d: no seal follows", e.Seq)
+	return "", &logread.DamageError{File: fmt.Sprintf("entry %d", e.Seq), Reason: "no seal follows"}
 }
 
 // seal is the seal that an entry is, or nil.
@@ -130,22 +146,21 @@ func (r *reader) entry(ctx context.Context, seq uint64) ([]byte, error) {
 	if i >= 0 && at < len(r.bundles[i].entries) {
 		return r.bundles[i].entries[at], nil
 	}
-	var b []byte
-	err := fs.ErrNotExist
-	if f, ok := r.src.(fronter); ok && i < 0 {
-		b, err = f.Front(ctx, t, at+1, func(last []byte) bool { return r.seal(last) == nil }) // as far as it is needed for the key
-	}
-	if errors.Is(err, fs.ErrNotExist) { // or more of the same bundle is asked for, and most of it will be
-		b, err = r.src.Fetch(ctx, t.Path())
-	}
+	b, err := r.bundle(ctx, t, at+1, i >= 0)
 	all := bundle{index: t.Index}
 	for err == nil && len(b) > 0 {
 		var e []byte
-		e, b, err = proof.NextBundleEntry(b)
-		all.entries = append(all.entries, e)
+		if e, b, err = proof.NextBundleEntry(b); err == nil {
+			all.entries = append(all.entries, e)
+		}
 	}
-	if err == nil && at >= len(all.entries) {
-		err = errors.New("its bundle ends before it")
+	switch {
+	case at < len(all.entries): // what is wrong behind it is said of what stands there
+		err = nil
+	case err == nil:
+		err = &logread.DamageError{File: t.Path(), Reason: fmt.Sprintf("it ends after %d entries", len(all.entries))}
+	case errors.Is(err, proof.ErrMalformed):
+		err = &logread.DamageError{File: t.Path(), Reason: err.Error()}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read entry %d: %w", seq, err)
@@ -159,6 +174,26 @@ func (r *reader) entry(ctx context.Context, seq uint64) ([]byte, error) {
 		r.bundles = append(r.bundles, all)
 	}
 	return all.entries[at], nil
+}
+
+// bundle reads the first n entries of a bundle, and as many more as it costs little to have. Where it is damaged it reads as far as
+// it can.
+func (r *reader) bundle(ctx context.Context, t proof.Tile, n int, again bool) (b []byte, err error) {
+	f, ok := r.src.(fronter)
+	err = fs.ErrNotExist
+	if ok && !again {
+		b, err = f.Front(ctx, t, n, func(last []byte) bool { return r.seal(last) == nil }) // as far as it is needed for the key
+	}
+	if errors.Is(err, fs.ErrNotExist) { // or more of the same bundle is asked for, and most of it will be
+		b, err = r.src.Fetch(ctx, t.Path())
+	}
+	var damage *logread.DamageError
+	if ok && errors.As(err, &damage) {
+		if front, ferr := f.Front(ctx, t, n, nil); ferr == nil {
+			return front, nil
+		}
+	}
+	return b, err
 }
 
 // maxTiles bounds the hashes that a reader keeps: 8 KiB each.

@@ -44,6 +44,21 @@ type DamageError struct {
 
 func (e *DamageError) Error() string { return e.File + " is damaged: " + e.Reason }
 
+// Wrong says what an error says of the log: a file of it is damaged or missing (below a checkpoint all are there), or what it says
+// is not what was signed. "" is an error that says nothing of it, such as one of a disk, or none.
+func Wrong(err error) string {
+	var damage *DamageError
+	switch {
+	case errors.As(err, &damage):
+		return damage.Error()
+	case errors.Is(err, fs.ErrNotExist):
+		return "a file of the log is missing"
+	case errors.Is(err, proof.ErrProof):
+		return "what is stored is not what the checkpoint was signed over: the entry's bytes, or the hashes above it, have been changed"
+	}
+	return ""
+}
+
 func damaged(file, format string, args ...any) error {
 	return &DamageError{File: file, Reason: fmt.Sprintf(format, args...)}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"mime"
 	"net/http"
 	"strconv"
@@ -147,7 +146,7 @@ func (s *Server) prove(ctx context.Context, e *provenEntry, cp proof.Checkpoint)
 	if err == nil {
 		err = proof.VerifyInclusion(e.seq, cp.Size, proof.LeafHash(e.raw), cp.Root, e.path)
 	}
-	if e.doubt = doubtOf(err); e.doubt != "" {
+	if e.doubt = logread.Wrong(err); e.doubt != "" {
 		s.selfcheck.poke()
 		return ctx.Err()
 	}
@@ -158,20 +157,6 @@ func (s *Server) prove(ctx context.Context, e *provenEntry, cp proof.Checkpoint)
 		e.seal = at
 	}
 	return ctx.Err()
-}
-
-// doubtOf says what is wrong with the log, where that is what an error says; "" where it says nothing of it.
-func doubtOf(err error) string {
-	var damage *logread.DamageError
-	switch {
-	case errors.As(err, &damage):
-		return damage.Error()
-	case errors.Is(err, fs.ErrNotExist): // below the checkpoint every file is there
-		return "a file of the log is missing"
-	case errors.Is(err, proof.ErrProof):
-		return "what is stored is not what the checkpoint was signed over: the entry's bytes, or the hashes above it, have been changed"
-	}
-	return ""
 }
 
 // mayRead asks whether a caller may read an entry, by the seal that it stands under: the seal's application and environment

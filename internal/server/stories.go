@@ -12,6 +12,7 @@ import (
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/index"
+	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/story"
 	"github.com/stetlog/stet/internal/wire"
@@ -95,6 +96,10 @@ func (g *gathering) rest(ctx context.Context, q search.Query) error {
 		}
 		return g.add(h.Record, h.Raw)
 	})
+	if why := logread.Wrong(err); why != "" { // what cannot be read, the index cannot take in either: it stays behind
+		g.doubts = append(g.doubts, doubt{g.said.Indexed, "the entries from here on cannot be read: " + why})
+		return nil
+	}
 	if err = g.settle(ctx, index.Searched{Indexed: g.said.Indexed, Size: cp.Size}, err); err == nil {
 		g.said.Indexed = cp.Size
 	}
@@ -201,6 +206,9 @@ func (g *gathering) toldItems(ctx context.Context) {
 func (g *gathering) nothing(what string) error {
 	if said := g.searched(); !said.Complete {
 		return Refuse(wire.NotReady, fmt.Sprintf("there is no such %s among the %d entries of %d that are indexed by now", what, said.Indexed, said.Size))
+	}
+	if len(g.doubts) > 0 {
+		return Refuse(wire.NotFound, fmt.Sprintf("nothing of this %s can be read any more: entry %d FAILED, because %s", what, g.doubts[0].Seq, g.doubts[0].Doubt))
 	}
 	return Refuse(wire.NotFound, "there is no such "+what+", or not for you")
 }
