@@ -1,11 +1,8 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +14,7 @@ import (
 	"github.com/stetlog/stet/evidence"
 	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/exhibit"
+	"github.com/stetlog/stet/internal/exports"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/origin"
 	"github.com/stetlog/stet/internal/search"
@@ -40,18 +38,14 @@ func (c *exportCmd) evidence(e *env) (err error) {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, done()) }()
-		m, sum, err := c.exhibit(e, s, q, tmp)
+		m, err := c.exhibit(e, s, q, tmp)
 		if err != nil {
 			return nil, err
 		}
-		x := admin.Export{File: "sha256:" + sum, Query: m.Asked.Query, Entries: m.Counts.Found, Size: m.Log.Size}
-		if m.Whole != nil {
-			x.Whole = fmt.Sprintf("%d-%d", m.Whole.First, m.Whole.Last)
-		}
-		if err := c.recordExport(e, x); err != nil {
+		if err := c.recordExport(e, m.Export()); err != nil {
 			return nil, fmt.Errorf("export: nothing was written, because it could not be recorded: %w", err)
 		}
-		return func() error { return c.say(e, m, s.Name) }, nil
+		return func() error { return c.say(e, m.Manifest, s.Name) }, nil
 	})
 }
 
@@ -79,40 +73,30 @@ func (c *exportCmd) file(write func(*os.File) (say func() error, err error)) err
 	return say()
 }
 
-// exhibit writes and verifies the evidence, and returns the SHA-256 of its file.
-func (c *exportCmd) exhibit(e *env, s *store.Reading, q search.Query, tmp *os.File) (m evidence.Manifest, sum string, err error) {
+// exhibit writes and verifies the evidence.
+func (c *exportCmd) exhibit(e *env, s *store.Reading, q search.Query, tmp *os.File) (m exports.Made, err error) {
 	cp, note, err := s.Checkpoint(e.ctx)
 	if err != nil {
-		return m, "", err
+		return m, err
 	}
 	log := exhibit.Log{Source: s.Source(), Signed: logread.Signed{Checkpoint: cp, Note: note, VKey: s.LogKey}}
 	if log.Chain, err = logread.Keys(e.ctx, s.Source()); err != nil {
-		return m, "", err
+		return m, err
 	}
 	host := origin.Detect(os.LookupEnv)
 	bar := newProgress(e.stderr, "entries")
-	digest := sha256.New()
-	m, err = exhibit.Write(e.ctx, io.MultiWriter(tmp, digest), log, exhibit.Request{Query: q, Now: time.Now(), By: asker(host), Tool: event.Sanitize(strings.TrimSpace("stet " + host.Build.Version.Text)),
-		Whole: c.Complete, Verifier: verifierpage.HTML(), Progress: bar.set})
+	m, err = exports.Make(e.ctx, tmp, log, exhibit.Request{Query: q, Now: time.Now(), By: asker(host), Tool: event.Sanitize(strings.TrimSpace("stet " + host.Build.Version.Text)),
+		Whole: c.Complete, Verifier: verifierpage.HTML(), Progress: bar.set}, evidence.Options{Progress: bar.set})
 	bar.clear()
-	if errors.Is(err, exhibit.ErrNothing) {
-		return m, "", usage("export --complete: %v", err)
+	switch {
+	case errors.Is(err, exhibit.ErrNothing):
+		return m, usage("export --complete: %v", err)
+	case errors.Is(err, exports.ErrUnverified):
+		return m, exit{exitIntegrity, fmt.Errorf("export: %w", err)}
+	case err != nil:
+		return m, fmt.Errorf("export: %w", err)
 	}
-	if err != nil {
-		return m, "", fmt.Errorf("export: %w", err)
-	}
-	size, err := tmp.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return m, "", fmt.Errorf("export: %w", err)
-	}
-	bar = newProgress(e.stderr, "entries")
-	rep, err := evidence.Verify(e.ctx, tmp, size, evidence.Options{LogKey: s.LogKey, Progress: bar.set})
-	bar.clear()
-	if err == nil && rep.State() != evidence.Verified {
-		f, _ := rep.First()
-		err = exit{exitIntegrity, fmt.Errorf("export: what the log holds does not verify, and no evidence is made of it: %s. stet verify says more", f)}
-	}
-	return m, hex.EncodeToString(digest.Sum(nil)), err
+	return m, nil
 }
 
 // asker is who asks, as this machine knows them.

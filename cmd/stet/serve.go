@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +17,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/stetlog/stet"
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/exports"
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/keyfile"
 	"github.com/stetlog/stet/internal/ledger"
@@ -25,6 +28,7 @@ import (
 	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/verifierpage"
 	"github.com/stetlog/stet/internal/verify"
 	"github.com/stetlog/stet/internal/webui"
 )
@@ -172,6 +176,8 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 	watch := &admin.Watch{Log: held, Logger: logger}
 	feed := published.New(held, held.Newest())
 	lookout := c.lookout(logger, held, feed)
+	desk := exports.NewDesk(exports.Options{Source: held.Source(), LogKey: func() string { return held.LogKeys().Newest() }, Scratch: scratch, Record: office.ExportedBy,
+		Tool: event.Sanitize(strings.TrimSpace("stet " + origin.Detect(os.LookupEnv).Build.Version.Text)), Verifier: verifierpage.HTML(), Logger: logger})
 	pages, err := webui.New(webui.Options{Again: tokens.Again, Logger: logger})
 	if err != nil {
 		return err
@@ -185,7 +191,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		Log: held, LogKey: func() string { return held.LogKeys().Newest() }, Authority: tokens, Logger: logger, OwnUID: uint32(os.Geteuid()),
 		Open: c.Dev, RequireClockSync: c.RequireClockSync, Record: held.Record, FS: s.FS,
 		Limits: server.Limits{Connections: c.Connections, RequestRate: c.TokenRequests, ByteRate: float64(c.TokenBytes)},
-		Routes: append(office.Routes(), pages.Routes()...), Session: pages.Session, Refused: watch.RefusedPeer, Read: watch.ReadBy, Hole: lookout.hole,
+		Routes: slices.Concat(office.Routes(), desk.Routes(), pages.Routes()), Session: pages.Session, Refused: watch.RefusedPeer, Read: watch.ReadBy, Hole: lookout.hole,
 		Verify: func(ctx context.Context) (verify.Report, error) {
 			return verify.Log(ctx, held.Source(), verify.Options{LogKey: held.Marker().LogKey, Workers: 1})
 		},
@@ -202,6 +208,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		return err
 	}
 	stopWatch := background(e.ctx, watch.Run)
+	stopDesk := background(e.ctx, desk.Run)
 	stopAlerts := func() {}
 	if office.Alerts != nil {
 		stopAlerts = background(e.ctx, func(ctx context.Context) { office.Alerts.Run(ctx, feed) })
@@ -209,6 +216,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 		logger.Error("there are no alerts, because they cannot be read", slog.Any("error", office.NoAlerts))
 	}
 	defer func() {
+		stopDesk()
 		stopAlerts()
 		stopWatch()
 		if rerr := held.Ready(); rerr != nil {
@@ -241,6 +249,19 @@ func alertMetrics(o *admin.Office) []prometheus.Collector {
 		return nil
 	}
 	return []prometheus.Collector{o.Alerts.Metrics()}
+}
+
+// scratch makes a file that has no name from the beginning, where temporary files are (TMPDIR): it is gone when it is closed, or its
+// process ends.
+func scratch() (exports.ScratchFile, error) {
+	f, err := os.CreateTemp("", "stet-evidence-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // settings are what the log is told of how the server runs.

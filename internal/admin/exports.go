@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/auth"
+	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -79,6 +81,11 @@ func (o *Office) RecordExport(ctx context.Context, by By, x Export) (seq uint64,
 		return 0, err
 	}
 	return seqs[0], nil
+}
+
+// ExportedBy is RecordExport for what a server itself made for a caller.
+func (o *Office) ExportedBy(ctx context.Context, id auth.Identity, peer server.Peer, x Export) (seq uint64, err error) {
+	return o.RecordExport(ctx, callerOf(id, peer), x)
 }
 
 // exportRequest says that a file was made.

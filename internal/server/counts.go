@@ -66,7 +66,7 @@ func (s *Server) getCounts(w http.ResponseWriter, r *http.Request, c *Call) erro
 	var path []string
 	if text, ok := p["facet"]; ok {
 		if field, path, err = search.ParseField(text); err != nil {
-			return wrongQuery(err)
+			return WrongQuery(err)
 		}
 	}
 	most, err := p.number("limit", valuesDefault, 1, valuesMost)

@@ -65,7 +65,7 @@ func (p params) truth(name string) (bool, error) {
 // query is the parameter q.
 func (p params) query() (search.Query, error) {
 	q, err := search.Parse(p["q"])
-	return q, wrongQuery(err)
+	return q, WrongQuery(err)
 }
 
 // wanted is what a request asks for, a page at a time.
@@ -89,8 +89,8 @@ func (p params) page(most int) (w wanted, err error) {
 	return w, err
 }
 
-// wrongQuery makes an answer of a query's error, which shows the place.
-func wrongQuery(err error) error {
+// WrongQuery makes an answer of a *search.Error, which shows the place; any other error stays what it is.
+func WrongQuery(err error) error {
 	var wrong *search.Error
 	if !errors.As(err, &wrong) {
 		return err

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/wire"
 	"github.com/stetlog/stet/proof"
 )
 
@@ -35,8 +36,8 @@ type trailView struct {
 	Older, Newest      string
 	Query              string // address of the same as a search
 	Searched           searchedView
-	Export             bool // how to make one is said
 	Partial            bool
+	Make               *makeView // evidence can be made here
 }
 
 type trailRow struct {
@@ -48,28 +49,38 @@ type trailRow struct {
 
 func (u *UI) getTrail(t trail) func(*visit) error {
 	return func(v *visit) error {
-		cursor := v.r.URL.Query().Get("cursor")
-		found, err := ask[foundRows](v, link("/v1/events", "q", t.query, "limit", strconv.Itoa(pageRows), "cursor", cursor))
-		if err != nil {
-			return err
-		}
-		l, err := v.log()
-		if err != nil {
-			return err
-		}
-		view := trailView{Title: t.title, Words: t.words, None: t.none, Query: link("search", "q", t.query), Searched: found.Searched.view(), Export: t.page == exports.page,
-			Partial: found.Searched.App != nil}
-		if found.Next != "" {
-			view.Older = link(t.page, "cursor", found.Next)
-		}
-		if cursor != "" {
-			view.Newest = t.page
-		}
-		for _, row := range found.Rows {
-			view.Rows = append(view.Rows, v.trailRow(row, l.StoreKey))
-		}
-		return u.show(v, http.StatusOK, t.page, t.title, view)
+		return u.showTrail(v, t, http.StatusOK, nil)
 	}
+}
+
+func (u *UI) showTrail(v *visit, t trail, status int, wrong *wire.Problem) error {
+	in := v.r.URL.Query()
+	cursor := in.Get("cursor")
+	found, err := ask[foundRows](v, link("/v1/events", "q", t.query, "limit", strconv.Itoa(pageRows), "cursor", cursor))
+	if err != nil {
+		return err
+	}
+	l, err := v.log()
+	if err != nil {
+		return err
+	}
+	view := trailView{Title: t.title, Words: t.words, None: t.none, Query: link("search", "q", t.query), Searched: found.Searched.view(),
+		Partial: found.Searched.App != nil}
+	if t.page == exports.page && cursor == "" {
+		if view.Make, err = v.making(in, wrong); err != nil {
+			return err
+		}
+	}
+	if found.Next != "" {
+		view.Older = link(t.page, "cursor", found.Next)
+	}
+	if cursor != "" {
+		view.Newest = t.page
+	}
+	for _, row := range found.Rows {
+		view.Rows = append(view.Rows, v.trailRow(row, l.StoreKey))
+	}
+	return u.show(v, status, t.page, t.title, view)
 }
 
 // trailRow is an event as who did what from where.

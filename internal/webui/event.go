@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/story"
 	"github.com/stetlog/stet/internal/wire"
@@ -59,8 +60,13 @@ type eventView struct {
 	Seal     *sealView
 	Source   string // address of what the browser checks
 	Proof    string // address of the proof alone, as C2SP tlog-proof
-	MayAll   bool   // evidence can be had: it needs the right to read the whole log
+
+	interaction string
+	Evidence    []evidenceOf // files that can be had: it needs the right to read the whole log
 }
+
+// evidenceOf is a file of evidence that can be asked for.
+type evidenceOf struct{ Words, Query string }
 
 type fieldGroup struct {
 	Words  string
@@ -120,6 +126,12 @@ func (u *UI) getEvent(v *visit) error {
 		}
 	}
 	v.entry(&view, e, view.Seal != nil && view.Seal.Key == l.StoreKey)
+	if view.Kind != "seal" && v.mayExport() { // no query finds a seal
+		view.Evidence = append(view.Evidence, evidenceOf{"Evidence of this entry", "seq:" + strconv.FormatUint(seq, 10)})
+		if view.interaction != "" {
+			view.Evidence = append(view.Evidence, evidenceOf{"Evidence of its story", is(search.FieldInteraction, view.interaction)})
+		}
+	}
 	return u.show(v, http.StatusOK, "event", fmt.Sprintf("%s · entry %d", view.Type, seq), view)
 }
 
@@ -172,7 +184,7 @@ func (v *visit) event(view *eventView, entry proof.Entry, storeKey bool) {
 		return
 	}
 	view.Type, view.Tone, view.Sentence = ev.EventType, toneOf(ev), story.Sentence(story.Item{Seq: entry.Seq, HasSeq: true, StoreKey: storeKey, Raw: entry.Event, Event: ev})
-	view.Story = link("story", "interaction", ev.InteractionID)
+	view.Story, view.interaction = link("story", "interaction", ev.InteractionID), ev.InteractionID
 	if ev.Job != nil {
 		view.Job = link("lineage", "job", ev.Job.ID)
 	}

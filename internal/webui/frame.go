@@ -40,6 +40,7 @@ type frame struct {
 	Here  string // relative address
 	Times timeMode
 	Query string // what the search box in the head shows
+	Again bool   // something is under way: who has no JavaScript gets the page again
 	View  any
 }
 
@@ -110,7 +111,8 @@ func (u *UI) show(v *visit, status int, page, title string, view any) error {
 			query = event.Sanitize(query)
 		}
 	}
-	return u.write(v, status, page, "frame", frame{Title: title, Query: query, Page: page, Menu: menu(page), Who: name(v), Role: string(v.who.Role), Open: v.who.Own && v.who.Token == "",
+	t, _ := view.(trailView)
+	return u.write(v, status, page, "frame", frame{Again: t.Make != nil && t.Make.Files.Poll, Title: title, Query: query, Page: page, Menu: menu(page), Who: name(v), Role: string(v.who.Role), Open: v.who.Own && v.who.Token == "",
 		Here: v.here(), Times: v.times, View: view})
 }
 

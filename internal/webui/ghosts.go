@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"github.com/stetlog/stet/internal/search"
 	"net/http"
 	"strconv"
 	"time"
@@ -156,9 +157,9 @@ func (v *visit) expectations(view *ghostsView) error {
 			break
 		}
 		out := expectedView{Job: x.Job, App: x.App, Schedule: x.Schedule, Zone: x.Zone, Grace: x.Grace, Event: eventLink(x.Seq)}
-		of := is("job", x.Job)
+		of := is(search.FieldJob, x.Job)
 		if x.App != "" {
-			of += " " + is("app", x.App)
+			of += " " + is(search.FieldApp, x.App)
 		}
 		if out.Seen, out.SeenHref, err = v.last(of); err != nil {
 			return err
@@ -166,7 +167,7 @@ func (v *visit) expectations(view *ghostsView) error {
 		if out.Success, out.SuccessHref, err = v.last(of + " event:job_succeeded"); err != nil {
 			return err
 		}
-		missed := is("job", x.Job) + " event:job_missed since:30d"
+		missed := is(search.FieldJob, x.Job) + " event:job_missed since:30d"
 		c, err := ask[counts](v, link("/v1/counts", "q", missed))
 		if err != nil {
 			return err

@@ -196,7 +196,7 @@ func (v *visit) silent(view *overviewView) error {
 		}
 		for _, one := range c.Facet.Values {
 			if since == "since:7d" && !heard[one.Value] {
-				view.Silent = append(view.Silent, silent{one.Value, link("search", "q", is("app", one.Value))})
+				view.Silent = append(view.Silent, silent{one.Value, link("search", "q", is(search.FieldApp, one.Value))})
 			}
 			heard[one.Value] = true
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/story"
 	"github.com/stetlog/stet/internal/wire"
@@ -35,6 +36,7 @@ type storyView struct {
 	More        bool
 	Doubts      []doubtView
 	All         string // address of the events, as results of a search
+	Evidence    []evidenceOf
 	Searched    searchedView
 }
 
@@ -122,8 +124,11 @@ func (u *UI) getStory(v *visit) error {
 	}
 	doc := found.Story
 	view := storyView{Interaction: doc.InteractionID, Events: doc.EventCount, Jobs: b.all(doc.Jobs), Orphans: b.all(doc.Orphans), Loose: b.entries(doc.Loose),
-		More: found.More, Searched: found.Searched.view(), Left: b.left, All: link("search", "q", is("interaction", interaction))}
+		More: found.More, Searched: found.Searched.view(), Left: b.left, All: link("search", "q", is(search.FieldInteraction, interaction))}
 	view.Day = b.day
+	if v.mayExport() {
+		view.Evidence = []evidenceOf{{"Evidence of this story", is(search.FieldInteraction, doc.InteractionID)}}
+	}
 	for _, d := range found.Doubts {
 		view.Doubts = append(view.Doubts, doubtView{d.Seq, d.Doubt, eventLink(d.Seq)})
 	}
@@ -337,6 +342,6 @@ func differences(d story.JSONDifference) diffView {
 }
 
 // is is the query for one value of a field.
-func is(field, value string) string {
-	return field + `:"` + strings.ReplaceAll(value, `"`, `\"`) + `"`
+func is(field search.Field, value string) string {
+	return search.Query{}.With(search.Term{Field: field, Any: []search.Value{{Op: search.Equal, Text: value}}}).String()
 }

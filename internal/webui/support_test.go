@@ -7,11 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/auth"
+	evidencedesk "github.com/stetlog/stet/internal/exports"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/keyfile"
@@ -19,6 +22,7 @@ import (
 	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/store"
+	"github.com/stetlog/stet/internal/verifierpage"
 	"github.com/stetlog/stet/internal/verify"
 	"github.com/stetlog/stet/proof"
 )
@@ -71,8 +75,11 @@ func newSite(t testing.TB) *site {
 	if w.ui, err = New(Options{Again: w.auth.Again}); err != nil {
 		t.Fatal(err)
 	}
+	office := &admin.Office{Log: held, Tokens: w.auth, FS: w.disk}
+	desk := evidencedesk.NewDesk(evidencedesk.Options{Source: held.Source(), LogKey: func() string { return keys.Log.VKey }, Record: office.ExportedBy, Tool: "stet of a test",
+		Verifier: verifierpage.HTML(), Scratch: func() (evidencedesk.ScratchFile, error) { return os.CreateTemp(t.TempDir(), "evidence") }})
 	w.server, err = server.New(server.Options{Log: held, LogKey: func() string { return keys.Log.VKey }, Authority: w.auth,
-		Index: func() (*index.Index, error) { return index.Open(w.disk, keys.Log.VKey) }, Feed: published.New(held, held.Source()), Session: w.ui.Session, Routes: w.ui.Routes(),
+		Index: func() (*index.Index, error) { return index.Open(w.disk, keys.Log.VKey) }, Feed: published.New(held, held.Source()), Session: w.ui.Session, Routes: append(desk.Routes(), w.ui.Routes()...),
 		Verify: func(ctx context.Context) (verify.Report, error) {
 			return verify.Log(ctx, held.Source(), verify.Options{LogKey: keys.Log.VKey, Workers: 1})
 		}})
@@ -81,9 +88,15 @@ func newSite(t testing.TB) *site {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		desk.Run(ctx)
+	}()
 	go func() { ended <- w.server.Serve(ctx, time.Second) }() // no listener: it follows the log with its index
 	t.Cleanup(func() {
 		cancel()
+		<-made
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}

@@ -81,6 +81,8 @@ func (u *UI) Routes() []server.Route {
 		u.page("/policy", u.getPolicy),
 		u.page("/access", u.getTrail(access)),
 		u.page("/exports", u.getTrail(exports)),
+		u.form(u.anyones(http.MethodPost, "/exports", u.postExports)),
+		u.page("/making", u.getMaking),
 		u.page("/setup", u.getSetup),
 		u.page("/help", u.getHelp),
 	}
