@@ -1,0 +1,63 @@
+package exports
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/evidence"
+	"github.com/stetlog/stet/internal/exhibit"
+	"github.com/stetlog/stet/internal/fsx/fsxtest"
+	"github.com/stetlog/stet/internal/keyfile"
+	"github.com/stetlog/stet/internal/known"
+	"github.com/stetlog/stet/internal/logread"
+	"github.com/stetlog/stet/internal/store"
+)
+
+// What is made is handed on where it verifies with the log's own key, and nowhere else.
+func TestUnverified(t *testing.T) {
+	key := func(name string) keyfile.Key {
+		k, err := keyfile.Generate(name, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	disk, ctx := fsxtest.New(), context.Background()
+	keys := store.Keys{Log: key("log.example/a"), Store: key("stet-store/a")}
+	held, err := store.New(disk, known.Dir{FS: disk, Name: "state"}, func(bool) (store.Keys, error) { return keys, nil }).Hold(ctx,
+		store.HoldOptions{Preallocate: -1, PublishBusy: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held.Record(ctx, &event.Event{EventType: "server_started", Action: "start", CodeLocation: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Close(ctx); err != nil { // which publishes
+		t.Fatal(err)
+	}
+	log := exhibit.Log{Source: logread.Store(disk)}
+	if log.Signed, err = logread.Checkpoint(ctx, log.Source, keys.Log.VKey); err != nil {
+		t.Fatal(err)
+	}
+	try := func(vkey string) (Made, error) {
+		f, err := os.CreateTemp(t.TempDir(), "f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close() }()
+		log.VKey = vkey
+		return Make(ctx, f, log, exhibit.Request{Now: time.Now(), By: "me", Tool: "test"}, evidence.Options{})
+	}
+	m, err := try(keys.Log.VKey)
+	if err != nil || m.Counts.Found == 0 || m.Bytes == 0 || len(m.SHA256) != 64 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, err := try(key("log.example/a").VKey); !errors.Is(err, ErrUnverified) {
+		t.Errorf("a checkpoint by another key: %v", err)
+	}
+}
