@@ -34,7 +34,7 @@ func TestUnverified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := held.Record(ctx, &event.Event{EventType: "server_started", Action: "start", CodeLocation: "x"}); err != nil {
+	if _, err := held.Record(ctx, &event.Event{EventType: "server_started", Action: "start", InteractionID: "x", CodeLocation: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := held.Close(ctx); err != nil { // which publishes

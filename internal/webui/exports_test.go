@@ -45,6 +45,9 @@ func TestEvidence(t *testing.T) {
 		if at == nil || key == nil {
 			t.Fatalf("there is no file: %s", page)
 		}
+		if strings.Contains(page, `"event?seq=0"`) {
+			t.Fatal("the log does not say that it was made")
+		}
 		a := w.get("auditor", "/"+at[1])
 		if a.Code != http.StatusOK || !strings.Contains(a.Header().Get("Content-Disposition"), at[2]) {
 			t.Errorf("the file: %d %v", a.Code, a.Header())
