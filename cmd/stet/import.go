@@ -148,7 +148,7 @@ func (in *importer) loadStore(path, state string) error {
 	if err != nil {
 		return err
 	}
-	if err := settle(in.env, s); err != nil {
+	if err := settle(in.env, s, settleWait); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	log, err := s.Reading()
@@ -261,20 +261,22 @@ const (
 	settleLook = 50 * time.Millisecond
 )
 
-// settle brings in all that is spooled, and waits where another process does so: what it has not brought in yet could
-// otherwise be taken again.
-func settle(e *env, s *store.Store) error {
-	ctx, cancel := context.WithTimeout(e.ctx, settleWait)
-	defer cancel()
+// settle brings in all that is spooled, however long that takes, and waits where another process does so: what it has not
+// brought in yet could otherwise be taken again.
+func settle(e *env, s *store.Store, wait time.Duration) error {
+	over := time.NewTimer(wait)
+	defer over.Stop()
 	for {
-		d, err := s.Drain(ctx)
+		d, err := s.Drain(e.ctx)
 		if err != nil || !d.Busy {
 			return err
 		}
 		select {
 		case <-time.After(settleLook):
-		case <-ctx.Done():
-			return fmt.Errorf("another process has been writing the log for %v, so what is there already cannot be told: %w", settleWait, ctx.Err())
+		case <-e.ctx.Done():
+			return e.ctx.Err()
+		case <-over.C:
+			return fmt.Errorf("another process has been writing the log for %v, so what is there already cannot be told: %w", wait, store.ErrBusy)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,10 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/stetlog/stet"
 	"github.com/stetlog/stet/event"
+	"github.com/stetlog/stet/internal/store"
 )
 
 // However a file is cut into lines, and however it is read, they are its lines.
@@ -166,5 +170,29 @@ func TestSeenIsBounded(t *testing.T) {
 	n.forget(id(1))
 	if err := n.add(id(3), 3); err != nil {
 		t.Errorf("after one was forgotten: %v", err)
+	}
+}
+
+// What is spooled is brought in before an import looks into the log, however long that takes: what is limited is the wait for others.
+func TestSettleTakesItsTime(t *testing.T) {
+	x := newShop(t)
+	rec, err := stet.Open(t.Context(), x.store, stet.Options{App: "sdk", StateDir: x.state})
+	if err == nil {
+		err = rec.Do(t.Context(), stet.Job{Name: "spooled"}, func(context.Context, *stet.Run) error { return nil })
+		err = errors.Join(err, rec.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(x.store, x.state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = settle(&env{ctx: t.Context(), stderr: os.Stderr}, s, time.Nanosecond)
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if out := x.must(t, exitOK, "export", "--json"); !bytes.Contains(out, []byte(`"spooled"`)) {
+		t.Errorf("it is not in the log: %s", out)
 	}
 }

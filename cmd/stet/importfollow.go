@@ -126,7 +126,9 @@ func (in *importer) followAll(all []*followed) error {
 			news = true
 			again := b.Records[0].Again
 			if again && !known {
-				if err := in.know(); err != nil {
+				if err := in.know(); in.ctx.Err() != nil {
+					return nil // nothing of the batch was recorded
+				} else if err != nil {
 					return err
 				}
 				known = true

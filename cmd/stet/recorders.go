@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/stetlog/stet"
 )
 
 // maxRecorders bounds the streams that are open at once; the one that was used longest ago makes room.
 const maxRecorders = 32
+
+// slowest bounds the wait for a record of an import. Nobody is kept waiting by it, and what ends an import is to be read again.
+const slowest = 2 * time.Minute
 
 // streamKey is what all events of a stream share.
 type streamKey struct{ app, environment string }
@@ -40,7 +44,7 @@ func (r *recorders) get(ctx context.Context, key streamKey) (*stet.Recorder, err
 		}
 	}
 	rec, err := stet.Open(context.WithoutCancel(ctx), r.Store, stet.Options{App: key.app, Environment: key.environment, StateDir: r.state,
-		TokenFile: r.TokenFile, SendWait: -1})
+		TokenFile: r.TokenFile, SendWait: -1, Deadline: slowest})
 	if err != nil {
 		return nil, err
 	}
