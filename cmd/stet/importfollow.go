@@ -126,9 +126,11 @@ func (in *importer) followAll(all []*followed) error {
 			news = true
 			again := b.Records[0].Again
 			if again && !known {
-				if err := in.know(); in.ctx.Err() != nil {
-					return nil // nothing of the batch was recorded
-				} else if err != nil {
+				err := in.know()
+				if in.ctx.Err() != nil {
+					return nil //nolint:nilerr // told to end, which is no error; nothing of the batch was recorded
+				}
+				if err != nil {
 					return err
 				}
 				known = true
