@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/search"
@@ -115,6 +116,9 @@ func (c *searchCmd) Run(e *env) (err error) {
 	now := time.Now()
 	scan := search.NewScanner(w.log.Source(), q, now)
 	f := finder{e: e, storeKey: storeKey, json: c.JSON, local: !c.remote(), out: bufio.NewWriter(e.stdout), limit: c.Limit, name: w.log.Name, back: scan.Back, forth: scan.Forward}
+	if given, meant := q.Misspelled(event.Builtin().Names()); given != "" {
+		f.hint = fmt.Sprintf("; the catalogue has no event %s: do you mean %s?", given, meant)
+	}
 	if w.ask != nil && !c.Scan {
 		rows := 1000
 		if c.Limit > 0 {
@@ -215,6 +219,7 @@ type finder struct {
 	claim    func() string // what to add to what was searched; nil: nothing
 	json     bool
 	local    bool
+	hint     string // what to add where nothing was found
 }
 
 // newest prints what is found, newest first, and says what was searched.
@@ -247,7 +252,7 @@ func (f *finder) searched(n int, from uint64, cp proof.Checkpoint) string {
 		where = fmt.Sprintf("%s: none of its entries, 0 to %d, lies within the query's own limits", f.name, cp.Size-1)
 	}
 	if n == 0 {
-		return "nothing found in " + where + "; values are compared exactly, and words without a field regardless of case"
+		return "nothing found in " + where + " (values are compared exactly, and words without a field regardless of case" + f.hint + ")"
 	}
 	return fmt.Sprintf("%d found in %s", n, where)
 }
