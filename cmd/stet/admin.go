@@ -164,9 +164,9 @@ func plainly(err error) error {
 	}
 	switch r.Code {
 	case wire.Malformed:
-		return usage("%s", r.Detail)
+		return usage("%s", strings.Replace(err.Error(), r.Error(), r.Detail, 1))
 	case wire.NotFound, wire.NameTaken:
-		return fmt.Errorf("%s (%s)", r.Detail, r.Problem.Code)
+		return errors.New(strings.Replace(err.Error(), r.Error(), fmt.Sprintf("%s (%s)", r.Detail, r.Code), 1))
 	}
 	return err
 }

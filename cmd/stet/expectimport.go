@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -251,6 +252,8 @@ func (r *scheduleReader) crontab(path string, text []byte) error {
 		switch {
 		case w.why != "":
 			t.Why = w.why
+		case !system && !r.user && namesUser(l.Command):
+			t.Note = "its command is called as a user here is: say --system where the lines name a user, --user where they do not"
 		case !w.recorded:
 			t.Note = "nothing records this line: run it by stet run, or give the crontab SHELL=/usr/bin/" + cronName
 		case l.Zone != "":
@@ -258,6 +261,17 @@ func (r *scheduleReader) crontab(path string, text []byte) error {
 		}
 	}
 	return err
+}
+
+// namesUser says whether what stands where a command should is the name of a user of this machine, with more behind it, as in a
+// crontab of the system.
+func namesUser(command string) bool {
+	words := strings.Fields(command)
+	if len(words) < 2 || strings.Contains(words[0], "/") {
+		return false
+	}
+	_, err := user.Lookup(words[0])
+	return err == nil
 }
 
 // whose is what is known of the runs of a line.
