@@ -93,7 +93,11 @@ func (c *enrolCmd) Run(e *env) error {
 	if c.JSON {
 		return printJSON(e, out)
 	}
-	_, err = fmt.Fprintf(e.stdout, "enrolled at %s: key %s (%s); its log's key %s is pinned\n", a, key.ID()[:16], key.Name, proof.KeyID(server.Key())[:16])
+	place := ""
+	if c.Rotate {
+		place = fmt.Sprintf(", in the place of %s, which is good until stet admin key revoke", old.ID()[:16])
+	}
+	_, err = fmt.Fprintf(e.stdout, "enrolled at %s: key %s (%s)%s; its log's key %s is pinned\n", a, key.ID()[:16], key.Name, place, proof.KeyID(server.Key())[:16])
 	return err
 }
 
