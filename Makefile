@@ -4,7 +4,7 @@ MODULES := . interop bench
 LINT    := go tool -modfile=tools/golangci.mod golangci-lint
 FUZZ    ?= 10s
 
-.PHONY: collector evidence shots test tools race states lint mutants fuzz forgeries faults devices crash chaos forward-chaos bench vet cron demo
+.PHONY: collector evidence shots test tools race states lint mutants fuzz forgeries faults devices crash chaos forward-chaos hostile bench vet cron demo
 
 # All tests of all modules. With CI=true nothing is skipped.
 test: tools
@@ -71,6 +71,10 @@ chaos:
 # stet forward and the syslog receiver it sends to, our own and rsyslog, each killed fifty times: "make test" kills five times.
 forward-chaos: tools
 	STET_LONG=1 ./.ci/memory go test -count=1 -v -timeout 40m -run 'TestForwardChaos$$' ./cmd/stet
+
+# A million hostile requests to a server: "make test" sends ten thousand.
+hostile:
+	STET_LONG=1 ./.ci/memory go test -count=1 -v -timeout 120m -run 'TestHostile$$' ./internal/server
 
 # Aims against what is reached, in ratios: docs/performance.md.
 bench: export STET_POSTGRES := 1

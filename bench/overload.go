@@ -18,7 +18,7 @@ const (
 	// of them have one token, and are more than it answers of one (256).
 	crowded = 1024
 	// heavy is how much memory the server may have at most. Its bounds add up to less: 256 MiB of bodies, 64 of entries that
-	// wait and as much of buffers for the next, and what the collector lets a heap grow by.
+	// wait and of buffers for the next, 32 of what was published last, and what the collector lets a heap grow by.
 	heavy = 1 << 30
 	// grown and wobble are how much more memory the server may have at most in the last third of an overload than in the
 	// middle third: a factor, and bytes. Its collector lets a heap grow and shrink by about so much.
