@@ -65,11 +65,11 @@ func (x *Index) Facets(ctx context.Context, log Log, q search.Query, now time.Ti
 			n := 0
 			for _, r := range all {
 				if in := sets[r.chunk]; in != nil {
-					var s set
-					if err := r.addTo(&s); err != nil {
+					both, err := r.common(in)
+					if err != nil {
 						return err
 					}
-					n += s.common(in)
+					n += both
 				}
 			}
 			value := term[len(prefix):]

@@ -97,12 +97,8 @@ func (s *stream) next() error {
 	if s.block == len(s.s.blocks) {
 		return nil
 	}
-	bl := s.s.blocks[s.block]
+	bl, end := s.s.blocks[s.block], s.s.end(s.block)
 	s.block++
-	end := s.s.Times[0].Off // the times lie behind the blocks
-	if s.block < len(s.s.blocks) {
-		end = s.s.blocks[s.block].off
-	}
 	b, err := s.s.read(bl.off, int(end-bl.off))
 	if err != nil {
 		return err

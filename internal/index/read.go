@@ -20,8 +20,15 @@ type reader struct {
 	bundles []bundle // the last ones
 	tiles   map[proof.Tile][]byte
 	nodes   map[proof.NodeID]proof.Hash // of the tree, computed from tiles
+	sound   tile                        // the last one that a proof has shown to be the log's
 	heads   proof.EnvelopeParser
 	sealed  sealed
+}
+
+// tile is the hashes of some entries that follow each other.
+type tile struct {
+	proof.Tile
+	hashes []byte
 }
 
 // sealed says that the entries from ≤ seq < seal are under the seal of this key, which is entry seal.
@@ -52,16 +59,7 @@ func (r *reader) row(ctx context.Context, seq uint64) (Row, error) {
 		return row, err
 	}
 	row.Entry = raw
-	path, err := proof.ProveInclusion(seq, r.cp.Size, r.hashes(ctx))
-	if err == nil {
-		err = proof.VerifyInclusion(seq, r.cp.Size, proof.LeafHash(raw), r.cp.Root, path)
-	}
-	switch why := logread.Wrong(err); {
-	case errors.Is(err, proof.ErrProof):
-		row.Doubt = fmt.Sprintf("the entry is not what the log's hash says: %v", err)
-	case why != "":
-		row.Doubt = "the entry cannot be proven: " + why
-	case err != nil:
+	if row.Doubt, err = r.unproven(ctx, seq, proof.LeafHash(raw)); err != nil {
 		return row, err
 	}
 	e, err := proof.ParseEntry(raw)
@@ -93,6 +91,32 @@ func (r *reader) row(ctx context.Context, seq uint64) (Row, error) {
 		row.Record = rec
 	}
 	return row, nil
+}
+
+// unproven says why an entry is not what the log's hashes say; "" where it is. The path from an entry to the root is made of all
+// other hashes of its tile: where it leads there, all of them are the log's, and the tile's other entries need no path.
+func (r *reader) unproven(ctx context.Context, seq uint64, leaf proof.Hash) (why string, err error) {
+	t := proof.Tile{Index: seq / proof.TileWidth, Width: proof.TileWidth}
+	if full, rest := proof.TilesFor(r.cp.Size, 0); t.Index == full {
+		t.Width = rest
+	}
+	if at := int(seq % proof.TileWidth * proof.HashSize); r.sound.Tile == t && r.sound.hashes != nil && proof.Hash(r.sound.hashes[at:at+proof.HashSize]) == leaf {
+		return "", nil
+	}
+	path, err := proof.ProveInclusion(seq, r.cp.Size, r.hashes(ctx))
+	if err == nil {
+		err = proof.VerifyInclusion(seq, r.cp.Size, leaf, r.cp.Root, path)
+	}
+	switch why := logread.Wrong(err); {
+	case errors.Is(err, proof.ErrProof):
+		return fmt.Sprintf("the entry is not what the log's hash says: %v", err), nil
+	case why != "":
+		return "the entry cannot be proven: " + why, nil
+	case err != nil:
+		return "", err
+	}
+	r.sound = tile{t, r.tiles[t]}
+	return "", nil
 }
 
 // key is that of the seal over an entry: the next seal.

@@ -3,6 +3,7 @@ package index
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // A run is the entries of one chunk that have a term: as they are kept, in b, or in memory, in docs, where they ascend.
@@ -48,23 +49,42 @@ func (r run) bytes(buf []byte) []byte {
 
 // addTo adds the entries to s. Whatever the bytes are, it returns.
 func (r run) addTo(s *set) error {
+	if r.docs == nil && r.n >= denseFrom {
+		return r.words(func(i int, word uint64) { s[i] |= word })
+	}
+	return r.each(s.add)
+}
+
+// common is how many of the entries are in s.
+func (r run) common(s *set) (n int, err error) {
+	if r.docs == nil && r.n >= denseFrom {
+		err = r.words(func(i int, word uint64) { n += bits.OnesCount64(s[i] & word) })
+		return n, err
+	}
+	err = r.each(func(at uint16) { n += int(s[at>>6] >> (at & 63) & 1) })
+	return n, err
+}
+
+// words calls fn for each word of a bitmap.
+func (r run) words(fn func(i int, word uint64)) error {
+	if len(r.b) != denseBytes {
+		return fmt.Errorf("%w: a bitmap of %d bytes", errRun, len(r.b))
+	}
+	for i := range setWords {
+		fn(i, binary.LittleEndian.Uint64(r.b[8*i:]))
+	}
+	return nil
+}
+
+// each calls fn for each entry of a run that is no bitmap, in order, as far as it can be one.
+func (r run) each(fn func(at uint16)) error {
 	for _, d := range r.docs {
-		s.add(d)
+		fn(d)
 	}
 	if r.docs != nil {
 		return nil
 	}
-	b := r.b
-	if r.n >= denseFrom {
-		if len(b) != denseBytes {
-			return fmt.Errorf("%w: a bitmap of %d bytes", errRun, len(b))
-		}
-		for i := range s {
-			s[i] |= binary.LittleEndian.Uint64(b[8*i:])
-		}
-		return nil
-	}
-	next := uint64(0)
+	b, next := r.b, uint64(0)
 	for range r.n {
 		var d uint64
 		if len(b) > 0 && b[0] < 0x80 {
@@ -79,7 +99,7 @@ func (r run) addTo(s *set) error {
 		if d >= chunkSize || next+d >= chunkSize {
 			return fmt.Errorf("%w: it leaves its chunk", errRun)
 		}
-		s.add(uint16(next + d))
+		fn(uint16(next + d))
 		next += d + 1
 	}
 	if len(b) != 0 {

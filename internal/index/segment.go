@@ -233,11 +233,27 @@ func (s *segment) scan(prefix string, fn func(term []byte, runs func() ([]run, e
 			return nil
 		}
 		var stop error
+		var behind []byte // what the block's terms have, once it is asked for: most often of all of them
 		more, err := s.terms(s.blocks[i], func(t []byte, p posting) bool {
 			if !bytes.HasPrefix(t, []byte(prefix)) {
 				return string(t) < prefix
 			}
-			stop = fn(t, func() ([]run, error) { return s.runs(p) })
+			stop = fn(t, func() (_ []run, err error) {
+				if p.n <= 1 {
+					return s.appendRuns(nil, p, nil)
+				}
+				begin := s.blocks[i].off + int64(s.blocks[i].size)
+				if behind == nil {
+					if behind, err = s.read(begin, int(s.end(i)-begin)); err != nil {
+						return nil, err
+					}
+				}
+				at := p.off - begin
+				if int64(p.size) > int64(len(behind))-at {
+					return nil, damaged(s.name, "the entries of block %d reach into the next", i)
+				}
+				return s.appendRuns(nil, p, behind[at:at+int64(p.size):at+int64(p.size)])
+			})
 			return stop == nil
 		})
 		if err != nil || stop != nil {
@@ -248,6 +264,14 @@ func (s *segment) scan(prefix string, fn func(term []byte, runs func() ([]run, e
 		}
 	}
 	return nil
+}
+
+// end is where a block ends, with what its terms have.
+func (s *segment) end(block int) int64 {
+	if block+1 < len(s.blocks) {
+		return s.blocks[block+1].off
+	}
+	return s.Times[0].Off // the times lie behind the blocks
 }
 
 // runs reads the runs of a posting, by chunk.

@@ -54,14 +54,6 @@ func (s *set) count() (n int) {
 	return n
 }
 
-// common is how many entries are in both.
-func (s *set) common(o *set) (n int) {
-	for i, w := range s {
-		n += bits.OnesCount64(w & o[i])
-	}
-	return n
-}
-
 func (s *set) empty() bool {
 	for _, w := range s {
 		if w != 0 {
