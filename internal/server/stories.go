@@ -25,6 +25,11 @@ const (
 	foldBytes  = 8 << 20
 	// scanMost is how many entries that are not indexed yet are read for a story: about a tenth of a second of work.
 	scanMost = 1 << 14
+	// wholeEvents is how many events an interaction may have to be told whole to who asks for its first jobs only; of these jobs it
+	// is told so many events more, and lastEvents, their newest.
+	wholeEvents, lastEvents = 400, 100
+	// jobsMost is how many of its jobs may be asked for.
+	jobsMost = 100
 )
 
 // A gathering is events on their way into a fold, each once.
@@ -33,6 +38,7 @@ type gathering struct {
 	want   func(*event.Event) bool // nil: all of it
 	items  map[uint64]story.Item
 	door   map[event.UUID]bool // streams of the server's own, of what came unsealed
+	most   int                 // how many may be folded
 	bytes  int
 	more   bool     // there are more than may be folded
 	over   []string // streams that nothing more will come from, once it is folded
@@ -46,7 +52,7 @@ type doubt struct {
 }
 
 func (a *asker) gather() *gathering {
-	return &gathering{asker: a, items: map[uint64]story.Item{}, door: map[event.UUID]bool{}, doubts: []doubt{}, over: []string{}}
+	return &gathering{asker: a, most: foldEvents, items: map[uint64]story.Item{}, door: map[event.UUID]bool{}, doubts: []doubt{}, over: []string{}}
 }
 
 // find gathers what a query finds, the oldest first: what is indexed, and what has come since.
@@ -63,13 +69,7 @@ func (g *gathering) find(ctx context.Context, q search.Query) error {
 			return err
 		}
 		for _, row := range rows {
-			if row.Doubt != "" {
-				if len(g.doubts) < index.MaxRows {
-					g.doubts = append(g.doubts, doubt{row.Seq, row.Doubt})
-				}
-				continue
-			}
-			if err := g.add(row.Record, row.Entry); err != nil {
+			if err := g.row(row); err != nil {
 				return err
 			}
 		}
@@ -78,6 +78,17 @@ func (g *gathering) find(ctx context.Context, q search.Query) error {
 		}
 	}
 	return g.rest(ctx, q)
+}
+
+// row takes a row in, or that it is in doubt.
+func (g *gathering) row(row index.Row) error {
+	if row.Doubt == "" {
+		return g.add(row.Record, row.Entry)
+	}
+	if d := (doubt{row.Seq, row.Doubt}); len(g.doubts) < index.MaxRows && !slices.Contains(g.doubts, d) {
+		g.doubts = append(g.doubts, d)
+	}
+	return nil
 }
 
 // rest reads what is not indexed yet, if it is not too much.
@@ -114,7 +125,7 @@ func (g *gathering) add(r *search.Record, raw []byte) error {
 	if _, ok := g.items[r.Seq]; ok {
 		return nil
 	}
-	if g.bytes += len(raw); len(g.items) == foldEvents || g.bytes > foldBytes {
+	if g.bytes += len(raw); len(g.items) >= g.most || g.bytes > foldBytes {
 		g.more = true
 		return nil
 	}
@@ -227,7 +238,12 @@ type storyAnswer struct {
 }
 
 func (s *Server) getStory(w http.ResponseWriter, r *http.Request, c *Call) error {
-	if _, err := readParams(r); err != nil {
+	p, err := readParams(r, "jobs")
+	if err != nil {
+		return err
+	}
+	jobs, err := p.number("jobs", 0, 1, jobsMost)
+	if err != nil {
 		return err
 	}
 	a, ctx, end, err := s.ask(r, c)
@@ -235,9 +251,17 @@ func (s *Server) getStory(w http.ResponseWriter, r *http.Request, c *Call) error
 		return err
 	}
 	defer end()
-	g := a.gather()
-	if err := g.find(ctx, search.Query{}.With(anyOf(search.FieldInteraction, r.PathValue("interaction")))); err != nil {
+	g, q := a.gather(), search.Query{}.With(anyOf(search.FieldInteraction, r.PathValue("interaction")))
+	if jobs > 0 {
+		g.most = wholeEvents
+	}
+	if err := g.find(ctx, q); err != nil {
 		return err
+	}
+	if jobs > 0 && g.more {
+		if err := g.firstJobs(ctx, q, jobs); err != nil {
+			return err
+		}
 	}
 	stories, err := g.fold(ctx)
 	if err != nil {
@@ -304,12 +328,52 @@ func (s *Server) getJob(w http.ResponseWriter, r *http.Request, c *Call) error {
 	return writeStory(w, out)
 }
 
+// firstJobs cuts the beginning of an interaction, which was gathered, down to its first jobs, and gathers what came later of these:
+// their outcomes above all, and of heartbeats only the newest. A job stands where it stands without the others.
+func (g *gathering) firstJobs(ctx context.Context, interaction search.Query, jobs int) error {
+	var ids []string
+	for _, seq := range slices.Sorted(maps.Keys(g.items)) {
+		if j := g.items[seq].Event.Job; j != nil && len(ids) < jobs && !slices.Contains(ids, j.ID) {
+			ids = append(ids, j.ID)
+		}
+	}
+	defer func() { g.more = true }()
+	if len(ids) == 0 {
+		return nil
+	}
+	g.want = ofJobs(ids...)
+	maps.DeleteFunc(g.items, func(_ uint64, it story.Item) bool {
+		return it.Event.Job != nil && (!g.want(it.Event) || it.Event.EventType == "job_heartbeat")
+	})
+	q := interaction.With(anyOf(search.FieldJob, ids...))
+	g.most = len(g.items) + wholeEvents
+	if err := g.find(ctx, q.With(search.Not{Of: anyOf(search.FieldEvent, "job_heartbeat")})); err != nil {
+		return err
+	}
+	g.most = foldEvents
+	rows, _, err := g.asker.find(ctx, q, index.Everything(), lastEvents)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := g.row(row); err != nil {
+			return err
+		}
+	}
+	return g.corrections(ctx)
+}
+
 // job gathers the events of a job, without its children's, and the corrections of these.
 func (g *gathering) job(ctx context.Context, id string) error {
 	g.want = ofJobs(id)
 	if err := g.find(ctx, search.Query{}.With(anyOf(search.FieldJob, id))); err != nil {
 		return err
 	}
+	return g.corrections(ctx)
+}
+
+// corrections gathers the corrections of what was gathered.
+func (g *gathering) corrections(ctx context.Context) error {
 	var events []string
 	for _, seq := range slices.Sorted(maps.Keys(g.items)) {
 		events = append(events, g.items[seq].Event.EventID.String())

@@ -279,3 +279,43 @@ func TestCounts(t *testing.T) {
 		wantRefusal(t, w.do("auditor", http.MethodGet, "/v1/counts"+target, nil), want)
 	}
 }
+
+// Of an interaction with very many events, its first jobs can be told alone: each where it stands, whatever came between, and as in
+// the whole story. A smaller one is told whole.
+func TestStoryOfTheFirstJobs(t *testing.T) {
+	w := newWorld(t, nil)
+	w.follow()
+	w.job("writer", "large", "root", "", "submitted", "started")
+	w.job("writer", "large", "b", "root", "submitted", "started")
+	w.job("writer", "large", "c", "root", "submitted", "started", "failed")
+	beats := slices.Repeat([]string{"heartbeat"}, 70)
+	for i := range 6 {
+		w.job("writer", "large", fmt.Sprint("beating ", i), "root", append([]string{"started"}, beats...)...)
+	}
+	w.job("writer", "large", "b", "root", append(beats, "succeeded")...)
+	w.job("writer", "large", "root", "", "succeeded")
+	w.job("writer", "small", "root", "", "submitted", "started", "heartbeat", "succeeded")
+	w.publish()
+	w.caughtUp()
+	var whole, brief storyAnswer
+	w.get("auditor", "/v1/stories/large", &whole)
+	w.get("auditor", "/v1/stories/large?jobs=3", &brief)
+	if whole.More || !brief.More || len(whole.Story.Jobs) != 1 || len(brief.Story.Jobs) != 1 || brief.Story.EventCount >= whole.Story.EventCount {
+		t.Fatalf("%v %d, %v %d", whole.More, whole.Story.EventCount, brief.More, brief.Story.EventCount)
+	}
+	a, b := whole.Story.Jobs[0], brief.Story.Jobs[0]
+	if len(a.Children) != 8 || len(b.Children) != 2 || a.State != "succeeded" || b.Children[0].State != "succeeded" || b.Children[1].State != "failed" {
+		t.Errorf("%d and %d children: %+v", len(a.Children), len(b.Children), b)
+	}
+	a.Children, b.Children = a.Children[:2], b.Children[:2]
+	if d := cmp.Diff(a, b); d != "" {
+		t.Errorf("the first jobs are others than in the whole story: %s", d)
+	}
+	w.get("auditor", "/v1/stories/small?jobs=1", &brief)
+	if brief.More || brief.Story.EventCount != 4 {
+		t.Errorf("%+v", brief)
+	}
+	for _, jobs := range []string{"0", "101", "x"} {
+		wantRefusal(t, w.do("auditor", http.MethodGet, "/v1/stories/small?jobs="+jobs, nil), wire.Malformed)
+	}
+}

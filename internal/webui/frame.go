@@ -104,6 +104,15 @@ func (u *UI) icon(name string) template.HTML {
 
 // show answers with a page.
 func (u *UI) show(v *visit, status int, page, title string, view any) error {
+	body, err := u.render(v, page, title, view)
+	if err != nil {
+		return err
+	}
+	return v.send(status, body)
+}
+
+// render makes a page.
+func (u *UI) render(v *visit, page, title string, view any) ([]byte, error) {
 	query := ""
 	if page == "search" {
 		query = v.r.URL.Query().Get("q")
@@ -112,27 +121,36 @@ func (u *UI) show(v *visit, status int, page, title string, view any) error {
 		}
 	}
 	t, _ := view.(trailView)
-	return u.write(v, status, page, "frame", frame{Again: t.Make != nil && t.Make.Files.Poll, Title: title, Query: query, Page: page, Menu: menu(page), Who: name(v), Role: string(v.who.Role), Open: v.who.Own && v.who.Token == "",
+	return u.execute(page, "frame", frame{Again: t.Make != nil && t.Make.Files.Poll, Title: title, Query: query, Page: page, Menu: menu(page), Who: name(v), Role: string(v.who.Role), Open: v.who.Own && v.who.Token == "",
 		Here: v.here(), Times: v.times, View: view})
 }
 
 // part answers with a part of a page, for a swap.
 func (u *UI) part(v *visit, page, part string, view any) error {
-	return u.write(v, http.StatusOK, page, part, view)
+	body, err := u.execute(page, part, view)
+	if err != nil {
+		return err
+	}
+	return v.send(http.StatusOK, body)
 }
 
-// write makes the whole answer before any of it is sent: half a page must not look like a whole one.
-func (u *UI) write(v *visit, status int, page, part string, view any) error {
+// execute makes the whole answer before any of it is sent: half a page must not look like a whole one.
+func (u *UI) execute(page, part string, view any) ([]byte, error) {
 	var b bytes.Buffer
 	if err := u.pages[page].ExecuteTemplate(&b, part, view); err != nil {
-		return fmt.Errorf("the page %s: %w", page, err)
+		return nil, fmt.Errorf("the page %s: %w", page, err)
 	}
+	return b.Bytes(), nil
+}
+
+// send answers with a page, or a part of one.
+func (v *visit) send(status int, body []byte) error {
 	h := v.w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	v.w.WriteHeader(status)
 	if v.r.Method != http.MethodHead {
-		_, _ = v.w.Write(b.Bytes()) // whoever is gone needs no page
+		_, _ = v.w.Write(body) // whoever is gone needs no page
 	}
 	return nil
 }

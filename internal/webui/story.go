@@ -15,10 +15,16 @@ import (
 )
 
 const (
-	// storyJobs is how many jobs of a story are on its page, and storyRaw how many bytes of events: what is beyond is a link
-	// away.
-	storyJobs = 40
-	storyRaw  = 24 << 10
+	// storyBytes is how long the page of a story may be. storyJobs is how many of its jobs are on it at most, storyEvents how many
+	// events beside those of the four phases, storyRuns how many attempts of a job, storyRaw how many bytes of events as they are
+	// stored, and storyText how much of an answer: half of all of these, again and again, where the page becomes too long. What is
+	// beyond is a link away.
+	storyBytes  = 64 << 10
+	storyJobs   = 12
+	storyEvents = 100
+	storyRuns   = 8
+	storyRaw    = 24 << 10
+	storyText   = 1000
 	// storyPulses is how many heartbeats of a run are shown: the last ones.
 	storyPulses = 3
 )
@@ -33,6 +39,7 @@ type storyView struct {
 	Loose       []entryView
 	Clocks      []string
 	Left        int // jobs that are not on the page
+	Hidden      int // events of those on the page that are not
 	More        bool
 	Doubts      []doubtView
 	All         string // address of the events, as results of a search
@@ -54,6 +61,7 @@ type jobView struct {
 	Duration         string
 	Who, Why         string
 	Attempts         int
+	Earlier          int // attempts that are not on the page
 	Runs             []runView
 	Notes            []entryView
 	Children         []*jobView
@@ -114,28 +122,43 @@ func (u *UI) getStory(v *visit) error {
 	if interaction == "" {
 		return server.Refuse(wire.NotFound, "a story is asked for by its interaction: story?interaction=…")
 	}
-	found, err := ask[foundStory](v, "/v1/stories/"+segment(interaction))
+	found, err := ask[foundStory](v, link("/v1/stories/"+segment(interaction), "jobs", strconv.Itoa(storyJobs)))
 	if err != nil {
 		return err
 	}
-	b := &storyBuilder{v: v, jobs: storyJobs, raw: storyRaw, diffs: map[string][]diffView{}}
+	for share := 1; ; share *= 2 {
+		view := v.story(found, share)
+		body, err := u.render(v, "story", cut(storyTitle(view), 80), view)
+		if err != nil {
+			return err
+		}
+		if len(body) <= storyBytes || share >= storyText {
+			return v.send(http.StatusOK, body)
+		}
+	}
+}
+
+// story is the view of a story, with one share-th of what may be on its page.
+func (v *visit) story(found foundStory, share int) storyView {
+	b := &storyBuilder{v: v, jobs: max(storyJobs/share, 1), events: storyEvents / share, runs: max(storyRuns/share, 1), raw: storyRaw / share, text: storyText / share,
+		diffs: map[string][]diffView{}}
 	for _, d := range found.Differences {
-		b.diffs[d.JobID] = append(b.diffs[d.JobID], differences(d))
+		b.diffs[d.JobID] = append(b.diffs[d.JobID], differences(d, storyEvents/share))
 	}
 	doc := found.Story
 	view := storyView{Interaction: doc.InteractionID, Events: doc.EventCount, Jobs: b.all(doc.Jobs), Orphans: b.all(doc.Orphans), Loose: b.entries(doc.Loose),
-		More: found.More, Searched: found.Searched.view(), Left: b.left, All: link("search", "q", is(search.FieldInteraction, interaction))}
+		More: found.More, Searched: found.Searched.view(), Left: b.left, Hidden: b.hidden, All: link("search", "q", is(search.FieldInteraction, doc.InteractionID))}
 	view.Day = b.day
 	if v.mayExport() {
 		view.Evidence = []evidenceOf{{"Evidence of this story", is(search.FieldInteraction, doc.InteractionID)}}
 	}
-	for _, d := range found.Doubts {
+	for _, d := range found.Doubts[:min(len(found.Doubts), storyEvents)] {
 		view.Doubts = append(view.Doubts, doubtView{d.Seq, d.Doubt, eventLink(d.Seq)})
 	}
-	for _, c := range doc.Clocks {
+	for _, c := range doc.Clocks[:min(len(doc.Clocks), storyEvents/share)] {
 		view.Clocks = append(view.Clocks, c.Text)
 	}
-	return u.show(v, http.StatusOK, "story", cut(storyTitle(view), 80), view)
+	return view
 }
 
 func storyTitle(s storyView) string {
@@ -149,13 +172,12 @@ func eventLink(seq uint64) string { return link("event", "seq", strconv.FormatUi
 
 // storyBuilder makes views of jobs, as long as there is room on the page.
 type storyBuilder struct {
-	v     *visit
-	jobs  int
-	raw   int
-	left  int
-	count int
-	day   string
-	diffs map[string][]diffView
+	v                             *visit
+	jobs, events, runs, raw, text int // that there is room for
+	left, hidden                  int // jobs and events that there was none for
+	count                         int
+	day                           string
+	diffs                         map[string][]diffView
 }
 
 func (b *storyBuilder) all(jobs []story.JSONJob) (out []*jobView) {
@@ -192,7 +214,11 @@ func (b *storyBuilder) job(j story.JSONJob) *jobView {
 	if out.Name == "" {
 		out.Name = "job " + j.ID
 	}
+	out.Earlier = max(len(j.Runs)-b.runs, 0)
 	for i, r := range j.Runs {
+		if i < out.Earlier {
+			continue
+		}
 		run := b.run(r, i == len(j.Runs)-1)
 		run.Words = fmt.Sprintf("Attempt %d", max(r.Attempt, int64(i+1)))
 		out.Runs = append(out.Runs, run)
@@ -216,8 +242,12 @@ func (b *storyBuilder) job(j story.JSONJob) *jobView {
 }
 
 func (b *storyBuilder) run(r story.JSONRun, last bool) runView {
-	out := runView{State: string(r.State), Tone: toneOfState(r.State), Last: last, Answers: r.Answers, Snapshots: b.entries(r.Snapshots), Claims: b.entries(r.Claims),
+	out := runView{State: string(r.State), Tone: toneOfState(r.State), Last: last, Snapshots: b.entries(r.Snapshots), Claims: b.entries(r.Claims),
 		Corrections: b.entries(r.Corrections), Pulses: len(r.Heartbeats)}
+	for _, a := range r.Answers {
+		a.Text = cut(a.Text, b.text)
+		out.Answers = append(out.Answers, a)
+	}
 	for _, p := range []struct {
 		name, icon, question string
 		of                   story.JSONPhase
@@ -250,6 +280,11 @@ func (b *storyBuilder) run(r story.JSONRun, last bool) runView {
 
 func (b *storyBuilder) entries(all []story.JSONEntry) (out []entryView) {
 	for _, e := range all {
+		if b.events == 0 {
+			b.hidden++
+			continue
+		}
+		b.events--
 		out = append(out, b.entry(e))
 	}
 	return out
@@ -275,7 +310,7 @@ func (b *storyBuilder) entry(e story.JSONEntry) entryView {
 	if b.day == "" {
 		b.day = at.Day
 	}
-	out := entryView{At: at, SameDay: at.Day == b.day, Type: e.EventType, Sentence: e.Sentence, Standing: standing(e.Standing),
+	out := entryView{At: at, SameDay: at.Day == b.day, Type: e.EventType, Sentence: cut(e.Sentence, b.text), Standing: standing(e.Standing),
 		Corrections: b.entries(e.Corrections), Copies: b.entries(e.Copies)}
 	if e.Seq != nil {
 		out.Seq, out.Href = strconv.FormatUint(*e.Seq, 10), eventLink(*e.Seq)
@@ -318,7 +353,8 @@ func duration(r story.JSONRun) string {
 	return micros(*e.Timing.Duration)
 }
 
-func differences(d story.JSONDifference) diffView {
+// differences is what differs, at most so much of each kind.
+func differences(d story.JSONDifference, most int) diffView {
 	out := diffView{Note: d.NotRecorded, Left: d.Left}
 	switch {
 	case d.Of == story.OfAttempts:
@@ -333,7 +369,13 @@ func differences(d story.JSONDifference) diffView {
 	}
 	for _, c := range d.Changes { // changed ones come first
 		if c.How == story.Same && c.Note == "" {
-			out.Same = append(out.Same, c.Path)
+			if len(out.Same) < most {
+				out.Same = append(out.Same, c.Path)
+			}
+			continue
+		}
+		if len(out.Changes) == most {
+			out.Left++
 			continue
 		}
 		out.Changes = append(out.Changes, c)
