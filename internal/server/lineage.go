@@ -328,11 +328,13 @@ func (k kin) failed() bool {
 }
 
 // children finds a page of the jobs that name a parent, in the order of their first events; or of those alone that failed, in
-// the order in which the log was told of that.
+// the order in which the log was told of that. Heartbeats are left out, as kin does: they are most of what long jobs say.
 func (g *gathering) children(ctx context.Context, parent string, failed bool, w index.Window, limit int) (_ []kin, next string, err error) {
 	of := search.Query{}.With(anyOf(search.FieldParent, parent))
 	if failed {
 		of = of.With(anyOf(search.FieldEvent, failures[:]...))
+	} else {
+		of = of.With(search.Not{Of: anyOf(search.FieldEvent, "job_heartbeat")})
 	}
 	var ids []string
 	earlier := map[string]bool{} // children of pages before this one
