@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +21,8 @@ const (
 	maxValue = 1000
 	// maxFields bounds the fields that are shown.
 	maxFields = 500
+	// maxBytes is how many of the exact bytes are shown; all of them are in the files beside.
+	maxBytes = 16 << 10
 )
 
 // Where the truth of a value comes from.
@@ -50,6 +51,7 @@ type eventView struct {
 	After    string
 	Bytes    string // exact
 	Length   int
+	Left     int // of them, that are not shown
 	Leaf     string
 	Size     uint64
 	Path     []string
@@ -132,7 +134,33 @@ func (u *UI) getEvent(v *visit) error {
 			view.Evidence = append(view.Evidence, evidenceOf{"Evidence of its story", is(search.FieldInteraction, view.interaction)})
 		}
 	}
-	return u.show(v, http.StatusOK, "event", fmt.Sprintf("%s · entry %d", view.Type, seq), view)
+	return u.fit(v, "event", func(share int) (string, any) {
+		return fmt.Sprintf("%s · entry %d", cut(view.Type, 80), seq), view.cut(share)
+	})
+}
+
+// cut leaves out what there is no room for, with one share-th of it.
+func (w eventView) cut(share int) eventView {
+	w.Sentence = cut(w.Sentence, maxValue/share)
+	if most := maxBytes / share; len(w.Bytes) > most {
+		w.Bytes = strings.ToValidUTF8(w.Bytes[:most], "")
+		w.Left = w.Length - len(w.Bytes)
+	}
+	left := maxFields / share
+	var groups []fieldGroup
+	for _, g := range w.Groups {
+		n := min(len(g.Fields), left)
+		left, w.More = left-n, w.More || n < len(g.Fields)
+		g.Fields = slices.Clone(g.Fields[:n])
+		for i, f := range g.Fields {
+			if short := cut(f.Value, maxValue/share); short != f.Value {
+				g.Fields[i].Value, g.Fields[i].Cut = short, f.Cut+len(f.Value)-len(short)
+			}
+		}
+		groups = append(groups, g)
+	}
+	w.Groups = groups
+	return w
 }
 
 // entry fills in what an entry says.

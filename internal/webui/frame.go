@@ -111,6 +111,24 @@ func (u *UI) show(v *visit, status int, page, title string, view any) error {
 	return v.send(status, body)
 }
 
+// pageBytes is how long a page may be that shows whatever an event says. With what it loads it weighs less than 100 KB then.
+const pageBytes = 64 << 10
+
+// fit answers with a page that is not longer than pageBytes: make gives it with one share-th of what may be on it, and is asked
+// for less until it fits, or there is nothing left to leave out.
+func (u *UI) fit(v *visit, page string, make func(share int) (title string, view any)) error {
+	for share := 1; ; share *= 2 {
+		title, view := make(share)
+		body, err := u.render(v, page, title, view)
+		if err != nil {
+			return err
+		}
+		if len(body) <= pageBytes || share >= 1024 {
+			return v.send(http.StatusOK, body)
+		}
+	}
+}
+
 // render makes a page.
 func (u *UI) render(v *visit, page, title string, view any) ([]byte, error) {
 	query := ""

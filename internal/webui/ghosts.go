@@ -1,12 +1,13 @@
 package webui
 
 import (
-	"github.com/stetlog/stet/internal/search"
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/stetlog/stet/internal/ghosts"
+	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/story"
 	"github.com/stetlog/stet/internal/wire"
 )
@@ -22,6 +23,7 @@ type ghostsView struct {
 	Doubts   []doubtView
 	Next     string
 	Expected []expectedView
+	Further  string // address of what else is expected
 	NoExpect string // why there are none
 	Searched searchedView
 }
@@ -98,7 +100,7 @@ func (u *UI) getGhosts(v *visit) error {
 		all, open = "", "false"
 	}
 	view.Toggle = link("ghosts", "q", view.Query, "all", all)
-	found, err := ask[foundGhosts](v, link("/v1/ghosts", "q", view.Query, "open", open, "limit", strconv.Itoa(pageRows), "cursor", in.Get("cursor")))
+	found, err := ask[foundGhosts](v, link("/v1/ghosts", "q", view.Query, "open", open, "limit", strconv.Itoa(ghostRows), "cursor", in.Get("cursor")))
 	if p, ok := problemOf(err); ok && p.Code == wire.InvalidQuery {
 		view.Wrong = p
 		return u.show(v, http.StatusBadRequest, "ghosts", "Ghosts", view)
@@ -122,8 +124,8 @@ func (u *UI) getGhosts(v *visit) error {
 	return u.show(v, http.StatusOK, "ghosts", "Ghosts", view)
 }
 
-// expectedMost bounds the expectations on the page; each costs a few questions to the index.
-const expectedMost = 25
+// ghostRows is how many ghosts are on a page, and expectedMost how many expectations are; each of these costs two questions to the index and the reading of two entries.
+const ghostRows, expectedMost = 30, 15
 
 // expectedView is a job that must run, and when it was heard of.
 type expectedView struct {
@@ -151,9 +153,19 @@ func (v *visit) expectations(view *ghostsView) error {
 	if err != nil {
 		return err
 	}
-	for i, x := range all.Expectations {
+	if len(all.Expectations) == 0 {
+		return nil
+	}
+	in := v.r.URL.Query()
+	from, _ := strconv.Atoi(in.Get("expected")) // what is no number is the first page
+	from = min(max(from, 0), len(all.Expectations))
+	missed, err := v.missed()
+	if err != nil {
+		return err
+	}
+	for i, x := range all.Expectations[from:] {
 		if i == expectedMost {
-			view.NoExpect = "More jobs are expected: stet expect list"
+			view.Further = link("ghosts", "q", view.Query, "all", in.Get("all"), "expected", strconv.Itoa(from+i))
 			break
 		}
 		out := expectedView{Job: x.Job, App: x.App, Schedule: x.Schedule, Zone: x.Zone, Grace: x.Grace, Event: eventLink(x.Seq)}
@@ -167,15 +179,40 @@ func (v *visit) expectations(view *ghostsView) error {
 		if out.Success, out.SuccessHref, err = v.last(of + " event:job_succeeded"); err != nil {
 			return err
 		}
-		missed := is(search.FieldJob, x.Job) + " event:job_missed since:30d"
-		c, err := ask[counts](v, link("/v1/counts", "q", missed))
-		if err != nil {
+		if out.Missed, err = missed(x.Job); err != nil {
 			return err
 		}
-		out.Missed, out.MissedHref = number(c.Count, c.AtLeast), link("search", "q", missed)
+		out.MissedHref = link("search", "q", missedBy(x.Job))
 		view.Expected = append(view.Expected, out)
 	}
 	return nil
+}
+
+// recentlyMissed finds the slots that were missed of late, and missedBy those of a job.
+const recentlyMissed = "event:job_missed since:30d"
+
+func missedBy(job string) string { return is(search.FieldJob, job) + " " + recentlyMissed }
+
+// missed counts the slots that were missed of late: all jobs at once, and a job by itself where they are too many to be told.
+func (v *visit) missed() (func(job string) (string, error), error) {
+	all, err := ask[counts](v, link("/v1/counts", "q", recentlyMissed, "facet", "job", "limit", "1000"))
+	if err != nil {
+		return nil, err
+	}
+	by, some := map[string]string{}, all.Facet == nil
+	if f := all.Facet; f != nil {
+		some = f.More
+		for _, one := range f.Values {
+			by[one.Value] = number(one.Count, one.AtLeast)
+		}
+	}
+	return func(job string) (string, error) {
+		if n, ok := by[job]; ok || !some {
+			return cmp.Or(n, "0"), nil
+		}
+		c, err := ask[counts](v, link("/v1/counts", "q", missedBy(job)))
+		return number(c.Count, c.AtLeast), err
+	}, nil
 }
 
 // last is when the newest event that a query finds was received.

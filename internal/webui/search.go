@@ -12,8 +12,8 @@ import (
 	"github.com/stetlog/stet/proof"
 )
 
-// pageRows is how many results a page has.
-const pageRows = 50
+// pageRows is how many results a page has, and rowText how many characters of its sentence each: the rest is on its own page.
+const pageRows, rowText = 50, 200
 
 // searchView is the page of a search.
 type searchView struct {
@@ -230,7 +230,7 @@ func (v *visit) row(row foundRow, storeKey string) rowView {
 		return out
 	}
 	item := story.Item{Seq: row.Seq, HasSeq: true, StoreKey: row.Key != "" && row.Key == storeKey, Raw: e.Event, Event: ev}
-	out.Type, out.Sentence, out.App, out.Who = ev.EventType, story.Sentence(item), ev.AppID, ev.UserID
+	out.Type, out.Sentence, out.App, out.Who = ev.EventType, cut(story.Sentence(item), rowText), ev.AppID, ev.UserID
 	out.Tone = toneOf(ev)
 	if row.Doubt != "" {
 		out.Tone = "bad"

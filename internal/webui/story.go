@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -15,11 +14,9 @@ import (
 )
 
 const (
-	// storyBytes is how long the page of a story may be. storyJobs is how many of its jobs are on it at most, storyEvents how many
-	// events beside those of the four phases, storyRuns how many attempts of a job, storyRaw how many bytes of events as they are
-	// stored, and storyText how much of an answer: half of all of these, again and again, where the page becomes too long. What is
-	// beyond is a link away.
-	storyBytes  = 64 << 10
+	// storyJobs is how many jobs of a story are on its page at most, storyEvents how many events beside those of the four phases,
+	// storyRuns how many attempts of a job, storyRaw how many bytes of events as they are stored, and storyText how many characters
+	// of a sentence. What is beyond is a link away.
 	storyJobs   = 12
 	storyEvents = 100
 	storyRuns   = 8
@@ -126,16 +123,10 @@ func (u *UI) getStory(v *visit) error {
 	if err != nil {
 		return err
 	}
-	for share := 1; ; share *= 2 {
+	return u.fit(v, "story", func(share int) (string, any) {
 		view := v.story(found, share)
-		body, err := u.render(v, "story", cut(storyTitle(view), 80), view)
-		if err != nil {
-			return err
-		}
-		if len(body) <= storyBytes || share >= storyText {
-			return v.send(http.StatusOK, body)
-		}
-	}
+		return cut(storyTitle(view), 80), view
+	})
 }
 
 // story is the view of a story, with one share-th of what may be on its page.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,8 @@ type site struct {
 	cookie map[string]string // of who has logged in
 }
 
-func newSite(t testing.TB) *site {
+// newSite makes a site; more are routes that its pages ask beside the server's own.
+func newSite(t testing.TB, more ...server.Route) *site {
 	t.Helper()
 	key := func(name string) keyfile.Key {
 		k, err := keyfile.Generate(name, rand.Reader)
@@ -79,7 +81,7 @@ func newSite(t testing.TB) *site {
 	desk := evidencedesk.NewDesk(evidencedesk.Options{Source: held.Source(), LogKey: func() string { return keys.Log.VKey }, Record: office.ExportedBy, Tool: "stet of a test",
 		Verifier: verifierpage.HTML(), Scratch: func() (evidencedesk.ScratchFile, error) { return os.CreateTemp(t.TempDir(), "evidence") }})
 	w.server, err = server.New(server.Options{Log: held, LogKey: func() string { return keys.Log.VKey }, Authority: w.auth,
-		Index: func() (*index.Index, error) { return index.Open(w.disk, keys.Log.VKey) }, Feed: published.New(held, held.Source()), Session: w.ui.Session, Routes: append(desk.Routes(), w.ui.Routes()...),
+		Index: func() (*index.Index, error) { return index.Open(w.disk, keys.Log.VKey) }, Feed: published.New(held, held.Source()), Session: w.ui.Session, Routes: slices.Concat(desk.Routes(), w.ui.Routes(), more),
 		Verify: func(ctx context.Context) (verify.Report, error) {
 			return verify.Log(ctx, held.Source(), verify.Options{LogKey: keys.Log.VKey, Workers: 1})
 		}})
