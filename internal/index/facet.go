@@ -20,6 +20,7 @@ const (
 // Facets says how often each value of a field is in what a query finds. An entry may have several.
 type Facets struct {
 	Searched
+	Count  Count   // of all that the query finds
 	Values []Facet // the most frequent first
 	// More says that there are values that were not counted, because there are more than MaxFacets.
 	More bool
@@ -92,8 +93,10 @@ func (x *Index) Facets(ctx context.Context, log Log, q search.Query, now time.Ti
 			clear(sets)
 		}
 		sets[chunk] = found
+		out.Count.N += uint64(found.count())
 		return nil
 	})
+	out.Count.AtLeast = !known
 	if err = cmp.Or(err, count()); err != nil {
 		return Facets{}, err
 	}
@@ -113,6 +116,7 @@ func (x *Index) Facets(ctx context.Context, log Log, q search.Query, now time.Ti
 // Histogram says how much of what a query finds was received from each of the given times to the next.
 type Histogram struct {
 	Searched
+	Count  Count   // of all that the query finds, whenever it was received
 	Counts []Count // one fewer than times
 }
 
@@ -143,6 +147,7 @@ func (x *Index) Histogram(ctx context.Context, log Log, q search.Query, now time
 			}
 		}
 		whole := exactly(found)
+		out.Count.N += uint64(found.count())
 		for i := range out.Counts {
 			if at[i] < (chunk+1)*chunkSize && at[i+1] > chunk*chunkSize && at[i] < at[i+1] {
 				out.Counts[i].N += uint64(whole.within(chunk, at[i], at[i+1]).sure.count())
@@ -150,6 +155,7 @@ func (x *Index) Histogram(ctx context.Context, log Log, q search.Query, now time
 		}
 		return nil
 	})
+	out.Count.AtLeast = !known
 	for i := range out.Counts {
 		out.Counts[i].AtLeast = !known
 	}

@@ -92,8 +92,8 @@ func askMore(t *rapid.T, x *Index, l *testLog, q search.Query, all []*search.Rec
 		}
 	}
 	f, err := x.Facets(context.Background(), l, q, epoch, Everything(), field, nil)
-	if err != nil || len(f.Values) != len(values) || f.More {
-		t.Fatalf("%s: %s has %v (%v), a scan finds %v", q, field, f.Values, err, values)
+	if err != nil || len(f.Values) != len(values) || f.More || f.Count != (Count{N: uint64(len(found))}) {
+		t.Fatalf("%s: %s has %v of %v (%v), a scan finds %v of %d", q, field, f.Values, f.Count, err, values, len(found))
 	}
 	for _, v := range f.Values {
 		if v.Count != (Count{N: values[v.Value]}) {
@@ -101,8 +101,8 @@ func askMore(t *rapid.T, x *Index, l *testLog, q search.Query, all []*search.Rec
 		}
 	}
 	h, err := x.Histogram(context.Background(), l, q, epoch, Everything(), times)
-	if err != nil || !slices.Equal(h.Counts, counts) {
-		t.Fatalf("%s: by %v %v (%v), a scan finds %v", q, times, h.Counts, err, counts)
+	if err != nil || !slices.Equal(h.Counts, counts) || h.Count != f.Count {
+		t.Fatalf("%s: by %v %v of %v (%v), a scan finds %v of %d", q, times, h.Counts, h.Count, err, counts, len(found))
 	}
 }
 

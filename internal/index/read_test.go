@@ -59,3 +59,34 @@ func TestRowsHaveTheirKey(t *testing.T) {
 		}
 	})
 }
+
+// TestTileOfTheLog: an entry that was altered together with its hash in the tile is in doubt, and so is all that the tile says, in
+// whatever order it is read; what lies in other tiles is not, unless their proofs need what that tile says, as they do of the last.
+func TestTileOfTheLog(t *testing.T) {
+	l := newLog()
+	s := newSender(t, "host-a/1")
+	for i := range 50 {
+		var events [][]byte
+		for n := range 10 {
+			events = append(events, login(t, 10*i+n, "alice"))
+		}
+		l.batch(t, s, proof.Via{Kind: proof.ViaSpool}, events...)
+	}
+	cp, err := l.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, altered := range []uint64{3, cp.Size - 3} { // in a full tile, and in the last one
+		signed, hash := l.entries[altered], l.nodes[proof.NodeID{Index: altered}]
+		l.entries[altered] = bytes.Replace(signed, []byte("alice"), []byte("alyce"), 1)
+		l.nodes[proof.NodeID{Index: altered}] = proof.LeafHash(l.entries[altered])
+		r := newReader(l, cp)
+		for _, seq := range []uint64{altered, altered, 1, altered - 1, cp.Size - 2, 257, altered} {
+			row, err := r.row(t.Context(), seq)
+			if err != nil || (row.Doubt != "") != (altered > 3 || seq/proof.TileWidth == 0) {
+				t.Errorf("entry %d of %d, %d altered: %v, doubt %q", seq, cp.Size, altered, err, row.Doubt)
+			}
+		}
+		l.entries[altered], l.nodes[proof.NodeID{Index: altered}] = signed, hash
+	}
+}

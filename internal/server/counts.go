@@ -90,12 +90,10 @@ func (s *Server) getCounts(w http.ResponseWriter, r *http.Request, c *Call) erro
 	}
 	defer end()
 	out := counted{Format: "stet.counts/1", Query: q.String()}
-	if err := a.count(ctx, q, &out); err != nil {
-		return err
-	}
-	if name, ok := p["facet"]; ok {
+	name, byValue := p["facet"]
+	if byValue {
 		out.Facet = &facet{Field: name, Values: []value{}}
-		if err := a.facet(ctx, q, field, path, most, out.Facet); err != nil {
+		if err := a.facet(ctx, q, field, path, most, &out); err != nil {
 			return err
 		}
 	}
@@ -105,7 +103,12 @@ func (s *Server) getCounts(w http.ResponseWriter, r *http.Request, c *Call) erro
 		}
 	}
 	if times != nil {
-		if out.Bars, err = a.histogram(ctx, q, times); err != nil {
+		if err := a.histogram(ctx, q, times, &out); err != nil {
+			return err
+		}
+	}
+	if !byValue && times == nil { // the others count all of it, too
+		if err := a.count(ctx, q, &out); err != nil {
 			return err
 		}
 	}
@@ -187,7 +190,7 @@ func (a *asker) count(ctx context.Context, q search.Query, out *counted) error {
 	return nil
 }
 
-func (a *asker) facet(ctx context.Context, q search.Query, field search.Field, path []string, most int, out *facet) error {
+func (a *asker) facet(ctx context.Context, q search.Query, field search.Field, path []string, most int, out *counted) error {
 	if a.damage {
 		return nil
 	}
@@ -198,27 +201,29 @@ func (a *asker) facet(ctx context.Context, q search.Query, field search.Field, p
 	if err := a.settle(ctx, all.Searched, err); err != nil || a.damage {
 		return err
 	}
-	out.More = all.More || len(all.Values) > most
+	out.Count, out.AtLeast = all.Count.N, all.Count.AtLeast
+	out.Facet.More = all.More || len(all.Values) > most
 	for _, v := range all.Values[:min(most, len(all.Values))] {
-		out.Values = append(out.Values, value{v.Value, v.Count.N, v.Count.AtLeast})
+		out.Facet.Values = append(out.Facet.Values, value{v.Value, v.Count.N, v.Count.AtLeast})
 	}
 	return nil
 }
 
-func (a *asker) histogram(ctx context.Context, q search.Query, times []time.Time) ([]bar, error) {
+func (a *asker) histogram(ctx context.Context, q search.Query, times []time.Time, out *counted) error {
 	if a.damage {
-		return nil, nil
+		return nil
 	}
 	h, err := a.x.Histogram(ctx, a.log, a.mine(q), a.now, index.Everything(), times)
 	if errors.Is(err, index.ErrBuckets) {
-		return nil, Refuse(wire.Malformed, err.Error())
+		return Refuse(wire.Malformed, err.Error())
 	}
 	if err := a.settle(ctx, h.Searched, err); err != nil || a.damage {
-		return nil, err
+		return err
 	}
-	bars := make([]bar, len(h.Counts))
+	out.Count, out.AtLeast = h.Count.N, h.Count.AtLeast
+	out.Bars = make([]bar, len(h.Counts))
 	for i, n := range h.Counts {
-		bars[i] = bar{proof.FormatTime(times[i]), proof.FormatTime(times[i+1]), n.N, n.AtLeast}
+		out.Bars[i] = bar{proof.FormatTime(times[i]), proof.FormatTime(times[i+1]), n.N, n.AtLeast}
 	}
-	return bars, nil
+	return nil
 }

@@ -125,7 +125,7 @@ func (u *UI) getGhosts(v *visit) error {
 }
 
 // ghostRows is how many ghosts are on a page, and expectedMost how many expectations are; each of these costs two questions to the index and the reading of two entries.
-const ghostRows, expectedMost = 30, 15
+const ghostRows, expectedMost = 30, 10
 
 // expectedView is a job that must run, and when it was heard of.
 type expectedView struct {

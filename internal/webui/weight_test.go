@@ -75,7 +75,7 @@ func TestWeight(t *testing.T) {
 	first := w.record(events...)
 	last := w.seqOf("many")
 	pages := append(pagesOf(first, "none"), "/login", fmt.Sprintf("/event?seq=%d", last), fmt.Sprintf("/event?seq=%d", w.seqOf("huge")), "/lineage?job=root", "/lineage?job=root&failed=1", "/children?job=root",
-		"/ghosts?expected=15", "/search?q="+url.QueryEscape("event:job_failed"))
+		"/ghosts?expected=10", "/search?q="+url.QueryEscape("event:job_failed"))
 	for _, interaction := range []string{"family", "again", "loose", "huge", "many"} {
 		pages = append(pages, "/story?interaction="+interaction)
 	}
@@ -90,7 +90,7 @@ func TestWeight(t *testing.T) {
 		"/story?interaction=loose":          "more events are not on this page",
 		fmt.Sprintf("/event?seq=%d", last):  "more bytes are not on this page",
 		"/lineage?job=root":                 "Further ones",
-		"/ghosts":                           `href="ghosts?expected=15"`,
+		"/ghosts":                           `href="ghosts?expected=10"`,
 		"/ghosts?expected=30":               "job 39",
 		fmt.Sprintf("/event?seq=%d", first): "<h1>job_submitted</h1>",
 	} {
