@@ -113,7 +113,7 @@ func (w *uiWorld) all() []screen {
 		return fmt.Sprintf("document.querySelectorAll(%q).length >= %d", selector, atLeast)
 	}
 	return []screen{
-		{"overview", "", []string{"Last verified in full", "The last 24 hours", "Received:", "Missing now", "<b>backup"}, []string{count("#banner", 1), count(".figures a", 4), count(".histogram .bar", 1)}},
+		{"overview", "", []string{"Last verified in full", "The last 24 hours", "Missing now", "<b>backup"}, []string{count("#banner", 1), count(".figures a", 4), count(".histogram .bar", 1)}},
 		{"search", "search", []string{"entries were searched", "Saved queries", "Alert failures", "event:job_failed", "shop", "Older", "a bar is"},
 			[]string{count(".row", 50), count(".facets section", 4), count(".facets .num", 8), count(".histogram .bar", 1), count(".row.bad", 1)}},
 		{"found", "search?q=" + url.QueryEscape("event:job_failed app:shop job:purge"), []string{"1 found", "purge"}, []string{count(".chip", 3), count(".chip a[href]", 3), rowCount + " === 1"}},
