@@ -204,7 +204,7 @@ func TestStory(t *testing.T) {
 	w := newSite(t)
 	w.record(job("a", nil)[:2]...)
 	body := w.found("auditor", "/story?interaction=story+of+a").Body.String()
-	for _, want := range []string{"Submission", "Authorization", "Execution", "Outcome", "job a", `class="phase missing"`, `class="phase open"`, "running"} {
+	for _, want := range []string{"Submission", "Authorization", "Execution", "Outcome", "job a", "<dt>Attempts</dt><dd>1</dd>", `class="phase missing"`, `class="phase open"`, "running"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the story lacks %q:\n%s", want, body)
 		}
