@@ -22,6 +22,7 @@ import (
 	"github.com/stetlog/stet/internal/admin"
 	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/expect"
+	"github.com/stetlog/stet/internal/exports"
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/index"
 	"github.com/stetlog/stet/internal/ledger"
@@ -135,7 +136,8 @@ func browse(ctx context.Context, fsys, own fsx.FS) (_ *viewer, stop func() error
 		return nil, nil, err
 	}
 	office := &admin.Office{Log: expecting{}, Tokens: tokens, FS: own}
-	srv, err := server.New(server.Options{Log: log, LogKey: func() string { return key }, Authority: tokens, Session: pages.Session, Routes: append(office.Routes(), pages.Routes()...),
+	desk := exports.NewDesk(exports.Options{Source: log.src, LogKey: func() string { return key }}) // of which nobody orders anything
+	srv, err := server.New(server.Options{Log: log, LogKey: func() string { return key }, Authority: tokens, Session: pages.Session, Routes: slices.Concat(office.Routes(), desk.Routes(), pages.Routes()),
 		Index: func() (*index.Index, error) { return index.Open(fsys, key) }, Feed: published.New(log, log.src)})
 	if err != nil {
 		return nil, nil, err

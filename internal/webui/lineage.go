@@ -72,7 +72,7 @@ type kin struct {
 }
 
 // lineChildren is how many children a page has.
-const lineChildren = 50
+const lineChildren = 30
 
 func kinOf(k kin, depth int) kinView {
 	out := kinView{ID: k.ID, Name: k.Name, State: string(k.State), Tone: toneOfState(k.State), App: k.App, Depth: depth, Line: link("lineage", "job", k.ID),
