@@ -120,6 +120,23 @@ document.addEventListener("keydown", (e) => {
   e.preventDefault();
 });
 
+// ---- a tree: what was opened is closed, and opened again without asking again
+
+document.addEventListener("click", (e) => {
+  const at = e.target instanceof Element && e.target.closest("tr[data-depth] a[aria-expanded]");
+  if (!at || e.ctrlKey || e.metaKey || e.shiftKey) return;
+  const open = at.getAttribute("aria-expanded") !== "true";
+  at.setAttribute("aria-expanded", open);
+  const row = at.closest("tr"), depth = Number(row.dataset.depth);
+  let closed = Infinity; // what is deeper stays hidden
+  for (let r = row.nextElementSibling; r && Number(r.dataset.depth) > depth; r = r.nextElementSibling) {
+    const own = Number(r.dataset.depth);
+    if (own <= closed) closed = Infinity;
+    r.hidden = !open || own > closed;
+    if (!r.hidden && r.querySelector('[aria-expanded="false"]')) closed = own;
+  }
+});
+
 // ---- the proof
 
 const utf8 = new TextEncoder();
