@@ -17,6 +17,7 @@ type ghostsView struct {
 	Query    string
 	Wrong    *wire.Problem
 	Kinds    []kindView
+	Late     bool
 	All      bool   // those that were answered, too
 	Toggle   string // address with them, or without
 	Ghosts   []ghostView
@@ -25,6 +26,7 @@ type ghostsView struct {
 	Expected []expectedView
 	Further  string // address of what else is expected
 	NoExpect string // why there are none
+	Calendar *calendarView
 	Searched searchedView
 }
 
@@ -56,10 +58,13 @@ type evidenceView struct {
 	Href string
 }
 
-// ghostKinds are the kinds of what is missing.
-var ghostKinds = [...]struct{ words, query string }{
-	{"All", ""}, {"Never started", "event:job_never_started"}, {"Never ended", "event:job_no_outcome"}, {"Stalled", "event:job_stalled"}, {"Missed", "event:job_missed"},
-	{"Orphans", "event:job_orphaned"}, {"Gaps", "event:stream_gap"},
+// ghostKinds are the kinds of what is missing; late are those whose outcome came after all.
+var ghostKinds = [...]struct {
+	words, query string
+	late         bool
+}{
+	{"All", "", false}, {"Never started", "event:job_never_started", false}, {"Never ended", "event:job_no_outcome", false}, {"Lost", "event:job_lost", false},
+	{"Stalled", "event:job_stalled", false}, {"Missed slots", "event:job_missed", false}, {"Late outcomes", "", true},
 }
 
 func (v *visit) ghost(g ghosts.JSON) ghostView {
@@ -91,16 +96,22 @@ func (v *visit) ghost(g ghosts.JSON) ghostView {
 
 func (u *UI) getGhosts(v *visit) error {
 	in := v.r.URL.Query()
-	view := ghostsView{Query: in.Get("q"), All: in.Get("all") == "1"}
+	view := ghostsView{Query: in.Get("q"), All: in.Get("all") == "1", Late: in.Get("late") == "1"}
 	for _, k := range ghostKinds {
-		view.Kinds = append(view.Kinds, kindView{k.words, link("ghosts", "q", k.query, "all", in.Get("all")), k.query == view.Query})
+		late := ""
+		if k.late {
+			late = "1"
+		}
+		view.Kinds = append(view.Kinds, kindView{k.words, link("ghosts", "q", k.query, "late", late, "all", in.Get("all")), k.query == view.Query && k.late == view.Late})
 	}
-	all, open := "1", "true"
+	all, open, late := "1", "true", ""
 	if view.All {
 		all, open = "", "false"
 	}
-	view.Toggle = link("ghosts", "q", view.Query, "all", all)
-	found, err := ask[foundGhosts](v, link("/v1/ghosts", "q", view.Query, "open", open, "limit", strconv.Itoa(ghostRows), "cursor", in.Get("cursor")))
+	if view.Toggle = link("ghosts", "q", view.Query, "all", all); view.Late {
+		open, late, view.Toggle = "", "true", ""
+	}
+	found, err := ask[foundGhosts](v, link("/v1/ghosts", "q", view.Query, "open", open, "late", late, "limit", strconv.Itoa(ghostRows), "cursor", in.Get("cursor")))
 	if p, ok := problemOf(err); ok && p.Code == wire.InvalidQuery {
 		view.Wrong = p
 		return u.show(v, http.StatusBadRequest, "ghosts", "Ghosts", view)
@@ -115,11 +126,21 @@ func (u *UI) getGhosts(v *visit) error {
 		view.Doubts = append(view.Doubts, doubtView{d.Seq, d.Doubt, eventLink(d.Seq)})
 	}
 	if found.Next != "" {
-		view.Next = link("ghosts", "q", view.Query, "all", in.Get("all"), "cursor", found.Next)
+		view.Next = link("ghosts", "q", view.Query, "late", in.Get("late"), "all", in.Get("all"), "cursor", found.Next)
 	}
 	view.Searched = found.Searched.view()
 	if err := v.expectations(&view); err != nil {
 		return err
+	}
+	if id := in.Get("slots"); id != "" || len(view.Expected) > 0 {
+		if id == "" {
+			id = view.Expected[0].ID
+		}
+		c, err := v.calendar(id, in.Get("to"))
+		if err != nil {
+			return err
+		}
+		view.Calendar = &c
 	}
 	return u.show(v, http.StatusOK, "ghosts", "Ghosts", view)
 }
@@ -129,12 +150,13 @@ const ghostRows, expectedMost = 30, 10
 
 // expectedView is a job that must run, and when it was heard of.
 type expectedView struct {
-	Job, App, Schedule, Zone, Grace string
-	Seen, Success                   moment // the last of its events, and the last good outcome
-	SeenHref, SuccessHref           string
-	Missed                          string // slots of the last 30 days
-	MissedHref                      string
-	Event                           string // address of what says that it is expected
+	ID, Job, App, Schedule, Zone, Grace string
+	Link, Part                          string // addresses of its calendar: of the page, and of it alone
+	Seen, Success                       moment // the last of its events, and the last good outcome
+	SeenHref, SuccessHref               string
+	Missed                              string // slots of the last 30 days
+	MissedHref                          string
+	Event                               string // address of what says that it is expected
 }
 
 // expectations lists what must run, with when it was last seen and when it last succeeded: one without the other is how a job
@@ -142,8 +164,8 @@ type expectedView struct {
 func (v *visit) expectations(view *ghostsView) error {
 	all, err := ask[struct {
 		Expectations []struct {
-			Job, App, Schedule, Zone, Grace string
-			Seq                             uint64
+			ID, Job, App, Schedule, Zone, Grace string
+			Seq                                 uint64
 		}
 	}](v, "/v1/expectations")
 	if p, ok := problemOf(err); ok {
@@ -165,10 +187,10 @@ func (v *visit) expectations(view *ghostsView) error {
 	}
 	for i, x := range all.Expectations[from:] {
 		if i == expectedMost {
-			view.Further = link("ghosts", "q", view.Query, "all", in.Get("all"), "expected", strconv.Itoa(from+i))
+			view.Further = link("ghosts", "q", view.Query, "all", in.Get("all"), "late", in.Get("late"), "expected", strconv.Itoa(from+i))
 			break
 		}
-		out := expectedView{Job: x.Job, App: x.App, Schedule: x.Schedule, Zone: x.Zone, Grace: x.Grace, Event: eventLink(x.Seq)}
+		out := expectedView{ID: x.ID, Link: link("ghosts", "slots", x.ID) + "#calendar", Part: link("calendar", "slots", x.ID), Job: x.Job, App: x.App, Schedule: x.Schedule, Zone: x.Zone, Grace: x.Grace, Event: eventLink(x.Seq)}
 		of := is(search.FieldJob, x.Job)
 		if x.App != "" {
 			of += " " + is(search.FieldApp, x.App)

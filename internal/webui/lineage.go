@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/server"
 	"github.com/stetlog/stet/internal/story"
 	"github.com/stetlog/stet/internal/wire"
@@ -223,7 +224,7 @@ func (u *UI) getLineage(v *visit) error {
 	view.Children.further(l, failedOnly, on)
 	view.Orphans.finish(l.Orphans, on, view.Folds)
 	if len(l.Orphans) > 0 {
-		view.OrphansMore = link("search", "q", is("interaction", l.Job.Interaction)+" event:job_orphaned")
+		view.OrphansMore = link("search", "q", is(search.FieldInteraction, l.Job.Interaction)+" event:job_orphaned")
 	}
 	view.Toggle = link("lineage", "job", l.Job.ID, "failed", "1")
 	if failedOnly {

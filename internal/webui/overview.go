@@ -2,8 +2,11 @@ package webui
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stetlog/stet/internal/ghosts"
@@ -19,10 +22,11 @@ type overviewView struct {
 	Bars    *histogram // of the last day
 	Figures []figure
 	Ghosts  []ghostView // those that are open, the newest
-	Silent  []silent    // who was heard in the last week, and not in the last day
-	Trouble []string    // why the server takes nothing
-	NoGhost string      // why there is no list of them
-	Hint    bool        // there are no jobs yet
+	Silent  []silent    // emitters that were heard on most days of the last week, and not in the last one
+	Policy  policyFigure
+	Trouble []string // why the server takes nothing
+	NoGhost string   // why there is no list of them
+	Hint    bool     // there are no jobs yet
 }
 
 // banner is one sentence about the whole log.
@@ -41,8 +45,18 @@ type figure struct {
 	Words, Count, Href, Icon, Tone string
 }
 
+// silent is an emitter: a key that seals streams.
 type silent struct {
-	Name, Href string
+	Name, Key, Href string
+	Days            int
+	Last            moment
+	LastHref        string
+}
+
+// policyFigure is what the newest events are worth by the rules of the two documents.
+type policyFigure struct {
+	Failing, Passing, NotChecked, Events int
+	Tone, Icon                           string
 }
 
 // status is stet.status/1.
@@ -99,6 +113,9 @@ func (u *UI) getOverview(v *visit) error {
 	if err == nil {
 		err = v.openGhosts(&view)
 	}
+	if err == nil {
+		err = v.policy(&view)
+	}
 	if err != nil {
 		return err
 	}
@@ -137,7 +154,7 @@ func (v *visit) banner(s status) banner {
 	case v.now.Sub(at) > behindAfter+seconds(2*s.Verified.Took), seconds(s.Tail.Age) > tailAfter:
 		b.Tone, b.Icon, b.Words, b.Says = "warn", "wait", "Behind", says
 	case len(s.Signers) == 0:
-		b.Tone, b.Icon, b.Words = "good", "ok", "Verified, unwitnessed"
+		b.Tone, b.Icon, b.Words = "live", "eye", "Unwitnessed"
 		b.Says = says + " Nobody else has signed its checkpoint: keep one elsewhere, or run stet verify on another computer."
 	default:
 		b.Tone, b.Icon, b.Words, b.Says = "good", "ok", "Verified", says
@@ -159,9 +176,9 @@ var figuresAsked = [...]struct{ words, query, icon, tone string }{
 	{"Jobs succeeded", "event:job_succeeded since:24h", "ok", "good"},
 	{"Jobs failed", "event:job_failed since:24h", "bad", "bad"},
 	{"Jobs lost", "event:job_lost since:24h", "ghost", "bad"},
-	{"Never started, never ended", "event:job_never_started,job_no_outcome since:24h", "ghost", "bad"},
+	{"Ghosts: never started or ended", "event:job_never_started,job_no_outcome since:24h", "ghost", "bad"},
 	{"Stalled", "event:job_stalled since:24h", "wait", "warn"},
-	{"Missed", "event:job_missed since:24h", "clock", "warn"},
+	{"Missed slots", "event:job_missed since:24h", "clock", "warn"},
 	{"Refused events", "event:event_refused since:24h", "x", "warn"},
 	{"Security events", "is:security since:24h", "key", ""},
 }
@@ -183,11 +200,27 @@ func (v *visit) figures(view *overviewView) error {
 	return err
 }
 
-// silent finds the applications that were heard in the last week, and not in the last day.
+const (
+	// An emitter is regular that was heard on so many of the silentOf days before the last one.
+	silentDays, silentOf = 4, 7
+	// silentMost is how many emitters are looked at.
+	silentMost = 200
+	// silentShown is how many are shown.
+	silentShown = 10
+)
+
+// silent finds the emitters that were heard of regularly, and are silent now: heard on most days of a week, and not in the last
+// 24 hours.
 func (v *visit) silent(view *overviewView) error {
-	heard := map[string]bool{}
-	for _, since := range []string{"since:24h", "since:7d"} {
-		c, err := ask[counts](v, link("/v1/counts", "q", since, "facet", "app", "limit", "200"))
+	days := map[string]int{}
+	now := v.now.Truncate(time.Second)
+	for day := range silentOf + 1 {
+		until := now.Add(-time.Duration(day) * 24 * time.Hour)
+		query := "after:" + until.Add(-24*time.Hour).Format(time.RFC3339)
+		if day > 0 {
+			query += " before:" + until.Format(time.RFC3339)
+		}
+		c, err := ask[counts](v, link("/v1/counts", "q", query, "facet", "emitter", "limit", strconv.Itoa(silentMost)))
 		if err != nil {
 			return err
 		}
@@ -195,11 +228,49 @@ func (v *visit) silent(view *overviewView) error {
 			return nil
 		}
 		for _, one := range c.Facet.Values {
-			if since == "since:7d" && !heard[one.Value] {
-				view.Silent = append(view.Silent, silent{one.Value, link("search", "q", is(search.FieldApp, one.Value))})
+			if day == 0 {
+				days[one.Value] = -silentOf // it is heard
 			}
-			heard[one.Value] = true
+			days[one.Value]++
 		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(days)) {
+		if days[id] < silentDays {
+			continue
+		}
+		if len(view.Silent) == silentShown {
+			break
+		}
+		last, err := ask[foundRows](v, link("/v1/events", "q", is(search.FieldEmitter, id), "limit", "1"))
+		if err != nil {
+			return err
+		}
+		one := silent{Name: id, Key: id, Href: link("search", "q", is(search.FieldEmitter, id)), Days: days[id]}
+		for _, row := range last.Rows {
+			seen := v.row(row, "")
+			one.Last, one.LastHref = seen.At, seen.Event
+			if name, _, ok := strings.Cut(row.Key, "+"); ok {
+				one.Name = name
+			}
+		}
+		view.Silent = append(view.Silent, one)
+	}
+	return nil
+}
+
+// policyEvents is how many of the newest events the overview judges.
+const policyEvents = 50
+
+// policy judges the newest events, as the page of the policy does with more of them.
+func (v *visit) policy(view *overviewView) error {
+	j, err := ask[judgedAnswer](v, link("/v1/policy", "limit", strconv.Itoa(policyEvents)))
+	if err != nil {
+		return err
+	}
+	d := j.Report
+	view.Policy = policyFigure{Failing: d.Failing, Passing: d.Passing, NotChecked: d.NotChecked, Events: d.Events, Tone: "", Icon: "ok"}
+	if d.Failing > 0 {
+		view.Policy.Tone, view.Policy.Icon = "warn", "warn"
 	}
 	return nil
 }

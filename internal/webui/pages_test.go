@@ -47,7 +47,7 @@ func (w *site) found(who, target string) *httptest.ResponseRecorder {
 // pagesOf are the pages of an entry and of its interaction, and those of all.
 func pagesOf(seq uint64, job string) []string {
 	return []string{"/search", "/search?q=" + url.QueryEscape("seq:"+fmt.Sprint(seq)), "/search?live=1", "/search?q=" + url.QueryEscape(`is:"`), "/rows?q=", "/rows?q=&after=0",
-		"/story?interaction=" + url.QueryEscape("story of "+job), fmt.Sprintf("/event?seq=%d", seq), "/", "/ghosts", "/ghosts?all=1", "/lineage?job=" + job, "/children?job=" + job, "/help", "/checkpoints", "/checkpoints?from=1&to=2", "/emitters", "/policy", "/access", "/exports", "/setup", "/event?seq=99999", "/story?interaction=none"}
+		"/story?interaction=" + url.QueryEscape("story of "+job), fmt.Sprintf("/event?seq=%d", seq), "/", "/ghosts", "/ghosts?all=1", "/lineage?job=" + job, "/children?job=" + job, "/calendar?slots=0123456789abcdef", "/ghosts?late=1", "/help", "/checkpoints", "/checkpoints?from=1&to=2", "/emitters", "/policy", "/access", "/exports", "/setup", "/event?seq=99999", "/story?interaction=none"}
 }
 
 var (

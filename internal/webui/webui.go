@@ -74,6 +74,7 @@ func (u *UI) Routes() []server.Route {
 		u.page("/story", u.getStory),
 		u.page("/event", u.getEvent),
 		u.page("/ghosts", u.getGhosts),
+		u.page("/calendar", u.getCalendar),
 		u.page("/lineage", u.getLineage),
 		u.page("/children", u.getChildren),
 		u.page("/checkpoints", u.getCheckpoints),
