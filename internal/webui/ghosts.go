@@ -159,6 +159,9 @@ type expectedView struct {
 	Event                               string // address of what says that it is expected
 }
 
+// notHeard leaves out what the server itself says of a job: that it was missed is no sign of it.
+const notHeard = " -event:job_missed,job_never_started,job_no_outcome,job_stalled,job_lost,job_orphaned,job_late_outcome,job_recovered"
+
 // expectations lists what must run, with when it was last seen and when it last succeeded: one without the other is how a job
 // fails for weeks.
 func (v *visit) expectations(view *ghostsView) error {
@@ -195,7 +198,7 @@ func (v *visit) expectations(view *ghostsView) error {
 		if x.App != "" {
 			of += " " + is(search.FieldApp, x.App)
 		}
-		if out.Seen, out.SeenHref, err = v.last(of); err != nil {
+		if out.Seen, out.SeenHref, err = v.last(of + notHeard); err != nil {
 			return err
 		}
 		if out.Success, out.SuccessHref, err = v.last(of + " event:job_succeeded"); err != nil {

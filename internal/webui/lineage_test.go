@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/expect"
+	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/story"
 )
 
@@ -111,6 +113,20 @@ func TestCalendarPicture(t *testing.T) {
 		}
 		if len(at) != slotsShown {
 			t.Errorf("every %v: %d slots are seen of %d", step, len(at), slotsShown)
+		}
+	}
+}
+
+// What the server says is missing of a job does not count as a sign of it.
+func TestNotHeard(t *testing.T) {
+	q, err := search.Parse(is(search.FieldJob, "tick") + notHeard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := search.NewMatcher(q, time.Now())
+	for typ, want := range map[string]bool{"job_started": true, "job_heartbeat": true, "job_missed": false, "job_stalled": false} {
+		if got := m.Match(&search.Record{Event: &event.Event{EventType: typ, Job: &event.Job{Name: "tick"}}}); got != want {
+			t.Errorf("%s is a sign of the job: %v", typ, got)
 		}
 	}
 }
