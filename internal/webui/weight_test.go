@@ -119,7 +119,7 @@ func expected(n int) server.Route {
 	return server.Route{Method: http.MethodGet, Pattern: "/v1/expectations", Handle: func(a http.ResponseWriter, _ *http.Request, _ *server.Call) error {
 		var all []string
 		for i := range n {
-			all = append(all, fmt.Sprintf(`{"job":"job %d","schedule":"cron 0 3 * * *","zone":"UTC","grace":"1h","seq":0}`, i))
+			all = append(all, fmt.Sprintf(`{"id":"%016x","job":"job %d","schedule":"cron 0 3 * * *","zone":"UTC","grace":"1h","seq":0}`, i, i))
 		}
 		_, err := fmt.Fprintf(a, `{"expectations":[%s]}`, strings.Join(all, ","))
 		return err
