@@ -82,7 +82,7 @@ type status struct {
 		State    string
 		MaxError int64 `json:"max_error_us"`
 	}
-	Reasons []struct{ Code, Detail string }
+	Reasons []reason
 }
 
 // behindAfter is how old the last verification may be, beyond what it took, and how old the unpublished tail.
