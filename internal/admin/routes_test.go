@@ -234,6 +234,7 @@ var routeRights = map[string]string{
 	"GET /v1/events":                    "reader auditor admin",
 	"GET /v1/tail":                      "reader auditor admin",
 	"GET /v1/ghosts":                    "reader auditor admin",
+	"GET /v1/expectations/{id}/slots":   "reader auditor admin",
 	"GET /v1/counts":                    "reader auditor admin",
 	"GET /v1/policy":                    "reader auditor admin",
 	"GET /v1/stories/{interaction}":     "reader auditor admin",
