@@ -55,9 +55,11 @@ type jobView struct {
 	ID, Name, Anchor string
 	State            string
 	Tone             string
+	Marks            []string // what else there is to know of the outcome: that it came late, or was corrected
 	Duration         string
 	Who, Why         string
-	Attempts         int
+	Attempts         int // that began, as far as was reported
+	Many             bool
 	Earlier          int // attempts that are not on the page
 	Runs             []runView
 	Notes            []entryView
@@ -85,9 +87,9 @@ type runView struct {
 type phaseView struct {
 	Name, Icon, Question string
 	Event                *entryView
-	Missing              string // why there is none
+	Missing              string // that there is none, and why
 	Open                 bool   // it may come yet
-	Since                string // how long it has been missing
+	Fine                 bool   // there need be none
 	More                 []entryView
 }
 
@@ -99,6 +101,9 @@ type entryView struct {
 	Type        string
 	Sentence    string
 	Standing    string // what it counts for, where it is not what one would think
+	Came        string // how, where its sender did not seal it
+	Logged      moment // where it was logged at another time than it claims
+	Foreign     bool
 	Href        string
 	Raw         string // "" where it is on its own page alone
 	Corrections []entryView
@@ -108,6 +113,7 @@ type entryView struct {
 // diffView is what differs between two states, or two attempts.
 type diffView struct {
 	Words   string
+	Columns [2]string
 	Note    string
 	Changes []story.JSONChange
 	Same    []string
@@ -131,10 +137,10 @@ func (u *UI) getStory(v *visit) error {
 
 // story is the view of a story, with one share-th of what may be on its page.
 func (v *visit) story(found foundStory, share int) storyView {
-	b := &storyBuilder{v: v, jobs: max(storyJobs/share, 1), events: storyEvents / share, runs: max(storyRuns/share, 1), raw: storyRaw / share, text: storyText / share,
-		diffs: map[string][]diffView{}}
+	b := &storyBuilder{v: v, jobs: max(storyJobs/share, 1), events: storyEvents / share, runs: max(storyRuns/share, 1), raw: storyRaw / share, text: storyText / share, changes: storyEvents / share,
+		diffs: map[string][]story.JSONDifference{}}
 	for _, d := range found.Differences {
-		b.diffs[d.JobID] = append(b.diffs[d.JobID], differences(d, storyEvents/share))
+		b.diffs[d.JobID] = append(b.diffs[d.JobID], d)
 	}
 	doc := found.Story
 	view := storyView{Interaction: doc.InteractionID, Events: doc.EventCount, Jobs: b.all(doc.Jobs), Orphans: b.all(doc.Orphans), Loose: b.entries(doc.Loose),
@@ -163,12 +169,12 @@ func eventLink(seq uint64) string { return link("event", "seq", strconv.FormatUi
 
 // storyBuilder makes views of jobs, as long as there is room on the page.
 type storyBuilder struct {
-	v                             *visit
-	jobs, events, runs, raw, text int // that there is room for
-	left, hidden                  int // jobs and events that there was none for
-	count                         int
-	day                           string
-	diffs                         map[string][]diffView
+	v                                      *visit
+	jobs, events, runs, raw, text, changes int // that there is room for
+	left, hidden                           int // jobs and events that there was none for
+	count                                  int
+	day                                    string
+	diffs                                  map[string][]story.JSONDifference
 }
 
 func (b *storyBuilder) all(jobs []story.JSONJob) (out []*jobView) {
@@ -200,13 +206,19 @@ func below(j story.JSONJob) (n int) {
 
 func (b *storyBuilder) job(j story.JSONJob) *jobView {
 	b.count++
-	out := &jobView{ID: j.ID, Name: j.Name, Anchor: "job-" + strconv.Itoa(b.count), State: string(j.State), Tone: toneOfState(j.State), Attempts: len(j.Runs),
-		Lineage: link("lineage", "job", j.ID), Notes: b.entries(j.Notes), Diffs: b.diffs[j.ID]}
+	out := &jobView{ID: j.ID, Name: j.Name, Anchor: "job-" + strconv.Itoa(b.count), State: string(j.State), Tone: toneOfState(j.State), Many: len(j.Runs) > 1,
+		Lineage: link("lineage", "job", j.ID), Notes: b.entries(j.Notes)}
 	if out.Name == "" {
 		out.Name = "job " + j.ID
 	}
+	for _, d := range b.diffs[j.ID] {
+		out.Diffs = append(out.Diffs, differences(d, out.Many, b.changes))
+	}
 	out.Earlier = max(len(j.Runs)-b.runs, 0)
 	for i, r := range j.Runs {
+		if began(r) {
+			out.Attempts++
+		}
 		if i < out.Earlier {
 			continue
 		}
@@ -216,7 +228,7 @@ func (b *storyBuilder) job(j story.JSONJob) *jobView {
 	}
 	if len(j.Runs) > 0 {
 		last := j.Runs[len(j.Runs)-1]
-		out.Duration = duration(last)
+		out.Duration, out.Marks = b.took(last), marks(last)
 		for _, a := range last.Answers {
 			switch a.Question {
 			case "who":
@@ -240,22 +252,25 @@ func (b *storyBuilder) run(r story.JSONRun, last bool) runView {
 		out.Answers = append(out.Answers, a)
 	}
 	for _, p := range []struct {
-		name, icon, question string
-		of                   story.JSONPhase
+		name, icon, question, what string
+		of                         story.JSONPhase
+		later                      bool // a later phase was reported
 	}{
-		{"Submission", "inbox", "who asked, and why", r.Submission}, {"Authorization", "key", "who allowed it", r.Authorization},
-		{"Execution", "play", "what ran, and where", r.Execution}, {"Outcome", "flag", "how it ended", r.Outcome},
+		{"Submission", "inbox", "who asked, and why", "request", r.Submission, true},
+		{"Authorization", "key", "who allowed it", "authorization", r.Authorization, r.Execution.Event != nil || r.Outcome.Event != nil},
+		{"Execution", "play", "what ran, and where", "start", r.Execution, r.Outcome.Event != nil},
+		{"Outcome", "flag", "how it ended", "outcome", r.Outcome, false},
 	} {
-		view := phaseView{Name: p.name, Icon: p.icon, Question: p.question, Missing: p.of.MissingText, Open: p.of.Missing == story.NotYet, More: b.entries(p.of.More)}
+		view := phaseView{Name: p.name, Icon: p.icon, Question: p.question, Open: p.of.Missing == story.NotYet, More: b.entries(p.of.More)}
+		switch p.of.Missing {
+		case story.EarlierAttempt, story.NotAllowed, story.WasDuplicate:
+			view.Fine = true
+		}
 		if p.of.Event != nil {
 			e := b.entry(*p.of.Event)
 			view.Event = &e
-		}
-		if since := b.v.atText(p.of.Since); p.of.Since != "" && view.Event == nil {
-			view.Since = since.Words
-			if t, err := parseTime(p.of.Since); err == nil {
-				view.Since = story.Age(b.v.now.Sub(t))
-			}
+		} else {
+			view.Missing = b.missing(p.of, p.what, p.later)
 		}
 		out.Phases = append(out.Phases, view)
 	}
@@ -265,6 +280,45 @@ func (b *storyBuilder) run(r story.JSONRun, last bool) runView {
 	if r.Lost != nil {
 		e := b.entry(*r.Lost)
 		out.Lost = &e
+	}
+	return out
+}
+
+// missing says of an empty slot that it is empty, and for how long, where that means something: a request that was skipped is not
+// late once the job has run.
+func (b *storyBuilder) missing(p story.JSONPhase, what string, later bool) string {
+	words := p.MissingText
+	t, err := parseTime(p.Since)
+	if later || p.Since == "" || err != nil {
+		return words
+	}
+	since := "no " + what + " after " + story.Age(max(b.v.now.Sub(t), 0))
+	if p.Missing == story.NotYet {
+		return since
+	}
+	return words + ": " + since
+}
+
+// began reports whether a run is more than the wish for one.
+func began(r story.JSONRun) bool {
+	return r.Execution.Event != nil || r.Outcome.Event != nil || r.Lost != nil || len(r.Heartbeats)+len(r.Snapshots) > 0
+}
+
+// marks are what the word for the outcome of a run does not say.
+func marks(r story.JSONRun) (out []string) {
+	for _, e := range r.Outcome.More {
+		if e.EventType == "job_late_outcome" && e.Standing != story.Foreign {
+			out = append(out, "came late")
+			break
+		}
+	}
+	if r.Outcome.Event == nil {
+		return out
+	}
+	for _, e := range r.Outcome.Event.Corrections {
+		if e.Standing != story.Foreign {
+			return append(out, "corrected")
+		}
 	}
 	return out
 }
@@ -287,7 +341,7 @@ func standing(s story.Standing) string {
 	case story.Again:
 		return "reported again: the first report stands"
 	case story.Foreign:
-		return "a foreign claim: whoever says this had no say in it"
+		return "a foreign claim, which counts for nothing"
 	case story.Copy:
 		return "the same event once more"
 	case story.Overtaken:
@@ -303,6 +357,8 @@ func (b *storyBuilder) entry(e story.JSONEntry) entryView {
 	}
 	out := entryView{At: at, SameDay: at.Day == b.day, Type: e.EventType, Sentence: cut(e.Sentence, b.text), Standing: standing(e.Standing),
 		Corrections: b.entries(e.Corrections), Copies: b.entries(e.Copies)}
+	out.Foreign = e.Standing == story.Foreign
+	b.origin(&out, e)
 	if e.Seq != nil {
 		out.Seq, out.Href = strconv.FormatUint(*e.Seq, 10), eventLink(*e.Seq)
 	}
@@ -312,6 +368,34 @@ func (b *storyBuilder) entry(e story.JSONEntry) entryView {
 		out.Raw = indented.String()
 	}
 	return out
+}
+
+// origin says how an event came that its sender did not seal: what it says, its time too, is then no more than what somebody sent.
+func (b *storyBuilder) origin(out *entryView, e story.JSONEntry) {
+	var of struct {
+		App        string `json:"app_id"`
+		Timestamp  string
+		EventTime  string `json:"event_time"`
+		References []struct{ Kind string }
+	}
+	var via struct{ Kind string }
+	if json.Unmarshal(e.Event, &of) != nil || len(e.Via) > 0 && json.Unmarshal(e.Via, &via) != nil {
+		return
+	}
+	if out.Foreign && of.App != "" {
+		out.Standing = "a foreign claim of application " + cut(of.App, 80) + ", which counts for nothing"
+	}
+	for _, r := range of.References {
+		if r.Kind == "imported" {
+			if out.Came = "imported, not sealed by its sender"; via.Kind == "http" {
+				out.Came = "sent over HTTP, not sealed by its sender"
+			}
+			break
+		}
+	}
+	if of.EventTime != "" && of.EventTime != of.Timestamp {
+		out.Logged = b.v.atText(of.Timestamp)
+	}
 }
 
 func toneOfState(s story.State) string {
@@ -328,35 +412,49 @@ func toneOfState(s story.State) string {
 	return ""
 }
 
-// duration is how long a run took, as it says itself; "" where it does not.
-func duration(r story.JSONRun) string {
-	if r.Outcome.Event == nil {
+// took is how long a run took, as it says itself; else what lies between the times that its start and its end claim, or until
+// now where it is under way. It is "" where nobody knows.
+func (b *storyBuilder) took(r story.JSONRun) string {
+	if r.Execution.Event == nil && r.Outcome.Event == nil {
 		return ""
 	}
-	var e struct {
-		Timing struct {
-			Duration *int64 `json:"duration_us"`
+	if r.Outcome.Event != nil {
+		var e struct {
+			Timing struct {
+				Duration *int64 `json:"duration_us"`
+			}
+		}
+		if json.Unmarshal(r.Outcome.Event.Event, &e) == nil && e.Timing.Duration != nil {
+			return micros(*e.Timing.Duration)
 		}
 	}
-	if json.Unmarshal(r.Outcome.Event.Event, &e) != nil || e.Timing.Duration == nil {
+	if r.Execution.Event == nil {
 		return ""
 	}
-	return micros(*e.Timing.Duration)
+	start, err := parseTime(r.Execution.Event.Time)
+	if err != nil {
+		return ""
+	}
+	switch {
+	case r.Outcome.Event != nil:
+		if end, err := parseTime(r.Outcome.Event.Time); err == nil && !end.Before(start) {
+			return story.Age(end.Sub(start)) + " between the two times"
+		}
+	case r.State == story.StateRunning && b.v.now.After(start):
+		return story.Age(b.v.now.Sub(start)) + " so far"
+	}
+	return ""
 }
 
 // differences is what differs, at most so much of each kind.
-func differences(d story.JSONDifference, most int) diffView {
-	out := diffView{Note: d.NotRecorded, Left: d.Left}
+func differences(d story.JSONDifference, many bool, most int) diffView {
+	out := diffView{Words: "Data before and after", Columns: [2]string{"Before", "After"}, Note: d.NotRecorded, Left: d.Left}
 	switch {
 	case d.Of == story.OfAttempts:
 		out.Words = fmt.Sprintf("Attempt %d, compared with attempt %d", d.Attempts[1], d.Attempts[0])
-	case d.NotRecorded != "":
-		out.Words = "Data before and after"
-	default:
-		out.Words = "Data before and after"
-		if d.Attempts[1] > 1 {
-			out.Words += fmt.Sprintf(" attempt %d", d.Attempts[1])
-		}
+		out.Columns = [2]string{fmt.Sprintf("Attempt %d", d.Attempts[0]), fmt.Sprintf("Attempt %d", d.Attempts[1])}
+	case many:
+		out.Words += fmt.Sprintf(" attempt %d", d.Attempts[1])
 	}
 	for _, c := range d.Changes { // changed ones come first
 		if c.How == story.Same && c.Note == "" {
@@ -368,6 +466,11 @@ func differences(d story.JSONDifference, most int) diffView {
 		if len(out.Changes) == most {
 			out.Left++
 			continue
+		}
+		if d.NotRecorded != "" { // the API has the one state on both sides
+			if c.How, c.From = "recorded", ""; d.To == "" {
+				c.From, c.To = c.To, ""
+			}
 		}
 		out.Changes = append(out.Changes, c)
 	}
