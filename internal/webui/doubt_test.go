@@ -19,9 +19,9 @@ import (
 // and among results.
 func TestDoubt(t *testing.T) {
 	w := newSite(t)
-	seq := w.record(job("a", map[string]any{"user_id": "zenobia"})...)
+	seq := w.record(job("a", map[string]any{"user_id": "alice"})...)
 	w.found("auditor", "/search")
-	w.alter("zenobia", "mally")
+	w.alter("alice", "mally")
 	for target, want := range map[string]string{
 		fmt.Sprintf("/event?seq=%d", seq): fmt.Sprintf("FAILED at seq %d", seq),
 		"/search?q=app%3Ashop":            "In doubt",
@@ -32,7 +32,7 @@ func TestDoubt(t *testing.T) {
 			t.Errorf("%s does not say %q: %d\n%s", target, want, a.Code, body)
 		}
 	}
-	if body := w.get("auditor", fmt.Sprintf("/event?seq=%d", seq)).Body.String(); !strings.Contains(body, "mally") || strings.Contains(body, "zenobia") || strings.Contains(body, `truth authenticated">authenticated</span> <span class="dim">held against the seal`) {
+	if body := w.get("auditor", fmt.Sprintf("/event?seq=%d", seq)).Body.String(); !strings.Contains(body, "mally") || strings.Contains(body, "alice") || strings.Contains(body, `truth authenticated">authenticated</span> <span class="dim">held against the seal`) {
 		t.Error("the page does not show what is stored, or says that it was held against something")
 	}
 	// The server verifies its own log again, all the sooner as somebody has seen that.
@@ -60,7 +60,7 @@ func TestDoubt(t *testing.T) {
 // be proven, says so beside its number.
 func TestDamage(t *testing.T) {
 	w := newSite(t)
-	seq := w.record(job("a", map[string]any{"user_id": "zenobia"})...)
+	seq := w.record(job("a", map[string]any{"user_id": "alice"})...)
 	w.found("auditor", "/search")
 	for name, damage := range map[string]struct {
 		entries bool // else hashes
@@ -99,7 +99,7 @@ func TestDamage(t *testing.T) {
 			t.Errorf("%s: the lineage does not say what is wrong: %d\n%s", name, a.Code, a.Body)
 		}
 		// Whose they are is not known any more: who reads one application learns the numbers, and nothing else.
-		if body := w.get("other", "/search").Body.String(); strings.Contains(body, "zenobia") || strings.Contains(body, "job a") {
+		if body := w.get("other", "/search").Body.String(); strings.Contains(body, "alice") || strings.Contains(body, "job a") {
 			t.Errorf("%s: the reader of another application sees what is damaged", name)
 		}
 		mend()
