@@ -145,10 +145,10 @@ func (r runner) test(ctx context.Context, most time.Duration, env []string, patt
 	return out, nil
 }
 
-// environ is this process's environment without stet's own variables, which would decide how long tests take, or let a
-// mutant write the golden files anew. rapid, too, must not keep in the tree what a mutant failed on.
+// environ is this process's environment without stet's own variables and CI, which would decide how long tests take (cron's
+// own minute is no mutant's), or let a mutant write the golden files anew. rapid, too, must not keep in the tree what a mutant failed on.
 func environ() []string {
-	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "STET_") })
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "STET_") || strings.HasPrefix(kv, "CI=") })
 	return append(env, "RAPID_NOFAILFILE=true")
 }
 
