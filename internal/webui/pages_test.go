@@ -52,6 +52,7 @@ func pagesOf(seq uint64, job string) []string {
 
 var (
 	inline = regexp.MustCompile(`(?i)<style|<script(?:>| [^>]*>[^<])|\s(?:style|on[a-z]+)\s*=\s*["']|javascript:`)
+	links  = regexp.MustCompile(`(?:href|src|action|hx-get)="([^"#]+)`)
 	remote = regexp.MustCompile(`(?i)(?:href|src|action|hx-get)="(?:[a-z]+:|/)`)
 )
 
@@ -64,6 +65,10 @@ func TestPages(t *testing.T) {
 	w := newSite(t)
 	seq := w.record(job("a", nil)...)
 	w.found("auditor", "/search")
+	pages := map[string]bool{}
+	for _, r := range w.ui.Routes() {
+		pages[strings.TrimSuffix(strings.TrimPrefix(r.Pattern, "/"), "{$}")] = true
+	}
 	for _, target := range append(pagesOf(seq, "a"), "/login") {
 		for _, who := range []string{"auditor", ""} {
 			a := w.found(who, target)
@@ -88,6 +93,11 @@ func TestPages(t *testing.T) {
 			}
 			if len(body) > 100<<10 {
 				t.Errorf("%s has %d bytes", target, len(body))
+			}
+			for _, link := range links.FindAllStringSubmatch(body, -1) {
+				if page, _, _ := strings.Cut(html.UnescapeString(link[1]), "?"); !pages[strings.TrimPrefix(page, "./")] && !strings.HasPrefix(page, "v1/") && page != "checkpoint" { // which are the server's
+					t.Errorf("%s leads to %s, which is no page", target, link[1])
+				}
 			}
 			if a.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("%s may be kept", target)

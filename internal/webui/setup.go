@@ -55,7 +55,7 @@ func (u *UI) getSetup(v *visit) error {
 // diagnose says what is amiss with this server, and what is not: each thing that it looks at has a line.
 func (v *visit) diagnose(s status) []diagnosis {
 	b := v.banner(s)
-	log := diagnosis{Tone: b.Tone, Icon: b.Icon, What: "Log", Says: b.Words + ". " + b.Says, Do: b.Next, Href: "overview"}
+	log := diagnosis{Tone: b.Tone, Icon: b.Icon, What: "Log", Says: b.Words + ". " + b.Says, Do: b.Next, Href: "./"}
 	tail := diagnosis{Tone: "good", Icon: "ok", What: "Publishing", Says: b.Tail}
 	if seconds(s.Tail.Age) > tailAfter {
 		tail.Tone, tail.Icon, tail.Do = "bad", "bad", "look at the server's own log: it says why nothing is published"
