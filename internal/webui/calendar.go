@@ -2,6 +2,7 @@ package webui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -49,6 +50,7 @@ type slotView struct {
 	Start, End, Missed            *evidenceView
 	Began, Ended                  moment
 	Late                          string
+	Ahead                         bool // it is to come
 }
 
 // slots is stet.slots/1.
@@ -131,7 +133,8 @@ func (v *visit) calendar(id, to string) (c calendarView, err error) {
 	for _, d := range s.Doubts {
 		c.Doubts = append(c.Doubts, doubtView{d.Seq, d.Doubt, eventLink(d.Seq)})
 	}
-	zone, err := time.LoadLocation(s.Zone)
+	job := expect.Definition{Zone: s.Zone}
+	zone, err := expect.Zone(s.Zone)
 	if err != nil {
 		zone = time.UTC
 	}
@@ -146,12 +149,11 @@ func (v *visit) calendar(id, to string) (c calendarView, err error) {
 	c.Counts = fmt.Sprintf("%d came, %d were missed", counts[expect.StateRan], counts[expect.StateMissed])
 	for _, text := range s.Ahead {
 		at, _ := parseTime(text)
-		times, all = append(times, at.In(zone)), append(all, slotView{Local: at.In(zone).Format("2006-01-02 15:04 -07:00"), At: v.at(at), Words: "to come", Icon: "right"})
+		times, all = append(times, at.In(zone)), append(all, slotView{Local: job.LocalText(at), At: v.at(at), Words: "to come", Icon: "right", Ahead: true})
 	}
 	c.picture(times, all)
-	for i := len(all) - 1; i >= 0; i-- {
-		c.Slots = append(c.Slots, all[i])
-	}
+	c.Slots = slices.Clone(all)
+	slices.Reverse(c.Slots)
 	if s.Earlier != "" {
 		c.Earlier = link("ghosts", "slots", s.ID, "to", s.Earlier) + "#calendar"
 	}
@@ -182,7 +184,7 @@ func (c *calendarView) picture(times []time.Time, all []slotView) {
 		s := all[i]
 		x := labelWide + column*cellStep
 		c.Cells = append(c.Cells, cellView{X: x, Y: y, MarkX: x + (cellStep-2-cellMark)/2, MarkY: y + (cellStep-2-cellMark)/2, Tone: s.Tone, Icon: s.Icon,
-			Title: s.Local + ": " + s.Words, Href: s.href(), Ahead: s.Words == "to come"})
+			Title: s.Local + ": " + s.Words, Href: s.href(), Ahead: s.Ahead})
 		c.Wide = max(c.Wide, x+cellStep)
 	}
 	c.High = y + cellStep

@@ -21,13 +21,16 @@ type alerts struct {
 	Alerts []struct{ Name, Query string }
 }
 
+// maySeeAlerts says whether somebody may see what the server alerts of.
+func (v *visit) maySeeAlerts() bool { return v.May(auth.ManageAlerts, auth.Subject{}) == nil }
+
 // saved are the queries that are there for everyone, and those of the server's alerts, for who may see them. A person's own are
 // addresses: whoever wants to keep a view keeps its address, and the server keeps nothing.
 func (v *visit) saved() (all []saved, err error) {
 	for _, b := range begin {
 		all = append(all, saved{b.words, b.query, link("search", "q", b.query)})
 	}
-	if seesAlerts := v.May(auth.ManageAlerts, auth.Subject{}) == nil; !seesAlerts {
+	if !v.maySeeAlerts() {
 		return all, nil
 	}
 	kept, err := ask[alerts](v, "/v1/alerts")
