@@ -330,9 +330,9 @@ func (k kin) failed() bool {
 // children finds a page of the jobs that name a parent, in the order of their first events; or of those alone that failed, in
 // the order in which the log was told of that. Heartbeats are left out, as kin does: they are most of what long jobs say.
 func (g *gathering) children(ctx context.Context, parent string, failed bool, w index.Window, limit int) (_ []kin, next string, err error) {
-	of := search.Query{}.With(anyOf(search.FieldParent, parent))
+	of, most := search.Query{}.With(anyOf(search.FieldParent, parent)), rowsAtOnce
 	if failed {
-		of = of.With(anyOf(search.FieldEvent, failures[:]...))
+		of, most = of.With(anyOf(search.FieldEvent, failures[:]...)), limit+1 // who fails mostly fails once
 	} else {
 		of = of.With(search.Not{Of: anyOf(search.FieldEvent, "job_heartbeat")})
 	}
@@ -341,7 +341,7 @@ func (g *gathering) children(ctx context.Context, parent string, failed bool, w 
 	looked := 0
 	for at := &w; at != nil && len(ids) < limit && looked < rowsForChildren && !g.damage; {
 		var rows []index.Row
-		if rows, at, err = g.asker.find(ctx, of, *at, rowsAtOnce); err != nil {
+		if rows, at, err = g.asker.find(ctx, of, *at, min(most, rowsAtOnce)); err != nil {
 			return nil, "", err
 		}
 		looked += len(rows)

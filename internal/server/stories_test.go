@@ -21,7 +21,7 @@ func (w *world) job(token, interaction, id, parent string, types ...string) {
 	w.t.Helper()
 	var all []string
 	for i, typ := range types {
-		status := map[string]string{"succeeded": "success", "failed": "failure"}[typ]
+		status := map[string]string{"succeeded": "success", "failed": "failure", "denied": "denied"}[typ]
 		job := map[string]any{"id": id, "run_id": "run-of-" + id, "name": "work"}
 		if typ == "submitted" {
 			delete(job, "run_id")
@@ -210,7 +210,8 @@ func TestFailedChildren(t *testing.T) {
 		w.job("writer", "i-x", fmt.Sprint("child-", i), "root", "submitted", "started", end)
 	}
 	w.job("writer", "i-x", "again", "root", "started", "failed")
-	w.job("writer", "i-x", "again", "root", "succeeded") // which stands: the first outcome
+	w.job("writer", "i-x", "again", "root", "succeeded")                        // which stands: the first outcome
+	w.job("writer", "i-x", "allowed", "root", "denied", "started", "succeeded") // which did not fail after all
 	w.job("writer", "i-x", "grandchild", "child-1", "started")
 	w.job("writer", "i-x", "id-x", "gone", "started")
 	w.finds("job_orphaned", "x", 1)
