@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -102,28 +101,28 @@ func allowed(c *server.Call) error {
 	return nil
 }
 
-func (k *Desk) post(w http.ResponseWriter, _ *http.Request, c *server.Call) error {
+func (d *Desk) post(w http.ResponseWriter, _ *http.Request, c *server.Call) error {
 	if err := allowed(c); err != nil {
 		return err
 	}
 	var req request
-	d := json.NewDecoder(bytes.NewReader(c.Body))
-	d.DisallowUnknownFields()
-	if d.Decode(&req) != nil || d.More() {
+	body := json.NewDecoder(bytes.NewReader(c.Body))
+	body.DisallowUnknownFields()
+	if body.Decode(&req) != nil || body.More() {
 		return server.Refuse(wire.Malformed, "it must be one JSON object with the members of /openapi.yaml")
 	}
 	q, err := search.Parse(req.Query)
 	if err != nil {
 		return server.WrongQuery(err)
 	}
-	o, err := k.ask(c.Identity, c.Peer, q, req.Complete)
+	o, err := d.ask(c.Identity, c.Peer, q, req.Complete)
 	if errors.Is(err, errBusy) {
 		return server.Refuse(wire.Overloaded, err.Error())
 	}
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusAccepted, o.answerAs(fileFormat))
+	return server.WriteJSON(w, http.StatusAccepted, o.answerAs(fileFormat))
 }
 
 func (o order) answerAs(format string) answer {
@@ -140,7 +139,7 @@ func (d *Desk) list(w http.ResponseWriter, _ *http.Request, c *server.Call) erro
 	for _, o := range d.mine(c.Identity) {
 		out.Files = append(out.Files, o.answer())
 	}
-	return write(w, http.StatusOK, out)
+	return server.WriteJSON(w, http.StatusOK, out)
 }
 
 func (d *Desk) get(w http.ResponseWriter, r *http.Request, c *server.Call) error {
@@ -149,7 +148,7 @@ func (d *Desk) get(w http.ResponseWriter, r *http.Request, c *server.Call) error
 		return err
 	}
 	defer release()
-	return write(w, http.StatusOK, o.answerAs(fileFormat))
+	return server.WriteJSON(w, http.StatusOK, o.answerAs(fileFormat))
 }
 
 // mineOf is the order that a request names, for who has asked for it.
@@ -198,18 +197,4 @@ func (s *slowly) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return s.ResponseWriter.Write(b)
-}
-
-func write(w http.ResponseWriter, status int, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // whoever is gone asks again
-	return nil
 }

@@ -37,7 +37,7 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, c *Call) err
 	if slices.ContainsFunc(verdicts, func(v intake.Verdict) bool { return v.Status != intake.Refused }) {
 		status = http.StatusOK
 	}
-	return writeJSON(w, status, accepted{acceptedFormat, verdicts})
+	return WriteJSON(w, status, accepted{acceptedFormat, verdicts})
 }
 
 // takeEvents takes what a request brings: CloudEvents, or drafts of events.

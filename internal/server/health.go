@@ -87,11 +87,11 @@ func (s *Server) getReady(w http.ResponseWriter, _ *http.Request, _ *Call) error
 	if len(reasons) > 0 {
 		status = http.StatusServiceUnavailable
 	}
-	return writeJSON(w, status, readiness{"stet.ready/1", len(reasons) == 0, append([]Reason{}, reasons...)})
+	return WriteJSON(w, status, readiness{"stet.ready/1", len(reasons) == 0, append([]Reason{}, reasons...)})
 }
 
-// writeJSON is for answers that are small and rare.
-func writeJSON(w http.ResponseWriter, status int, v any) error {
+// WriteJSON is for answers that are small and rare.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, c *Call) erro
 	if s.keeper != nil {
 		out.Indexed = s.keeper.indexed()
 	}
-	return writeJSON(w, http.StatusOK, out)
+	return WriteJSON(w, http.StatusOK, out)
 }
 
 // signers are the names of the keys but the log's own that a checkpoint is signed with. Whose keys they are is not checked here.
