@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -29,12 +27,7 @@ import (
 // c.found events: a page of rows, each read from the log, proven and asked again; counts; and a story folded. The server is in
 // this process, so that the processor time of a question is that of both ends.
 func finding(ctx context.Context, c config, t *table) (err error) {
-	dir := c.log
-	if dir == "" {
-		dir = filepath.Join(c.dir, "find")
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	}
-	fsys, err := generated(ctx, dir, generate.Config{Seed: 1, Events: c.found})
+	fsys, err := generated(ctx, c, "find", generate.Config{Seed: 1, Events: c.found})
 	if err != nil {
 		return err
 	}
@@ -51,18 +44,12 @@ func finding(ctx context.Context, c config, t *table) (err error) {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	base, stop, err := inProcess(ctx, srv)
 	if err != nil {
 		return err
 	}
-	serving, end := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(serving, time.Second, l) }()
-	defer func() {
-		end()
-		err = errors.Join(err, <-ended)
-	}()
-	f := finder{base: "http://" + l.Addr().String()}
+	defer func() { err = errors.Join(err, stop()) }()
+	f := finder{base: base}
 	size, err := f.complete(ctx)
 	if err != nil {
 		return err
@@ -95,6 +82,21 @@ func finding(ctx context.Context, c config, t *table) (err error) {
 	slices.Sort(times)
 	t.row("a story, folded, p99", micros(times[len(times)*99/100]), "p50 %s; CPU %s, %s at DESIGN's speed", micros(median(times)), micros(cost), micros(time.Duration(float64(cost)/b.slower())))
 	return nil
+}
+
+// inProcess serves on a free port until stop.
+func inProcess(ctx context.Context, srv *server.Server) (base string, stop func() error, err error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	ctx, end := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ctx, time.Second, l) }()
+	return "http://" + l.Addr().String(), func() error {
+		end()
+		return <-ended
+	}, nil
 }
 
 // finder asks a server, with a token where that is needed.

@@ -20,12 +20,7 @@ import (
 // indexing measures the index over a generated log of c.events: what it costs to make, how large it is, and the four questions
 // that must not take longer than 50 ms. Beside it stands what SQLite would cost for less: see sqlite.go.
 func indexing(ctx context.Context, c config, t *table) (err error) {
-	dir := c.log
-	if dir == "" {
-		dir = filepath.Join(c.dir, "index")
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	}
-	fsys, err := generated(ctx, dir, generate.Config{Seed: 1, Events: c.events})
+	fsys, err := generated(ctx, c, "index", generate.Config{Seed: 1, Events: c.events})
 	if err != nil {
 		return err
 	}
@@ -46,7 +41,7 @@ func indexing(ctx context.Context, c config, t *table) (err error) {
 		return err
 	}
 	t.row("read the log, one core", micros(reading), "%s at DESIGN's speed", micros(time.Duration(float64(reading)/b.slower())))
-	if err := os.RemoveAll(filepath.Join(dir, index.Dir)); err != nil {
+	if err := os.RemoveAll(filepath.Join(fsys.path, index.Dir)); err != nil {
 		return err
 	}
 	x, err := index.Open(fsys, indexedLog)
@@ -60,7 +55,7 @@ func indexing(ctx context.Context, c config, t *table) (err error) {
 	if err != nil {
 		return err
 	}
-	size, err := du(filepath.Join(dir, index.Dir))
+	size, err := du(filepath.Join(fsys.path, index.Dir))
 	if err != nil {
 		return err
 	}
@@ -88,17 +83,41 @@ func indexing(ctx context.Context, c config, t *table) (err error) {
 // indexedLog stands for the key of the log.
 const indexedLog = "generated.example/log"
 
-// generated opens a generated log, and makes it where there is none.
-func generated(ctx context.Context, dir string, c generate.Config) (*fsx.Dir, error) {
-	_, serr := os.Stat(dir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// generatedLog is a generated log in a directory.
+type generatedLog struct {
+	*fsx.Dir
+	path string
+	kept bool
+}
+
+// generated opens a generated log, and makes it where there is none: in c.log, or under a name in a directory that Close removes.
+func generated(ctx context.Context, c config, name string, g generate.Config) (_ *generatedLog, err error) {
+	l := &generatedLog{path: c.log, kept: c.log != ""}
+	if !l.kept {
+		l.path = filepath.Join(c.dir, name)
+	}
+	_, serr := os.Stat(l.path)
+	if err := os.MkdirAll(l.path, 0o700); err != nil {
 		return nil, err
 	}
-	fsys, err := fsx.OpenDir(dir)
-	if err == nil && serr != nil {
-		err = generate.Store(ctx, fsys, c)
+	if l.Dir, err = fsx.OpenDir(l.path); err != nil {
+		return nil, err
 	}
-	return fsys, err
+	if serr != nil {
+		err = generate.Store(ctx, l.Dir, g)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (l *generatedLog) Close() error {
+	err := l.Dir.Close()
+	if !l.kept {
+		err = errors.Join(err, os.RemoveAll(l.path))
+	}
+	return err
 }
 
 // logAt is a log on the disk.

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -51,13 +48,8 @@ const (
 // log has c.found/50 children, and a hundredth of its events are the server's own. The server is in this process, so that the
 // processor time of a screen is that of both ends; nothing comes in meanwhile, and the server does not verify its log beside.
 func ui(ctx context.Context, c config, t *table) (err error) {
-	dir := c.log
-	if dir == "" {
-		dir = filepath.Join(c.dir, "ui")
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	}
 	const span = 30 * 24 * time.Hour
-	fsys, err := generated(ctx, dir, generate.Config{Seed: 1, Events: c.found, Begin: time.Now().Add(-span).UTC(), Span: span, Children: c.found / 50, Own: c.found / 100})
+	fsys, err := generated(ctx, c, "ui", generate.Config{Seed: 1, Events: c.found, Begin: time.Now().Add(-span).UTC(), Span: span, Children: c.found / 50, Own: c.found / 100})
 	if err != nil {
 		return err
 	}
@@ -142,18 +134,11 @@ func browse(ctx context.Context, fsys, own fsx.FS) (_ *viewer, stop func() error
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	base, stop, err := inProcess(ctx, srv)
 	if err != nil {
 		return nil, nil, err
 	}
-	serving, end := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(serving, time.Second, l) }()
-	stop = func() error {
-		end()
-		return <-ended
-	}
-	v := &viewer{finder: finder{base: "http://" + l.Addr().String(), token: token}, weights: map[string]weight{},
+	v := &viewer{finder: finder{base: base, token: token}, weights: map[string]weight{},
 		client: &http.Client{Transport: &http.Transport{DisableCompression: true}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	if err = v.begin(ctx, token); err == nil {
 		v.size, err = v.complete(ctx)

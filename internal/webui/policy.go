@@ -8,7 +8,7 @@ import (
 )
 
 // judgedEvents is how many events the page of the policy judges.
-const judgedEvents = 200
+const judgedEvents = 100
 
 // policyView is the page of the rules of the two documents, and what the newest events are worth by them.
 type policyView struct {
