@@ -59,38 +59,6 @@ func TestUI(t *testing.T) {
 	}
 }
 
-// TestScreenshots makes the pictures of docs/img: every screen in both themes, with nothing hostile in the log.
-func TestScreenshots(t *testing.T) {
-	if os.Getenv("STET_SHOTS") == "" {
-		t.Skip("make shots makes them")
-	}
-	w := newUIWorld(t)
-	for _, job := range [][]string{{"nightly", "the night"}, {"invoices", "the month is over"}, {"fetch", "fresh prices"}, {"report", "asked for by sales"}} {
-		execute(t, w.home, w.stet, "run", "--store", w.store, "--app", "shop", "--job", job[0], "--why", job[1], "--", "true")
-	}
-	w.do("size", chromedp.EmulateViewport(1280, 900))
-	look := func(s screen) {
-		for _, theme := range []string{"light", "dark"} {
-			w.theme(theme)
-			w.page(s.path)
-			w.shot(t, s.name+"-"+theme)
-		}
-	}
-	look(screen{name: "login", path: "login"})
-	w.theme("light")
-	w.uiLogin(t)
-	for _, s := range w.all() {
-		if s.name == "event" {
-			w.page(s.path)
-			w.do("script", chromedp.WaitReady(chromedp.CSS("#verify:not([hidden])")))
-		}
-		look(s)
-	}
-	w.theme("light")
-	w.tampered(t)
-	w.shot(t, "overview-failed")
-}
-
 // screen is a page, and what stands on it.
 type screen struct {
 	name, path string
