@@ -93,6 +93,8 @@ func (c *exportCmd) exhibit(e *env, s *store.Reading, q search.Query, tmp *os.Fi
 		return m, usage("export --complete: %v", err)
 	case errors.Is(err, exports.ErrUnverified):
 		return m, exit{exitIntegrity, fmt.Errorf("export: %w", err)}
+	case errors.As(err, new(*logread.UnreadError)):
+		return m, without("export: nothing was written", err)
 	case err != nil:
 		return m, fmt.Errorf("export: %w", err)
 	}

@@ -74,7 +74,7 @@ func (c *expectReportCmd) Run(e *env) (err error) {
 	proven := s.Proven()
 	cp, err := proven.Each(e.ctx, r.want, r.add, r.fold.Ended)
 	if err != nil {
-		return err
+		return without("expect report: whether a run came cannot be told from a part of the log", err)
 	}
 	if len(r.found) == 0 {
 		return fmt.Errorf("nothing was ever expected of a job %.130q, and no expectation had that id, in entries 0 to %d of %s", c.Which, cp.Size-1, s.Name)

@@ -60,26 +60,33 @@ func (c *exportCmd) Run(e *env) (err error) {
 		cp, err := s.ExportTlog(e.ctx, c.Tlog, func(done, total int) { bar.set(uint64(done), uint64(total)) })
 		bar.clear()
 		if err != nil {
-			return err
+			return without("export", err)
 		}
 		_, err = fmt.Fprintf(e.stdout, "origin %s\nsize %d\nroot %s\nkey %s\n", cp.Origin, cp.Size, cp.Root, cp.VKey)
 		return err
 	}
-	out := e.stdout
+	write := func(out *os.File) error {
+		n := uint64(0)
+		w := bufio.NewWriter(out)
+		err := s.Entries(e.ctx, func(_ uint64, entry []byte) error {
+			n++
+			if _, err := w.Write(entry); err != nil {
+				return err
+			}
+			return w.WriteByte('\n')
+		})
+		return c.stopped(n, "entries", errors.Join(err, w.Flush()))
+	}
+	if c.Out == "" {
+		return write(e.stdout)
+	}
+	return c.file(func(tmp *os.File) (func() error, error) { return func() error { return nil }, write(tmp) })
+}
+
+// stopped says what there is of an export that cannot go on.
+func (c *exportCmd) stopped(n uint64, what string, err error) error {
 	if c.Out != "" {
-		if out, err = os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, out.Close()) }()
+		return without("export: nothing was written", err)
 	}
-	w := bufio.NewWriter(out)
-	if err := s.Entries(e.ctx, func(_ uint64, entry []byte) error {
-		if _, err := w.Write(entry); err != nil {
-			return err
-		}
-		return w.WriteByte('\n')
-	}); err != nil {
-		return errors.Join(err, w.Flush())
-	}
-	return w.Flush()
+	return without(fmt.Sprintf("export: what was written ends after %d %s", n, what), err)
 }

@@ -103,7 +103,7 @@ func (c *exportCmd) rows(e *env, f convert.Format, q search.Query, out io.Writer
 		err = scan.Forward(e.ctx, cp, 0, hit)
 	}
 	if err := errors.Join(err, to.Flush()); err != nil {
-		return x, nil, err
+		return x, nil, c.stopped(x.Entries, "rows, and is not recorded", err)
 	}
 	x.File, x.Query, x.Size, x.As = "sha256:"+hex.EncodeToString(digest.Sum(nil)), q.String(), cp.Size, f.String()
 	return x, func() error { return s.say("%d rows of entries 0 to %d of %s", x.Entries, cp.Size-1, s.name) }, nil

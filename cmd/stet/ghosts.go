@@ -76,9 +76,10 @@ func (c *ghostsCmd) Run(e *env) (err error) {
 	now := time.Now()
 	var all []*ghosts.Ghost
 	var dropped int
+	var lacks error
 	asked := w.ask != nil && !c.Scan
 	if asked {
-		all, dropped, err = c.ask(e, w, q)
+		all, dropped, lacks, err = c.ask(e, w, q)
 	} else {
 		all, dropped, err = c.look(e, s, cp, now)
 	}
@@ -107,6 +108,9 @@ func (c *ghostsCmd) Run(e *env) (err error) {
 	case dropped > 0:
 		_, _ = fmt.Fprintf(e.stderr, "stet: %d more that were found earlier were not kept\n", dropped)
 	}
+	if lacks != nil {
+		return shown(lacks)
+	}
 	if c.Fail && r.Count > 0 {
 		return exit{code: exitFindings}
 	}
@@ -116,15 +120,16 @@ func (c *ghostsCmd) Run(e *env) (err error) {
 // maxAsked is how many ghosts a server is asked for.
 const maxAsked = 10_000
 
-// ask asks a server's index for what it has found missing, each proven to be in the log, and for what came after all.
-func (c *ghostsCmd) ask(e *env, w liveLog, q search.Query) (all []*ghosts.Ghost, more int, err error) {
+// ask asks a server's index for what it has found missing, each proven to be in the log, and for what came after all. lacks says
+// what of these could not be had.
+func (c *ghostsCmd) ask(e *env, w liveLog, q search.Query) (all []*ghosts.Ghost, more int, lacks, err error) {
 	t, err := newAskedTeller(e, w, 0)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	hits, whole, err := t.hits(q.With(anyText(search.FieldEvent, ghosts.Types()...)), maxAsked)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	of := make(map[uint64]*ghosts.Ghost)
 	var seqs []string
@@ -136,7 +141,7 @@ func (c *ghostsCmd) ask(e *env, w liveLog, q search.Query) (all []*ghosts.Ghost,
 	for some := range slices.Chunk(seqs, search.MaxTerms/2) {
 		late, _, err := t.hits(search.Query{}.With(anyText(search.FieldEvent, ghosts.AnswerTypes()...), anyText(search.FieldRef, some...)), maxAsked)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, nil, err
 		}
 		for _, h := range late {
 			if h.Key == t.storeKey {
@@ -147,7 +152,7 @@ func (c *ghostsCmd) ask(e *env, w liveLog, q search.Query) (all []*ghosts.Ghost,
 	if !whole {
 		more = 1
 	}
-	return all, more, nil
+	return all, more, t.lacks(), nil
 }
 
 // look reads the log: what it says is missing, and, of a directory, what a watch would say now.
@@ -173,7 +178,7 @@ func (c *ghostsCmd) look(e *env, s *store.Reading, cp proof.Checkpoint, now time
 		err = &ledger.IntegrityError{File: s.Name, Reason: err.Error()}
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, without("ghosts: what is missing cannot be told from a part of the log (stet search is:ghost finds what was recorded)", err)
 	}
 	all, dropped := l.Ghosts(now)
 	return all, dropped, nil

@@ -60,7 +60,7 @@ func (c *indexRebuildCmd) Run(e *env) (err error) {
 		return fmt.Errorf("%w: stet serve keeps the index of its store by itself, and makes it anew where its files are deleted; another command is done soon", err)
 	}
 	if err != nil {
-		return err
+		return without("index rebuild: the index is left as it was", err)
 	}
 	out := indexed{Format: "stet.index/1", Entries: x.Indexed(), Bytes: x.Bytes(), Seconds: int64(time.Since(start).Seconds())}
 	if c.JSON {

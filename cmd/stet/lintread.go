@@ -331,8 +331,7 @@ func (c *lintCmd) ledger(e *env, o policy.Options) (err error) {
 func unreadable(name string, err error) error {
 	err = fmt.Errorf("lint: %s: %w; stet verify tells what is wrong", name, err)
 	var integrity *ledger.IntegrityError
-	var damage *logread.DamageError
-	if errors.As(err, &integrity) || errors.As(err, &damage) {
+	if errors.As(err, &integrity) || errors.As(err, new(*logread.UnreadError)) || errors.As(err, new(*logread.DamageError)) {
 		return err
 	}
 	return exit{exitNotChecked, err}

@@ -177,17 +177,18 @@ func fail(stderr io.Writer, err error) int {
 	var e exit
 	if errors.As(err, &e) {
 		if e.err != nil {
-			_, _ = fmt.Fprintf(stderr, "stet: %v\n", err)
+			_, _ = fmt.Fprintf(stderr, "stet: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nstet: "))
 		}
 		return e.code
 	}
-	_, _ = fmt.Fprintf(stderr, "stet: %v\n", err)
+	_, _ = fmt.Fprintf(stderr, "stet: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nstet: ")) // several errors are a line each
 	var integrity *ledger.IntegrityError
 	var damage *logread.DamageError
+	var unread *logread.UnreadError
 	var lie *ship.IntegrityError
 	var refused *ship.RefusedError
 	switch {
-	case errors.As(err, &integrity), errors.As(err, &damage), errors.As(err, &lie):
+	case errors.As(err, &integrity), errors.As(err, &damage), errors.As(err, &unread), errors.As(err, &lie):
 		return exitIntegrity
 	case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden):
 		return exitNotAllowed

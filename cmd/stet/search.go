@@ -177,7 +177,8 @@ func (w liveLog) storeKey(ctx context.Context) (string, error) {
 	return said.StoreKey, err
 }
 
-// live opens the log as reading does.
+// live opens the log as reading does. Where a tile or bundle is damaged, so that nothing can be brought in, what is there can still
+// be read: done says so at the end.
 func (c storeFlag) live(e *env) (w liveLog, done func() error, err error) {
 	w.refill = func(context.Context) error { return nil }
 	if c.remote() {
@@ -189,13 +190,21 @@ func (c storeFlag) live(e *env) (w liveLog, done func() error, err error) {
 		w.log, w.ask = r, l.client.JSON
 		return w, l.close, nil
 	}
-	s, err := c.open(e)
+	s, err := c.openOnly()
 	if err != nil {
 		return w, nil, err
+	}
+	undrained := drain(e, s)
+	if undrained != nil && !damagedTile(undrained) {
+		return w, nil, errors.Join(undrained, s.Close())
 	}
 	if w.log, err = s.Reading(); err != nil {
 		return w, nil, errors.Join(err, s.Close())
 	}
+	if undrained != nil {
+		undrained = fmt.Errorf("what is not in the log yet was not brought in: %w", undrained)
+	}
+	done = func() error { return errors.Join(undrained, s.Close()) }
 	w.files = s.FS
 	w.refill = func(ctx context.Context) error {
 		if streams, err := spool.List(s.FS, spool.Dir); err != nil || len(streams) == 0 {
@@ -204,7 +213,7 @@ func (c storeFlag) live(e *env) (w liveLog, done func() error, err error) {
 		_, err := s.Drain(ctx)
 		return err
 	}
-	return w, s.Close, nil
+	return w, done, nil
 }
 
 // finder prints what is found.
@@ -233,18 +242,24 @@ func (f *finder) newest(cp proof.Checkpoint) error {
 		n, last = n+1, h.Seq
 		return f.print(h)
 	})
+	lacks, err := lacking(err)
 	if err = errors.Join(err, f.out.Flush()); err != nil {
 		return err
 	}
-	if more := n > f.limit && f.limit > 0; more {
-		return f.say("the newest %d, in entries %d to %d of %s; for older ones add seq:<%d", f.limit, last, cp.Size-1, f.name, last)
+	but := ""
+	if gone := (*logread.UnreadError)(nil); errors.As(lacks, &gone) {
+		but = fmt.Sprintf(", of which %d could not be read", gone.Entries())
 	}
-	return f.say("%s", f.searched(n, from, cp))
+	searched := f.searched(n, from, cp, but)
+	if more := n > f.limit && f.limit > 0; more {
+		searched = fmt.Sprintf("the newest %d, in entries %d to %d of %s%s; for older ones add seq:<%d", f.limit, last, cp.Size-1, f.name, but, last)
+	}
+	return errors.Join(f.say("%s", searched), shown(lacks))
 }
 
-// searched says what was searched to its end.
-func (f *finder) searched(n int, from uint64, cp proof.Checkpoint) string {
-	where := fmt.Sprintf("entries %d to %d of %s", from, cp.Size-1, f.name)
+// searched says what was searched to its end, but for what could not be read.
+func (f *finder) searched(n int, from uint64, cp proof.Checkpoint, but string) string {
+	where := fmt.Sprintf("entries %d to %d of %s", from, cp.Size-1, f.name) + but
 	if from > 0 {
 		where += ", the only ones that the query's own limits let in"
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stetlog/stet/internal/index"
-	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/proof"
 )
@@ -59,8 +58,13 @@ func (s *indexedSearch) Back(ctx context.Context, cp proof.Checkpoint, found fun
 		stopped = stopped || errors.Is(err, search.ErrStop)
 		return err
 	}
-	if from, err = s.scan(ctx, cp, s.below, proof.MaxSize-1, watched); err != nil || stopped {
+	from, err = s.scan(ctx, cp, s.below, proof.MaxSize-1, watched)
+	lacks, err := lacking(err)
+	if err != nil {
 		return from, err
+	}
+	if stopped {
+		return from, lacks
 	}
 	doubts, rows := 0, 64 // few are asked for, mostly: later pages are larger
 	for w := (&index.Window{To: s.below}); w != nil; rows = min(2*rows, index.MaxRows) {
@@ -68,7 +72,7 @@ func (s *indexedSearch) Back(ctx context.Context, cp proof.Checkpoint, found fun
 		if errors.Is(err, index.ErrDamaged) {
 			s.unused(err)
 			from, err := s.scan(ctx, cp, 0, w.To-1, found)
-			return from, errors.Join(err, doubted(doubts))
+			return from, errors.Join(lacks, err, doubted(doubts))
 		}
 		if err != nil {
 			return w.To, err
@@ -80,23 +84,14 @@ func (s *indexedSearch) Back(ctx context.Context, cp proof.Checkpoint, found fun
 				continue
 			}
 			if err := watched(search.Hit{Record: row.Record, Raw: row.Entry}); stopped {
-				return row.Seq, doubted(doubts)
+				return row.Seq, errors.Join(lacks, doubted(doubts))
 			} else if err != nil {
 				return row.Seq, err
 			}
 		}
 		w = page.Next
 	}
-	return 0, doubted(doubts)
-}
-
-// doubted is the error of rows in doubt.
-func doubted(n int) error {
-	if n == 0 {
-		return nil
-	}
-	return &logread.DamageError{File: index.Dir, Reason: fmt.Sprintf("log and index disagree about %d of the entries that were asked for; "+
-		"stet verify says whether the log is what was signed, stet admin index rebuild makes the index anew", n)}
+	return 0, errors.Join(lacks, doubted(doubts))
 }
 
 // scan reads the entries from first to last.

@@ -18,6 +18,7 @@ type tales interface {
 	tell(interaction string) (*story.Story, error)
 	tellAll(interactions []string) ([]*story.Story, error)
 	find(story.Cause) (*story.Story, error) // a story.Finder
+	lacks() error                           // what of the log could not be read for all that; nil where nothing is lacking
 }
 
 type storyCmd struct {
@@ -60,13 +61,17 @@ func (c *storyCmd) Run(e *env) (err error) {
 		return err
 	}
 	if c.List {
-		return c.list(e, t, found)
+		return errors.Join(c.list(e, t, found), shown(t.lacks()))
 	}
 	if len(found) == 0 {
+		err = fmt.Errorf("no story of %q in %s; stet story --list shows the latest", c.Which, w.log.Name)
 		if c.Which == "" {
-			return fmt.Errorf("no job has a story in %s yet", w.log.Name)
+			err = fmt.Errorf("no job has a story in %s yet", w.log.Name)
 		}
-		return fmt.Errorf("no story of %q in %s; stet story --list shows the latest", c.Which, w.log.Name)
+		if lacks := t.lacks(); lacks != nil {
+			err = exit{exitIntegrity, fmt.Errorf("%w, as far as it can be read: %w", err, lacks)}
+		}
+		return err
 	}
 	last := found[len(found)-1]
 	tale, err := t.tell(last.interaction)
@@ -87,6 +92,9 @@ func (c *storyCmd) Run(e *env) (err error) {
 	}
 	if err == nil && len(found) > 1 {
 		_, _ = fmt.Fprintf(e.stderr, "stet: the latest of %d stories; stet story --list shows the others\n", len(found))
+	}
+	if err == nil {
+		err = shown(t.lacks())
 	}
 	return err
 }

@@ -20,7 +20,11 @@ type teller struct {
 	e    *env
 	log  *store.Reading
 	told map[string]*story.Story
+	gone error // entries that could not be read
 }
+
+// lacks says what could not be read of the log: a *logread.UnreadError.
+func (t *teller) lacks() error { return t.gone }
 
 // match is an interaction that is meant, and the job of it; "" where it is all of them, or several.
 type match struct {
@@ -142,7 +146,7 @@ func (m *matches) add(fit int, r event.Ref) {
 // refs calls fn for every event of the log. fn may end that with errFound.
 func (t *teller) refs(fn func(seq uint64, r event.Ref, raw []byte) error) error {
 	var codec event.Codec
-	err := t.log.Entries(t.e.ctx, func(seq uint64, raw []byte) error {
+	err := t.log.Partial().Entries(t.e.ctx, func(seq uint64, raw []byte) error {
 		entry, err := proof.ParseEntry(raw)
 		if err == nil && entry.Event == nil {
 			return nil
@@ -158,6 +162,15 @@ func (t *teller) refs(fn func(seq uint64, r event.Ref, raw []byte) error) error 
 	})
 	if errors.Is(err, errFound) {
 		return nil
+	}
+	return t.partial(err)
+}
+
+// partial notes an error that only says that some entries could not be read.
+func (t *teller) partial(err error) error {
+	lacks, err := lacking(err)
+	if lacks != nil {
+		t.gone = lacks
 	}
 	return err
 }
@@ -202,7 +215,7 @@ func (t *teller) keep(ids ...string) error {
 		return nil
 	}
 	var f story.Fold
-	if err := t.log.Items(t.e.ctx, &f, func(r event.Ref) bool { return want[string(r.InteractionID)] }); err != nil {
+	if err := t.partial(t.log.Partial().Items(t.e.ctx, &f, func(r event.Ref) bool { return want[string(r.InteractionID)] })); err != nil {
 		return err
 	}
 	for id := range want {

@@ -35,7 +35,11 @@ type askedTeller struct {
 	window   int     // lookWindow
 	log      *teller // reads the log, for what no index knows: the ids of events
 	told     map[string]*story.Story
+	gone     error // rows in doubt, and what could not be read where there is no index
 }
+
+// lacks says what of that which was asked for could not be had.
+func (t *askedTeller) lacks() error { return errors.Join(t.gone, t.log.lacks()) }
 
 // newAskedTeller asks about what lies under the current checkpoint.
 func newAskedTeller(e *env, w liveLog, most int) (*askedTeller, error) {
@@ -61,6 +65,10 @@ func (t *askedTeller) hits(q search.Query, most int) (all []search.Hit, whole bo
 		return nil
 	})
 	slices.Reverse(all)
+	lacks, err := lacking(err)
+	if lacks != nil {
+		t.gone = lacks
+	}
 	return all, whole, err
 }
 

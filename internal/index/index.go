@@ -402,9 +402,16 @@ func (x *Index) Save() error {
 	return nil
 }
 
-// Rebuild throws away what there is, indexes the whole log, and saves it.
+// Rebuild throws away what there is, indexes the whole log, and saves it. Of a log that cannot be read to its end the old index may
+// know more than a new one could: then it is kept, and the error is a *logread.UnreadError.
 func (x *Index) Rebuild(ctx context.Context, log Log, progress Progress) error {
-	err := x.clear()
+	cp, err := log.Head(ctx)
+	if err == nil {
+		err = logread.Entries(ctx, log.Source(), 0, cp.Size, func(uint64, []byte) error { return nil })
+	}
+	if err == nil {
+		err = x.clear()
+	}
 	if err == nil {
 		err = x.Catch(ctx, log, progress)
 	}

@@ -8,7 +8,7 @@
 //
 // A Source tells three kinds of failure apart, because they are three different answers to an auditor: a file that is
 // missing (fs.ErrNotExist) or that cannot be what its name says (*DamageError) is an integrity failure; one that could
-// not be read (any other error) was not checked.
+// not be read (any other error) was not checked. Who reads entries learns which they are: *UnreadError.
 //
 // Nothing here is trusted: what a Source hands out is bytes that somebody claims, to be held against a checkpoint.
 package logread
@@ -52,7 +52,7 @@ func Wrong(err error) string {
 	case errors.As(err, &damage):
 		return damage.Error()
 	case errors.Is(err, fs.ErrNotExist):
-		return "a file of the log is missing"
+		return missing(err)
 	case errors.Is(err, proof.ErrProof):
 		return "what is stored is not what the checkpoint was signed over: the entry's bytes, or the hashes above it, have been changed"
 	}
@@ -124,36 +124,60 @@ func Bundle(seq, size uint64) (t proof.Tile, first uint64) {
 }
 
 // Entries calls fn for the entries from ≤ seq < to, in order, a bundle at a time. entry is a part of its bundle's bytes, which
-// nobody else has: fn may keep it. It stops at fn's error, and returns it as it is.
+// nobody else has: fn may keep it. It stops at fn's error, and returns it as it is. At a bundle that is missing or damaged it
+// stops with an *UnreadError.
 func Entries(ctx context.Context, src Source, from, to uint64, fn func(seq uint64, entry []byte) error) error {
+	return Readable(ctx, src, from, to, fn, func(u *UnreadError) error { return u })
+}
+
+// Readable is Entries for whoever goes on where entries cannot be read: gone is told which, and may end it by an error.
+func Readable(ctx context.Context, src Source, from, to uint64, fn func(seq uint64, entry []byte) error, gone func(*UnreadError) error) error {
 	for from < to {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		t, first := Bundle(from, to)
-		path := t.Path()
-		b, err := src.Fetch(ctx, path)
-		if err != nil {
-			return fmt.Errorf("read entries from %d: %w", from, err)
-		}
-		for i := range uint64(t.Width) {
-			var entry []byte
-			if entry, b, err = proof.NextBundleEntry(b); err != nil {
-				return fmt.Errorf("entry %d: %w", first+i, damaged(path, "%v", err))
-			}
-			if first+i < from {
-				continue
-			}
-			if err := fn(first+i, entry); err != nil {
+		next := first + uint64(t.Width)
+		entries, err := BundleEntries(ctx, src, t)
+		var u *UnreadError
+		switch {
+		case errors.As(err, &u):
+			u.Ranges[0].From = from
+			if err := gone(u); err != nil {
 				return err
 			}
+		case err != nil:
+			return err
+		default:
+			for ; from < next; from++ {
+				if err := fn(from, entries[from-first]); err != nil {
+					return err
+				}
+			}
 		}
-		if len(b) > 0 {
-			return damaged(path, "%d bytes follow its %d entries", len(b), t.Width)
-		}
-		from = first + uint64(t.Width)
+		from = next
 	}
 	return nil
+}
+
+// BundleEntries returns the entries of a bundle. One that is missing or damaged is an *UnreadError.
+func BundleEntries(ctx context.Context, src Source, t proof.Tile) ([][]byte, error) {
+	first, path := t.Index*proof.TileWidth, t.Path()
+	last := first + uint64(t.Width)
+	b, err := src.Fetch(ctx, path)
+	if err != nil {
+		return nil, Unreadable(first, last, err)
+	}
+	entries := make([][]byte, t.Width)
+	for i := range entries {
+		if entries[i], b, err = proof.NextBundleEntry(b); err != nil {
+			return nil, Unreadable(first, last, damaged(path, "entry %d: %v", first+uint64(i), err))
+		}
+	}
+	if len(b) > 0 {
+		return nil, Unreadable(first, last, damaged(path, "%d bytes follow its %d entries", len(b), t.Width))
+	}
+	return entries, nil
 }
 
 // Entry returns the bytes of one entry.

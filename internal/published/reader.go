@@ -96,16 +96,17 @@ func (r *Reader) Read(ctx context.Context, cp proof.Checkpoint, to Taker) error 
 // bundle reads the rest of a bundle.
 func (r *Reader) bundle(ctx context.Context, size uint64, to Taker) error {
 	t, first := logread.Bundle(r.at, size)
+	last := first + uint64(t.Width)
 	whole, err := r.fetch(ctx, t)
 	if err != nil {
-		return fmt.Errorf("read entries from %d: %w", r.at, err)
+		return logread.Unreadable(r.at, last, err)
 	}
 	r.envelopes = proof.EnvelopeParser{} // it refers to what it has read, of which the memory may be another's by now
 	b := whole
-	for seq := first; seq < first+uint64(t.Width); seq++ {
+	for seq := first; seq < last; seq++ {
 		var raw []byte
 		if raw, b, err = proof.NextBundleEntry(b); err != nil {
-			return fmt.Errorf("entry %d: %w", seq, &logread.DamageError{File: t.Path(), Reason: err.Error()})
+			return logread.Unreadable(seq, last, &logread.DamageError{File: t.Path(), Reason: err.Error()})
 		}
 		if seq < r.at {
 			continue
@@ -118,7 +119,7 @@ func (r *Reader) bundle(ctx context.Context, size uint64, to Taker) error {
 		}
 	}
 	if len(b) > 0 {
-		return &logread.DamageError{File: t.Path(), Reason: fmt.Sprintf("%d bytes follow its %d entries", len(b), t.Width)}
+		return logread.Unreadable(first, last, &logread.DamageError{File: t.Path(), Reason: fmt.Sprintf("%d bytes follow its %d entries", len(b), t.Width)})
 	}
 	r.used = append(r.used, whole)
 	if len(r.waiting) == 0 {

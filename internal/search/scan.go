@@ -18,7 +18,7 @@ type Hit struct {
 
 // A Scanner finds entries by looking at all of them: what can be had without an index, and what an index is held against.
 // It reads a bundle at a time, proves it to be under the checkpoint, and keeps at most the events of one batch in memory.
-// A bundle that is not what the checkpoint says, or holds no entries, is a *logread.DamageError; other errors of its
+// A bundle that is missing, is not what the checkpoint says, or holds no entries, is a *logread.UnreadError; other errors of its
 // source are passed on. An event that the query cannot find is not parsed. It is for one goroutine at a time.
 type Scanner struct {
 	src    logread.Source
@@ -39,18 +39,24 @@ var ErrStop = errors.New("stop")
 
 // Back calls found for every entry under the checkpoint that the query finds, from the newest to the oldest. It returns
 // the seq of the oldest entry that was looked at: 0, if neither the query's own bounds nor found, by ErrStop, ended it
-// before; the log's size, if nothing was looked at.
+// before; the log's size, if nothing was looked at. It goes on behind entries that cannot be read, and returns at the end a
+// *logread.UnreadError that names them. Entries whose seal cannot be read are found as if none was over them, and it says how many.
 func (s *Scanner) Back(ctx context.Context, cp proof.Checkpoint, found func(Hit) error) (from uint64, err error) {
 	from = cp.Size
 	top := cp.Size
 	if s.bounds.Last < top {
 		top = min(top, s.bounds.Last+1+proof.MaxBatch) // the seal of the last entry is behind it
 	}
+	var gone gaps
+	defer func() { err = gone.end(s.bounds, err) }()
 	b := batch{}
-	for top > 0 && s.bounds.First <= s.bounds.Last {
+	for top > s.bounds.First && s.bounds.First <= s.bounds.Last {
 		entries, first, err := s.bundle(ctx, cp, top-1)
-		if err != nil {
+		if err = gone.skip(err); err != nil {
 			return from, err
+		}
+		if entries == nil {
+			from, b = min(from, max(first, s.bounds.First)), batch{unknown: true}
 		}
 		for i := len(entries) - 1; i >= 0; i-- {
 			seq := first + uint64(i)
@@ -62,7 +68,11 @@ func (s *Scanner) Back(ctx context.Context, cp proof.Checkpoint, found func(Hit)
 			}
 			e, received, err := parse(entries[i], seq)
 			if err != nil {
-				return from, err
+				if err = gone.skip(err); err != nil {
+					return from, err
+				}
+				b = batch{unknown: true}
+				continue
 			}
 			if received.Before(s.bounds.From) {
 				return from, nil
@@ -71,13 +81,15 @@ func (s *Scanner) Back(ctx context.Context, cp proof.Checkpoint, found func(Hit)
 				from = seq
 			}
 			key, err := b.above(e)
-			if err == nil {
-				err = s.try(entries[i], e, received, key, found)
+			if err = gone.skip(err); err != nil {
+				return from, err
 			}
+			gone.behind(s.bounds, e, received, b.unknown)
+			err = s.try(entries[i], e, received, key, found)
 			if errors.Is(err, ErrStop) {
 				return from, nil
 			}
-			if err != nil {
+			if err = gone.skip(err); err != nil {
 				return from, err
 			}
 		}
@@ -88,8 +100,9 @@ func (s *Scanner) Back(ctx context.Context, cp proof.Checkpoint, found func(Hit)
 
 // batch is the seal last seen on the way back, and how many entries of its batch are still to come.
 type batch struct {
-	key  string
-	left int
+	key     string
+	left    int
+	unknown bool // whether a seal is over what comes cannot be read
 }
 
 // above returns the key of the seal over an entry.
@@ -97,9 +110,10 @@ func (b *batch) above(e proof.Entry) (key string, err error) {
 	if e.Seal != nil {
 		seal, err := proof.ParseSeal(e.Seal.Note)
 		if err != nil {
+			*b = batch{unknown: true}
 			return "", unreadable(e.Seq, err)
 		}
-		b.key, b.left = seal.Key, seal.Count
+		*b = batch{key: seal.Key, left: seal.Count}
 		return "", nil
 	}
 	if b.left == 0 {
@@ -107,6 +121,58 @@ func (b *batch) above(e proof.Entry) (key string, err error) {
 	}
 	b.left--
 	return b.key, nil
+}
+
+// gaps are the entries that could not be read on the way back.
+type gaps struct {
+	all  *logread.UnreadError // those within the query's own limits, or with the seal of what is
+	last *logread.UnreadError // the last ones, of which that is not known yet
+}
+
+// skip notes entries that cannot be read; another error is returned.
+func (g *gaps) skip(err error) error {
+	var u *logread.UnreadError
+	if !errors.As(err, &u) {
+		return err
+	}
+	if g.last != nil {
+		u = g.last.Add(u)
+	}
+	g.last = u
+	return nil
+}
+
+// behind is told of the next entry that can be read, and whether its seal cannot. Entries come and seals stand in the order of
+// time: what stands before an entry that is too new for the query is too new as well.
+func (g *gaps) behind(b Bounds, e proof.Entry, received time.Time, unknown bool) {
+	within := e.Seq <= b.Last && (b.Until.IsZero() || received.Before(b.Until))
+	unsealed := unknown && e.Seal == nil
+	switch {
+	case within && (unsealed || g.last != nil && g.last.Ranges[len(g.last.Ranges)-1].From <= b.Last):
+		g.keep()
+	case !unknown:
+		g.last = nil
+	}
+	if within && unsealed {
+		g.all.Ranges[len(g.all.Ranges)-1].Unsealed++
+	}
+}
+
+func (g *gaps) keep() {
+	if g.last != nil {
+		g.all, g.last = g.all.Add(g.last), nil
+	}
+}
+
+// end is what Back returns.
+func (g *gaps) end(b Bounds, err error) error {
+	if g.last != nil && g.last.Ranges[len(g.last.Ranges)-1].From <= b.Last {
+		g.keep()
+	}
+	if err == nil && g.all != nil {
+		return g.all
+	}
+	return err
 }
 
 // waiting is an entry whose seal has not come yet.
@@ -207,31 +273,25 @@ func parse(raw []byte, seq uint64) (e proof.Entry, received time.Time, err error
 }
 
 func unreadable(seq uint64, err error) error {
-	return &logread.DamageError{File: fmt.Sprintf("entry %d", seq), Reason: err.Error()}
+	return logread.Unreadable(seq, seq+1, &logread.DamageError{File: fmt.Sprintf("entry %d", seq), Reason: err.Error()})
 }
 
 // bundle returns the entries of the bundle that seq lies in, as far as the checkpoint goes, and proves them.
 func (s *Scanner) bundle(ctx context.Context, cp proof.Checkpoint, seq uint64) (entries [][]byte, first uint64, err error) {
 	t, first := logread.Bundle(seq, cp.Size)
-	path := t.Path()
-	b, err := s.src.Fetch(ctx, path)
-	if err != nil {
-		return nil, 0, fmt.Errorf("read entries from %d: %w", first, err)
+	if entries, err = logread.BundleEntries(ctx, s.src, t); err != nil {
+		return nil, first, err
 	}
 	leaves := make([]proof.Hash, t.Width)
-	entries = make([][]byte, t.Width)
-	for i := range entries {
-		if entries[i], b, err = proof.NextBundleEntry(b); err != nil {
-			return nil, 0, &logread.DamageError{File: path, Reason: fmt.Sprintf("entry %d: %v", first+uint64(i), err)}
-		}
-		leaves[i] = proof.LeafHash(entries[i])
+	for i, e := range entries {
+		leaves[i] = proof.LeafHash(e)
 	}
 	p, err := proof.ProveRange(first, uint64(t.Width), cp.Size, s.hashes(ctx, cp.Size))
-	if err != nil {
-		return nil, 0, fmt.Errorf("prove entries from %d: %w", first, err)
+	if err == nil && proof.VerifyRange(first, leaves, cp.Size, cp.Root, p) != nil {
+		err = &logread.DamageError{File: t.Path(), Reason: fmt.Sprintf("its entries, or the hashes above them, are not those under the checkpoint of size %d", cp.Size)}
 	}
-	if err := proof.VerifyRange(first, leaves, cp.Size, cp.Root, p); err != nil || len(b) > 0 {
-		return nil, 0, &logread.DamageError{File: path, Reason: fmt.Sprintf("its entries are not those under the checkpoint of size %d", cp.Size)}
+	if err != nil {
+		return nil, first, logread.Unreadable(first, first+uint64(t.Width), err)
 	}
 	return entries, first, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -290,30 +291,93 @@ func TestScanStops(t *testing.T) {
 	}
 }
 
-// Of a bundle that is not the one under the checkpoint nothing is shown.
+// Of a bundle that is not the one under the checkpoint, or is not there, nothing is shown. On the way back the others are, and what
+// is lacking is told; who goes forward stops there.
 func TestScanShowsOnlyWhatIsProven(t *testing.T) {
 	l := anyLog(t, 60)
 	cp := l.checkpoint(uint64(len(l.entries)))
-	altered := logread.NewRemote(func(ctx context.Context, path string) ([]byte, error) {
-		b, err := l.Fetch(ctx, path)
-		if tile, _ := proof.ParseTilePath(path); tile.Entries && tile.Index == 1 {
-			b = bytes.Replace(b, []byte(`"job-3`), []byte(`"job-9`), 1)
+	// Bundle 1, entries 256 to 511, is gone one way or the other.
+	with := func(do func([]byte) ([]byte, error)) logread.Source {
+		return logread.NewRemote(func(ctx context.Context, path string) ([]byte, error) {
+			b, err := l.Fetch(ctx, path)
+			if tile, _ := proof.ParseTilePath(path); tile.Entries && tile.Index == 1 {
+				return do(b)
+			}
+			return b, err
+		})
+	}
+	sealed := 256 // the first entry whose seal stands before the gap is the one before this
+	for sealed > 0 && l.keys[sealed-1] != "" {
+		sealed--
+	}
+	if sealed == 256 || l.keys[511] == "" {
+		t.Fatal("no batch goes over the gap's borders")
+	}
+	disk := errors.New("the disk does not answer")
+	for name, c := range map[string]struct {
+		src  logread.Source
+		stop error // what makes it end at once
+	}{
+		"altered": {with(func(b []byte) ([]byte, error) { return bytes.Replace(b, []byte(`"job-3`), []byte(`"job-9`), 1), nil }), nil},
+		"cut":     {with(func(b []byte) ([]byte, error) { return b[:len(b)/2], nil }), nil},
+		"longer":  {with(func(b []byte) ([]byte, error) { return append(b, 0), nil }), nil},
+		"gone":    {with(func([]byte) ([]byte, error) { return nil, fs.ErrNotExist }), nil},
+		"unasked": {with(func([]byte) ([]byte, error) { return nil, disk }), disk},
+	} {
+		for typed, want := range map[string]struct {
+			lack  bool // the gap lies between what the query lets in
+			whole bool // beside the gap everything is found
+		}{
+			"":         {true, true},
+			"seq:>500": {true, true}, "seq:>=512": {false, true}, "seq:<=256": {true, true},
+			fmt.Sprint("seq:<", sealed):        {false, true},
+			fmt.Sprint("seq:<=", sealed):       {true, true}, // its seal may be there
+			"after:2026-03-01T00:50":           {false, true},
+			"before:2026-03-01T00:03":          {false, true},
+			"has:gap":                          {true, true},
+			"emitter:" + proof.KeyID(l.vkey):   {true, false}, // whose some are is not known
+			"seq:<=5 seq:>=4 -label.a:b job:*": {false, true},
+		} {
+			q := mustParse(t, typed)
+			var seen, should []uint64
+			_, err := NewScanner(c.src, q, time.Time{}).Back(t.Context(), cp, collect(&seen))
+			slices.Reverse(seen)
+			var gone *logread.UnreadError
+			switch {
+			case c.stop != nil:
+				if !errors.Is(err, c.stop) && want.lack {
+					t.Errorf("%s, %q: %v", name, typed, err)
+				}
+				continue
+			case !want.lack && err != nil:
+				t.Errorf("%s, %q: of what it lets in nothing is lacking: %v", name, typed, err)
+			case want.lack && !errors.As(err, &gone):
+				t.Errorf("%s, %q: it does not say what is lacking: %v", name, typed, err)
+			case want.lack:
+				r := gone.Ranges
+				if len(r) != 1 || r[0].From != 256 || r[0].To != 512 || !strings.Contains(err.Error(), "entries 256 to 511 cannot be read: ") {
+					t.Errorf("%s, %q: %+v", name, typed, r)
+				}
+				if typed == "" && r[0].Unsealed != 256-sealed {
+					t.Errorf("%s: the seal of %d entries is lacking, it says of %d", name, 256-sealed, r[0].Unsealed)
+				}
+			}
+			for _, seq := range naive(l.records(), q, time.Time{}) {
+				if seq < 256 && (want.whole || seq < uint64(sealed)) || seq >= 512 {
+					should = append(should, seq)
+				}
+			}
+			if diff := cmp.Diff(should, seen); diff != "" {
+				t.Errorf("%s, %q (-want +got):\n%s", name, typed, diff)
+			}
 		}
-		return b, err
-	})
-	var bad *logread.DamageError
-	var seen []uint64
-	if _, err := NewScanner(altered, Query{}, time.Time{}).Back(t.Context(), cp, collect(&seen)); !errors.As(err, &bad) {
-		t.Errorf("back: %v", err)
-	}
-	if slices.Min(seen) < 2*proof.TileWidth {
-		t.Errorf("entry %d is shown", slices.Min(seen))
-	}
-	seen = nil
-	if err := NewScanner(altered, Query{}, time.Time{}).Forward(t.Context(), cp, 0, collect(&seen)); !errors.As(err, &bad) {
-		t.Errorf("forward: %v", err)
-	}
-	if slices.Max(seen) >= proof.TileWidth {
-		t.Errorf("entry %d is shown", slices.Max(seen))
+		var seen []uint64
+		err := NewScanner(c.src, Query{}, time.Time{}).Forward(t.Context(), cp, 0, collect(&seen))
+		if errors.As(err, new(*logread.UnreadError)) != (c.stop == nil) || !errors.Is(err, c.stop) && c.stop != nil {
+			t.Errorf("%s, forward: %v", name, err)
+		}
+		if slices.Max(seen) >= proof.TileWidth {
+			t.Errorf("%s, forward: entry %d is shown", name, slices.Max(seen))
+		}
 	}
 }

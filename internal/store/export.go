@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/proof"
 )
@@ -38,6 +39,9 @@ func (r *Reading) ExportTlog(ctx context.Context, dir string, progress func(done
 		data, err := r.src.Fetch(ctx, t.Path())
 		if err == nil && t.Entries && r.whole {
 			err = grow(&tree, data)
+		}
+		if why := logread.Wrong(err); why != "" {
+			err = &ledger.IntegrityError{File: logread.StoreLog + "/" + t.Path(), Reason: why}
 		}
 		if err != nil {
 			return cp, fmt.Errorf("export: %w", err)

@@ -26,6 +26,7 @@ type Reading struct {
 	codec    *event.Codec
 	storeKey string // "": that of the log's first seal, which is its store's own
 	whole    bool   // what is read is held against the checkpoint
+	partial  bool   // what cannot be read is left out
 	latest   func(context.Context) (proof.Checkpoint, []byte, error)
 	signed   func(context.Context) (logread.Signed, error) // latest, and how the log's key came to be; nil of Store.reading
 }
@@ -131,8 +132,9 @@ func (r *Reading) StoreKey(ctx context.Context) (string, error) {
 	return key, asIntegrity(logread.StoreLog, err)
 }
 
-// Entries calls fn for every entry under the checkpoint, in order; entry is valid until fn returns. Of a server's log an
-// error at the end may say that they were not those under the checkpoint: nothing of them counts then.
+// Entries calls fn for every entry under the checkpoint, in order; entry is valid until fn returns. It stops with a
+// *logread.UnreadError where entries cannot be read. Of a server's log an error at the end may say that they were not those under
+// the checkpoint: nothing of them counts then.
 func (r *Reading) Entries(ctx context.Context, fn func(seq uint64, entry []byte) error) error {
 	_, err := r.entries(ctx, fn)
 	return err
@@ -143,20 +145,37 @@ func (r *Reading) entries(ctx context.Context, fn func(seq uint64, entry []byte)
 	if err != nil {
 		return cp, err
 	}
-	if !r.whole {
-		return cp, logread.Entries(ctx, r.src, 0, cp.Size, fn)
-	}
 	var tree proof.Tree
-	if err := logread.Entries(ctx, r.src, 0, cp.Size, func(seq uint64, entry []byte) error {
-		tree.Append(proof.LeafHash(entry))
+	var gone *logread.UnreadError
+	err = logread.Readable(ctx, r.src, 0, cp.Size, func(seq uint64, entry []byte) error {
+		if r.whole {
+			tree.Append(proof.LeafHash(entry))
+		}
 		return fn(seq, entry)
-	}); err != nil {
+	}, func(u *logread.UnreadError) error {
+		if !r.partial {
+			return u
+		}
+		gone = gone.Add(u)
+		return nil
+	})
+	switch {
+	case err != nil:
 		return cp, err
-	}
-	if tree.Root() != cp.Root {
+	case gone != nil:
+		return cp, gone
+	case r.whole && tree.Root() != cp.Root:
 		return cp, r.others(cp)
 	}
 	return cp, nil
+}
+
+// Partial is the same log for whoever shows what there is of it: Entries, Items and Each go on behind entries that cannot be read,
+// and return at the end a *logread.UnreadError that names them. What is held against the checkpoint is read whole or not at all.
+func (r *Reading) Partial() *Reading {
+	p := *r
+	p.partial = !r.whole
+	return &p
 }
 
 // Proven is the same log where nothing is trusted: its checkpoint must be signed by the log's key, also a directory's, and who
@@ -217,11 +236,17 @@ func (r *Reading) Items(ctx context.Context, f *story.Fold, want func(event.Ref)
 }
 
 // Each calls add, in the log's order, for every event that want accepts by its place and bytes, with what its batch's seal says of it,
-// and ended for every stream of which nothing more will come. It returns the checkpoint up to which it has read.
+// and ended for every stream of which nothing more will come. It returns the checkpoint up to which it has read. Events whose seal
+// cannot be read are left out, and a *logread.UnreadError says how many of those that were wanted.
 func (r *Reading) Each(ctx context.Context, want func(ref event.Ref, event []byte) bool, add func(story.Item), ended func(event.UUID)) (proof.Checkpoint, error) {
 	storeKey := r.storeKey
-	var batch []story.Item // events whose seal has not come yet
-	return r.entries(ctx, func(seq uint64, raw []byte) error {
+	var batch []story.Item                        // events whose seal has not come yet
+	next, unsealed := uint64(0), map[uint64]int{} // by the entry behind them
+	cp, err := r.entries(ctx, func(seq uint64, raw []byte) error {
+		if seq != next { // the seal over the batch cannot be read, and so it is not known whose it is
+			unsealed[next], batch = len(batch), batch[:0]
+		}
+		next = seq + 1
 		damaged := func(err error) error {
 			return &ledger.IntegrityError{Seq: seq, HasSeq: true, File: logread.StoreLog, Reason: "the entry cannot be read", Err: err}
 		}
@@ -276,4 +301,11 @@ func (r *Reading) Each(ctx context.Context, want func(ref event.Ref, event []byt
 		}
 		return nil
 	})
+	if gone := (*logread.UnreadError)(nil); errors.As(err, &gone) {
+		unsealed[next] = len(batch)
+		for i := range gone.Ranges {
+			gone.Ranges[i].Unsealed = unsealed[gone.Ranges[i].From]
+		}
+	}
+	return cp, err
 }

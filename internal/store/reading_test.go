@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/fsx/fsxtest"
@@ -14,6 +18,7 @@ import (
 	"github.com/stetlog/stet/internal/ledger"
 	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/story"
+	"github.com/stetlog/stet/proof"
 )
 
 // A server's log is read like a store's, and nothing of it is believed: entries that are not those under the checkpoint, a
@@ -125,5 +130,71 @@ func TestTheEndOfADoorsStream(t *testing.T) {
 	}
 	if r := s.Jobs[0].Runs[0]; r.Outcome.Missing != story.NotYet {
 		t.Errorf("its outcome is %s, the run %v", r.Outcome.Missing, r.State())
+	}
+}
+
+// Who shows what there is of a log is given what can be read, and told what cannot: an event of which the seal cannot be read is
+// no part of it, and never under the seal that comes next. Who does not ask for a part stops there, and so does what is proven.
+func TestPartOfALog(t *testing.T) {
+	last := map[bool]bool{} // whether the entry before the gap was an event
+	for streams := range 2 {
+		disk := fsxtest.New()
+		s := storeOn(disk)
+		for n := range streams + 1 { // a stream more is an odd number of entries more: an event, its seal, and the last seal
+			p := begin(disk, n+1)
+			for range 1 + 300*n + 300*(1-streams) {
+				p.note()
+			}
+			p.close()
+			if _, err := s.Drain(t.Context()); err != nil || p.err != nil {
+				t.Fatal(err, p.err)
+			}
+		}
+		r, err := s.Reading()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seqs := func(r *Reading) (all []uint64, err error) {
+			_, err = r.Each(t.Context(), func(event.Ref, []byte) bool { return true }, func(it story.Item) {
+				if it.KeyID == "" {
+					t.Errorf("entry %d is under no seal", it.Seq)
+				}
+				all = append(all, it.Seq)
+			}, func(event.UUID) {})
+			return all, err
+		}
+		whole, err := seqs(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.src = logread.NewRemote(func(ctx context.Context, path string) ([]byte, error) {
+			if tile, err := proof.ParseTilePath(path); err == nil && tile.Entries && tile.Index == 1 {
+				return nil, fs.ErrNotExist
+			}
+			return s.Source().Fetch(ctx, path)
+		})
+		unsealed := slices.Contains(whole, 255)
+		last[unsealed] = true
+		want := slices.DeleteFunc(slices.Clone(whole), func(seq uint64) bool { return seq >= 255 && seq < 512 })
+		got, err := seqs(r.Partial())
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("without 256 to 511 (-want +got):\n%s", diff)
+		}
+		lack := logread.Unread{From: 256, To: 512, Why: "a file of the log is missing"}
+		if unsealed {
+			lack.Unsealed = 1
+		}
+		var gone *logread.UnreadError
+		if !errors.As(err, &gone) || !cmp.Equal(gone.Ranges, []logread.Unread{lack}) {
+			t.Errorf("it says that this is lacking: %v", err)
+		}
+		for name, r := range map[string]*Reading{"whole": r, "proven": r.Proven().Partial()} {
+			if got, err := seqs(r); !errors.As(err, &gone) || got[len(got)-1] > 255 {
+				t.Errorf("%s: it goes on to %d: %v", name, got[len(got)-1], err)
+			}
+		}
+	}
+	if len(last) != 2 {
+		t.Error("in no log, or in each, the seal of the entry before the gap was in it")
 	}
 }

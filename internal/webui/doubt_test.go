@@ -70,7 +70,7 @@ func TestDamage(t *testing.T) {
 		"other bytes":  {true, func(b []byte) []byte { b[11] ^= 0x55; return b }, "is damaged"},
 		"cut":          {true, func(b []byte) []byte { return b[:len(b)/2] }, "is damaged"},
 		"nothing":      {true, func([]byte) []byte { return nil }, "is damaged"},
-		"gone":         {true, nil, "a file of the log is missing"},
+		"gone":         {true, nil, "is missing"},
 		"fewer hashes": {false, func(b []byte) []byte { return b[:64] }, "cannot be proven"},
 		"no hashes":    {false, nil, "cannot be proven"},
 	} {
