@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stetlog/stet/event"
 	"github.com/stetlog/stet/internal/expect"
 	"github.com/stetlog/stet/internal/ghosts"
 	"github.com/stetlog/stet/internal/ledger"
@@ -130,6 +131,9 @@ func (c *ghostsCmd) ask(e *env, w liveLog, q search.Query) (all []*ghosts.Ghost,
 	hits, whole, err := t.hits(q.With(anyText(search.FieldEvent, ghosts.Types()...)), maxAsked)
 	if err != nil {
 		return nil, 0, nil, err
+	}
+	if t.app != "" && len(hits) == 0 { // that none is shown does not say that nothing is missing
+		return nil, 0, nil, exit{exitNotAllowed, fmt.Errorf("ghosts: what is missing is found by the server and recorded as its own events, and the token is for application %s alone; use an auditor's", event.Sanitize(t.app))}
 	}
 	of := make(map[uint64]*ghosts.Ghost)
 	var seqs []string

@@ -35,7 +35,8 @@ type askedTeller struct {
 	window   int     // lookWindow
 	log      *teller // reads the log, for what no index knows: the ids of events
 	told     map[string]*story.Story
-	gone     error // rows in doubt, and what could not be read where there is no index
+	gone     error  // rows in doubt, and what could not be read where there is no index
+	app      string // of the only events that the caller may read; "" for all
 }
 
 // lacks says what of that which was asked for could not be had.
@@ -64,6 +65,7 @@ func (t *askedTeller) hits(q search.Query, most int) (all []search.Hit, whole bo
 		all = append(all, h)
 		return nil
 	})
+	t.app = s.app
 	slices.Reverse(all)
 	lacks, err := lacking(err)
 	if lacks != nil {
