@@ -2,6 +2,7 @@ package webui
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,7 @@ type searchView struct {
 	Live     string       // address with live results, or without them
 	Here     string       // address of this page
 	IsLive   bool
+	Long     bool // the query is too long for links that repeat it
 	Saved    []saved
 }
 
@@ -102,7 +104,53 @@ func (u *UI) getSearch(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return u.show(v, http.StatusOK, "search", title(view.Query), view)
+	return u.fit(v, "search", func(share int) (string, any) {
+		return title(view.Query), view.within(share)
+	})
+}
+
+// longQuery is how long the address of a search may be, in bytes, that a full page still repeats in each of its links.
+const longQuery = 200
+
+// within is the page with one share-th of what its rows may say. Each link repeats the query: where that is long, there is none but
+// that to older results, and there are no live ones.
+func (s searchView) within(share int) searchView {
+	if share == 1 {
+		return s
+	}
+	s.Rows.Rows = slices.Clone(s.Rows.Rows)
+	for i := range s.Rows.Rows {
+		s.Rows.Rows[i].Sentence = cut(s.Rows.Rows[i].Sentence, rowText/share)
+	}
+	if len(link("search", "q", s.Query)) <= longQuery {
+		return s
+	}
+	s.Long, s.Live, s.IsLive, s.Rows.Live, s.Rows.More = true, "", false, nil, ""
+	s.Chips = slices.Clone(s.Chips)
+	for i := range s.Chips {
+		s.Chips[i].Words, s.Chips[i].Without = cut(s.Chips[i].Words, rowText/share), ""
+	}
+	if s.Bars != nil {
+		bars := *s.Bars
+		bars.Wider, bars.Bars = "", slices.Clone(bars.Bars)
+		for i := range bars.Bars {
+			bars.Bars[i].Href = ""
+		}
+		s.Bars = &bars
+	}
+	s.Facets = slices.Clone(s.Facets)
+	for i, f := range s.Facets {
+		s.Facets[i].Values = slices.Clone(f.Values)
+		for j := range f.Values {
+			s.Facets[i].Values[j].Href = ""
+		}
+	}
+	if s.Nothing != nil {
+		nothing := *s.Nothing
+		nothing.Without = nil
+		s.Nothing = &nothing
+	}
+	return s
 }
 
 func title(query string) string {

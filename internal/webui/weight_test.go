@@ -103,6 +103,46 @@ func TestWeight(t *testing.T) {
 	}
 }
 
+// A query may be 4 KiB long, and each link repeats it: a page that would be too long for that has none, says so, and goes on to
+// older results. What an event says takes no link away.
+func TestLongQuery(t *testing.T) {
+	w := newSite(t)
+	var events []map[string]any
+	for i := range 60 {
+		events = append(events, map[string]any{"event_type": "bulk_read", "environment": "test", "user_id": fmt.Sprint("user ", i), "description": strings.Repeat("&", 400), "status": []string{"success", "failure"}[i%2]})
+	}
+	w.record(events...)
+	w.found("auditor", "/search")
+	var conditions strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&conditions, " -actor:z%d", i)
+	}
+	for what, c := range map[string]struct {
+		query string
+		long  bool
+	}{
+		"4 KiB": {`event:bulk_read -"` + strings.Repeat("é", 2038) + `"`, true}, "conditions": {"event:bulk_read" + conditions.String(), true},
+		"nothing found": {`event:nowhere -"` + strings.Repeat("é", 2038) + `"`, true}, "short": {"event:bulk_read", false},
+	} {
+		for _, more := range []string{"", "&live=1"} {
+			a := w.get("auditor", "/search?q="+url.QueryEscape(c.query)+more)
+			body := a.Body.String()
+			if n := w.weight(a); a.Code != http.StatusOK || n > 100_000 {
+				t.Errorf("%s%s: %d, %d bytes", what, more, a.Code, n)
+			}
+			if said := strings.Contains(body, "This query is so long"); said != c.long {
+				t.Errorf("%s%s: that the query is long is said: %v", what, more, said)
+			}
+			if found := !strings.Contains(c.query, "nowhere"); found && (!strings.Contains(body, "icons.svg") || strings.Count(body, `<li class="row`) != pageRows || !strings.Contains(body, "&amp;q=")) {
+				t.Errorf("%s%s: the results, or the way to older ones, are not there", what, more)
+			}
+			if live := strings.Contains(body, `href="search?live=1`) || strings.Contains(body, `id="live"`); live == c.long {
+				t.Errorf("%s%s: live results can be had: %v", what, more, live)
+			}
+		}
+	}
+}
+
 // seqOf is the number of the last entry of an interaction.
 func (w *site) seqOf(interaction string) (seq uint64) {
 	body := w.found("auditor", "/search?q=interaction:"+interaction).Body.String()
