@@ -21,6 +21,7 @@ type ghostsView struct {
 	All      bool   // those that were answered, too
 	Toggle   string // address with them, or without
 	Ghosts   []ghostView
+	NotTold  string // why none is shown
 	Doubts   []doubtView
 	Next     string
 	Expected []expectedView
@@ -128,6 +129,9 @@ func (u *UI) getGhosts(v *visit) error {
 	if found.Next != "" {
 		view.Next = link("ghosts", "q", view.Query, "late", in.Get("late"), "all", in.Get("all"), "cursor", found.Next)
 	}
+	if found.untold() {
+		view.NotTold = notTold
+	}
 	view.Searched = found.Searched.view()
 	if err := v.expectations(&view); err != nil {
 		return err
@@ -172,7 +176,9 @@ func (v *visit) expectations(view *ghostsView) error {
 		}
 	}](v, "/v1/expectations")
 	if p, ok := problemOf(err); ok {
-		view.NoExpect = p.Title
+		if view.NoExpect = p.Title + "."; p.Code == wire.NotAllowed {
+			view.NoExpect = "What must run is shown to who may read the whole log: it takes an auditor's token."
+		}
 		return nil
 	}
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/stetlog/stet/internal/ghosts"
 	"github.com/stetlog/stet/internal/search"
 	"github.com/stetlog/stet/internal/story"
-	"github.com/stetlog/stet/internal/wire"
+	"github.com/stetlog/stet/proof"
 )
 
 // overviewView is the first page: is the log whole, and what is missing.
@@ -45,7 +45,7 @@ type figure struct {
 	Words, Count, Href, Icon, Tone string
 }
 
-// silent is an emitter: a key that seals streams.
+// silent is an emitter: a key that seals streams, or the token of one whose events are not sealed.
 type silent struct {
 	Name, Key, Href string
 	Days            int
@@ -171,16 +171,19 @@ func plural(n uint64, one, many string) string {
 	return many
 }
 
-// asked are the figures of the last day.
-var figuresAsked = [...]struct{ words, query, icon, tone string }{
-	{"Jobs succeeded", "event:job_succeeded since:24h", "ok", "good"},
-	{"Jobs failed", "event:job_failed since:24h", "bad", "bad"},
-	{"Jobs lost", "event:job_lost since:24h", "ghost", "bad"},
-	{"Ghosts: never started or ended", "event:job_never_started,job_no_outcome since:24h", "ghost", "bad"},
-	{"Stalled", "event:job_stalled since:24h", "wait", "warn"},
-	{"Missed slots", "event:job_missed since:24h", "clock", "warn"},
-	{"Refused events", "event:event_refused since:24h", "x", "warn"},
-	{"Security events", "is:security since:24h", "key", ""},
+// asked are the figures of the last day; found are those of what the server itself found.
+var figuresAsked = [...]struct {
+	words, query, icon, tone string
+	found                    bool
+}{
+	{"Jobs succeeded", "event:job_succeeded since:24h", "ok", "good", false},
+	{"Jobs failed", "event:job_failed since:24h", "bad", "bad", false},
+	{"Jobs lost", "event:job_lost since:24h", "ghost", "bad", true},
+	{"Ghosts: never started or ended", "event:job_never_started,job_no_outcome since:24h", "ghost", "bad", true},
+	{"Stalled", "event:job_stalled since:24h", "wait", "warn", true},
+	{"Missed slots", "event:job_missed since:24h", "clock", "warn", true},
+	{"Refused events", "event:event_refused since:24h", "x", "warn", true},
+	{"Security events", "is:security since:24h", "key", "", false},
 }
 
 func (v *visit) figures(view *overviewView) error {
@@ -188,6 +191,9 @@ func (v *visit) figures(view *overviewView) error {
 		c, err := ask[counts](v, link("/v1/counts", "q", f.query))
 		if err != nil {
 			return err
+		}
+		if f.found && c.Count == 0 && c.Searched.App != nil {
+			continue // whoever is not shown such events is not told that there are none
 		}
 		tone := f.tone
 		if c.Count == 0 {
@@ -210,7 +216,8 @@ const (
 )
 
 // silent finds the emitters that were heard of regularly, and are silent now: heard on most days of a week, and not in the last
-// 24 hours.
+// 24 hours. Events are found by their key and by their sender's token: an emitter that seals is told by its key, and one that
+// does not by its token, because the server's key for such events is everybody's.
 func (v *visit) silent(view *overviewView) error {
 	days := map[string]int{}
 	now := v.now.Truncate(time.Second)
@@ -234,9 +241,21 @@ func (v *visit) silent(view *overviewView) error {
 			days[one.Value]++
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(days)) {
-		if days[id] < silentDays {
-			continue
+	regular := slices.DeleteFunc(slices.Sorted(maps.Keys(days)), func(id string) bool { return days[id] < silentDays })
+	if len(regular) == 0 {
+		return nil
+	}
+	l, err := v.log()
+	if err != nil {
+		return err
+	}
+	ended, err := v.ended(l.StoreKey)
+	if err != nil {
+		return err
+	}
+	for _, id := range regular {
+		if _, gone := ended[id]; gone {
+			continue // a key that was revoked or replaced is not waited for
 		}
 		if len(view.Silent) == silentShown {
 			break
@@ -245,15 +264,22 @@ func (v *visit) silent(view *overviewView) error {
 		if err != nil {
 			return err
 		}
-		one := silent{Name: id, Key: id, Href: link("search", "q", is(search.FieldEmitter, id)), Days: days[id]}
+		one := silent{Name: id, Href: link("search", "q", is(search.FieldEmitter, id)), Days: days[id]}
+		another := false
 		for _, row := range last.Rows {
 			seen := v.row(row, "")
 			one.Last, one.LastHref = seen.At, seen.Event
-			if name, _, ok := strings.Cut(row.Key, "+"); ok {
-				one.Name = name
+			key, door := proof.KeyID(row.Key), strings.HasPrefix(row.Key, proof.DoorKey)
+			if key == id {
+				name, _, _ := strings.Cut(row.Key, "+")
+				one.Name, one.Key, another = name, id[:16]+"…", door
+			} else {
+				another = !door && slices.Contains(regular, key)
 			}
 		}
-		view.Silent = append(view.Silent, one)
+		if !another {
+			view.Silent = append(view.Silent, one)
+		}
 	}
 	return nil
 }
@@ -283,13 +309,18 @@ type foundGhosts struct {
 	Next     string
 }
 
+// untold says that the list is empty because its reader is shown one application's events, and what is missing are the server's
+// own: it does not say that nothing is missing.
+func (f foundGhosts) untold() bool { return f.Searched.App != nil && len(f.Ghosts) == 0 }
+
+const notTold = "Your token is for one application. What is missing is found by the server and recorded as its own events, which are shown to who may read the whole log: it takes an auditor's token."
+
 // openGhosts lists the newest that nothing has answered. Who may read one application only is shown none, because they are
 // the server's own findings.
 func (v *visit) openGhosts(view *overviewView) error {
 	found, err := ask[foundGhosts](v, link("/v1/ghosts", "open", "true", "limit", strconv.Itoa(5)))
-	if p, ok := problemOf(err); ok && p.Code == wire.NotAllowed {
-		view.NoGhost = "Your token is for one application; what is missing is found by the server, and shown to who may read the whole log."
-		return nil
+	if found.untold() {
+		view.NoGhost = notTold
 	}
 	for _, g := range found.Ghosts {
 		view.Ghosts = append(view.Ghosts, v.ghost(g))
