@@ -18,7 +18,7 @@ tools:
 # which test has just run, and TestChaos, are left out: under the detector they take ten times as long and show it nothing.
 # Each process of it sleeps at its end, to be told of more, a second where atexit_sleep_ms is not set.
 SCRIPTS := servetrouble|watch|doctor|import|importforeign|admin|logkey|snapshot|proof|anything|systemd|cron|correct|emit|which|impact|unrecorded|capture|where|empty|secrets|export|index|lint|expect|evidence|lineage|ghosts|passing
-ALONE := Crash|Fault|Flip|Every|Cut|Tamper|Remove|Swap|Acknowledged|Evidence|Replaced|Missing|Secrets|Troubled|Trouble|Trimmed|Forgeries|UnderCron|Doors|ImportKilled|Leftover|Crowd|Chaos|Model|JSON|Doctor|Completion|Manual|Readme|FollowKilled|SyslogKilled|Rsyslog|TestSearchFinds|TestScripts/($(SCRIPTS))$$
+ALONE := Crash|Fault|Flip|Every|Cut|Tamper|Remove|Swap|Acknowledged|Evidence|Replaced|Missing|Secrets|Troubled|Trouble|Trimmed|Forgeries|UnderCron|Doors|ImportKilled|Leftover|Crowd|Chaos|Model|JSON|Doctor|Completion|Manual|KeysAreChanged|RekeyIsAtomic|FullDiskIsWaited|TestChunks|TestWeight|FindsWhatAScan|Readme|FollowKilled|SyslogKilled|Rsyslog|TestScripts/($(SCRIPTS))$$
 race:
 	CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 ./.ci/memory go test -race -timeout 20m -skip '$(ALONE)' $$(go list ./... | grep -vE '/(mutants|devicetest)$$')
 
