@@ -146,10 +146,11 @@ func (r runner) test(ctx context.Context, most time.Duration, env []string, patt
 }
 
 // environ is this process's environment without stet's own variables and CI, which would decide how long tests take (cron's
-// own minute is no mutant's), or let a mutant write the golden files anew. rapid, too, must not keep in the tree what a mutant failed on.
+// own minute is no mutant's), or let a mutant write the golden files anew. rapid, too, must not keep in the tree what a mutant failed
+// on, nor look for less of it that fails.
 func environ() []string {
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "STET_") || strings.HasPrefix(kv, "CI=") })
-	return append(env, "RAPID_NOFAILFILE=true")
+	return append(env, "RAPID_NOFAILFILE=true", "RAPID_SHRINKTIME=0s")
 }
 
 // readEvents looks for the first test that failed in what go test -json wrote, or for what the compiler said.

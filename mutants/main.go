@@ -1,7 +1,7 @@
 // Command mutants breaks the code in known ways, one at a time, and runs the tests that must notice. A mutant that no
 // test notices is a promise that nobody keeps; the command then exits 1.
 //
-//	go run ./mutants                     all of mutants/list, two at a time
+//	go run ./mutants                     all of mutants/list, three at a time
 //	go run ./mutants -only 'seal chain'  those whose promise contains these words
 //	go run ./mutants -v                  with the output of the tests that noticed
 //
@@ -28,7 +28,7 @@ const list = "mutants/list/*.txt"
 
 func main() {
 	only := flag.String("only", "", "run the mutants whose promise contains `words`")
-	jobs := flag.Int("j", 2, "run `n` at a time")
+	jobs := flag.Int("j", 3, "run `n` at a time")
 	verbose := flag.Bool("v", false, "show what the tests said")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -66,7 +66,11 @@ func TestIndexDeletedUnderTheServer(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	<-g.come // it has noticed, and begins anew
+	select {
+	case <-g.come: // it has noticed, and begins anew
+	case <-time.After(20 * time.Second):
+		t.Fatal("it has not noticed that its index is gone")
+	}
 	during := w.find("auditor", "event:shop_checkout")
 	if s := during.Searched; !s.Rebuilding || s.Complete || s.Indexed != 0 || s.Size != before.Searched.Size || len(during.Rows) > 0 {
 		t.Errorf("meanwhile %d rows, %+v", len(during.Rows), s)
