@@ -6,9 +6,12 @@ FUZZ    ?= 10s
 
 .PHONY: collector evidence shots test tools race states lint mutants fuzz forgeries faults devices crash chaos forward-chaos hostile bench vet cron demo
 
-# All tests of all modules. With CI=true nothing is skipped.
+# All tests of all modules, the modules side by side: each waits a lot, for cron, browsers and clocks. With CI=true nothing is skipped.
 test: tools
-	@for m in $(MODULES); do (cd $$m && go vet ./... && go test ./...) || exit 1; done
+	@$(MAKE) --no-print-directory -j$(words $(MODULES)) $(MODULES:%=tested/%)
+
+tested/%:
+	@cd $* && go vet ./... && go test ./...
 
 # What tests need beside Go: installed where that can be done, named where not.
 tools:
