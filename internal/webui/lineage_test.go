@@ -147,6 +147,9 @@ func TestGhostKinds(t *testing.T) {
 		}
 	}
 	over := w.found("auditor", "/").Body.String()
+	if body := w.found("auditor", "/ghosts?late=1").Body.String(); !strings.Contains(body, "No outcome came late") {
+		t.Errorf("where no outcome came late the page says: %s", body)
+	}
 	for _, want := range []string{"Ingest of the last 24 hours", "Ghosts: never started or ended", "Stalled", "Missed slots", "Silent emitters", "Policy failures"} {
 		if !strings.Contains(over, want) {
 			t.Errorf("the overview lacks %q", want)

@@ -33,7 +33,7 @@ func (u *UI) postLogin(v *visit) error {
 		if !ok || p.Code == wire.RateLimited {
 			return err
 		}
-		why := "This token is not known here. A token is one line that begins with stet_; whoever runs this server makes one with stet admin token create."
+		why := "This token is not known here. A token is one line that begins with stet1_; whoever runs this server makes one with stet admin token create."
 		if p.Code == wire.TokenExpired || p.Code == wire.TokenRevoked {
 			why = p.Detail
 		}

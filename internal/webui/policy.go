@@ -13,6 +13,8 @@ const judgedEvents = 100
 // policyView is the page of the rules of the two documents, and what the newest events are worth by them.
 type policyView struct {
 	Query       string
+	Origin      string // of the log, and when: what is printed says itself what it is about
+	At          moment
 	Searched    searchedView
 	Doubts      []doubt
 	First, Last string // "" where nothing was judged
@@ -59,8 +61,12 @@ func (u *UI) getPolicy(v *visit) error {
 	if err != nil {
 		return err
 	}
+	l, err := v.log()
+	if err != nil {
+		return err
+	}
 	d := j.Report
-	view := policyView{Query: query, Searched: j.Searched.view(), Doubts: j.Doubts, More: j.More, Events: d.Events, Failing: d.Failing, Passing: d.Passing, NotChecked: d.NotChecked,
+	view := policyView{Query: query, Origin: l.Origin, At: v.at(v.now), Searched: j.Searched.view(), Doubts: j.Doubts, More: j.More, Events: d.Events, Failing: d.Failing, Passing: d.Passing, NotChecked: d.NotChecked,
 		Checklist: d.Checklist}
 	if j.First != nil && j.Last != nil {
 		view.First, view.Last = strconv.FormatUint(*j.First, 10), strconv.FormatUint(*j.Last, 10)

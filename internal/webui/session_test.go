@@ -48,6 +48,9 @@ func TestLogin(t *testing.T) {
 		if token != "" && token != "stet_" && strings.Contains(a.Body.String(), token) {
 			t.Error("the page repeats the token")
 		}
+		if !strings.Contains(a.Body.String(), "begins with "+w.tokens["auditor"][:6]+";") {
+			t.Error("the page does not say how a token begins")
+		}
 	}
 }
 
