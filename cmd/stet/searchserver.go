@@ -41,6 +41,7 @@ type askedSearch struct {
 type foundRows struct {
 	Searched struct {
 		Indexed, Size    uint64
+		Unread           string
 		App, Environment string
 	}
 	Rows []foundRow
@@ -142,6 +143,9 @@ func (s *askedSearch) page(ctx context.Context, cp proof.Checkpoint, part span, 
 	for try := 0; ; try++ {
 		if p, err = s.pageNow(ctx, part, cursor); err != nil || p.Searched.Indexed >= cp.Size {
 			return p, err
+		}
+		if why := p.Searched.Unread; why != "" {
+			return p, fmt.Errorf("%w: it has %d of %d entries, and cannot go on: %s", errNoIndex, p.Searched.Indexed, cp.Size, event.Sanitize(why))
 		}
 		if try == behindTries || cp.Size-p.Searched.Indexed > behindMost {
 			return p, fmt.Errorf("%w: it has %d of %d entries by now; ask again", errNoIndex, p.Searched.Indexed, cp.Size)

@@ -20,6 +20,7 @@ type searched struct {
 	Size        uint64  `json:"size"`                  // of the log when it was asked
 	Complete    bool    `json:"complete"`              // all of them were
 	Rebuilding  bool    `json:"rebuilding"`            // the index is being made anew: ask again
+	Unread      *string `json:"unread,omitempty"`      // why the index cannot go on: entries behind the indexed ones cannot be read
 	App         *string `json:"app,omitempty"`         // only its events, because the caller may read no others
 	Environment *string `json:"environment,omitempty"` // the same
 }
@@ -163,5 +164,8 @@ func (a *asker) searched() searched {
 	}
 	a.said.Complete = a.said.Indexed >= a.said.Size
 	a.said.Rebuilding = a.damage || !a.said.Complete && a.s.keeper.rebuilding()
+	if !a.said.Complete {
+		a.said.Unread = a.s.keeper.unread.Load()
+	}
 	return a.said
 }

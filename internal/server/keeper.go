@@ -36,8 +36,9 @@ type keeper struct {
 
 	x       atomic.Pointer[index.Index] // nil while it is not open
 	wake    chan struct{}
-	anew    atomic.Bool   // much of the log is being indexed
-	most    atomic.Uint64 // how many entries were indexed when the index last had all of the log
+	anew    atomic.Bool            // much of the log is being indexed
+	most    atomic.Uint64          // how many entries were indexed when the index last had all of the log
+	unread  atomic.Pointer[string] // why the index cannot go on, where that is the log's fault; nil since it has had all of it again
 	mu      sync.Mutex
 	further chan struct{} // closed when more is indexed
 }
@@ -72,6 +73,9 @@ func (k *keeper) run(ctx context.Context) {
 		case errors.Is(err, store.ErrFull):
 			trouble, pause = "", keepAgain
 		default:
+			if why := unread(err); why != "" {
+				k.unread.Store(&why)
+			}
 			if now := err.Error(); now != trouble {
 				trouble = now
 				k.logger.Error("the index does not follow the log; it is tried again", slog.Any("error", err))
@@ -87,6 +91,18 @@ func (k *keeper) run(ctx context.Context) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// unread is why the log cannot be read to its end; "" where that is not what went wrong.
+func unread(err error) string {
+	var u *logread.UnreadError
+	switch {
+	case errors.As(err, &u):
+		return u.Error()
+	case errors.Is(err, published.ErrOther):
+		return published.ErrOther.Error()
+	}
+	return logread.Wrong(err)
 }
 
 // errLost says that the files of the index are not what they were, so that it is to be made anew.
@@ -119,6 +135,7 @@ func (k *keeper) follow(ctx context.Context) error {
 		case done == size:
 			k.most.Store(size)
 			k.anew.Store(false)
+			k.unread.Store(nil)
 		case size-done > rebuildFrom || done == 0:
 			k.anew.Store(true)
 		}

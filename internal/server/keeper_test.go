@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stetlog/stet/internal/fsx"
 	"github.com/stetlog/stet/internal/index"
+	"github.com/stetlog/stet/internal/logread"
 	"github.com/stetlog/stet/internal/published"
 	"github.com/stetlog/stet/internal/store"
 )
@@ -213,4 +215,39 @@ func TestIndexInOtherHands(t *testing.T) {
 	}
 	w.follow()
 	w.caughtUp()
+}
+
+// An index that a damaged file of the log keeps from going on says which entries it could not read, as long as that is so.
+func TestIndexOfALogThatCannotBeRead(t *testing.T) {
+	w := newWorld(t, nil)
+	receipts(t, w.post("writer", newSender(t, "shop").say(300)))
+	name := logread.StoreLog + "/tile/entries/000"
+	good, err := fsx.ReadFile(w.fsys, name, 1<<20)
+	if err == nil {
+		err = fsx.Replace(w.fsys, name, good[:100], 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.follow()
+	var during foundAnswer
+	for deadline := time.Now().Add(time.Minute); during.Searched.Unread == nil && time.Now().Before(deadline); {
+		during = w.find("auditor", "event:shop_checkout")
+	}
+	if s := during.Searched; s.Complete || s.Unread == nil || !strings.HasPrefix(*s.Unread, "entries 0 to 255 cannot be read: tile/entries/000 is damaged: ") {
+		t.Errorf("%+v", s)
+	}
+	if b := w.do("auditor", http.MethodGet, "/metrics", nil).body; !strings.Contains(b, "\nstet_index_stopped 1\n") {
+		t.Error("no metric says so")
+	}
+	if err := fsx.Replace(w.fsys, name, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.caughtUp()
+	for deadline := time.Now().Add(time.Minute); w.server.keeper.unread.Load() != nil && time.Now().Before(deadline); {
+		runtime.Gosched() // it is told a moment after the last entry can be found
+	}
+	if s := w.find("auditor", "event:shop_checkout").Searched; !s.Complete || s.Unread != nil || w.server.keeper.unread.Load() != nil {
+		t.Errorf("mended: %+v", s)
+	}
 }

@@ -73,6 +73,7 @@ func newMetrics(s *Server) *metrics {
 			_, age, err := s.keeper.behind(time.Now())
 			return orNaN(age.Seconds(), err)
 		})
+		gauge("stet_index_stopped", "1 while the index cannot go on because the log cannot be read.", func() float64 { return truth(s.keeper.unread.Load() != nil) })
 		gauge("stet_index_rebuilding", "1 while the index is made anew, or has as much to catch up with.", func() float64 { return truth(s.keeper.rebuilding()) })
 	}
 	gauge("stet_log_size", "Entries under the newest checkpoint.", func() float64 { return float64(s.log.State().Published) })

@@ -12,6 +12,7 @@ import (
 type searched struct {
 	Indexed, Size        uint64
 	Complete, Rebuilding bool
+	Unread               string
 	App, Environment     *string
 }
 
