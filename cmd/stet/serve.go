@@ -196,7 +196,7 @@ func (c *serveCmd) serve(e *env, logger *slog.Logger, s *store.Store, held *stor
 			return verify.Log(ctx, held.Source(), verify.Options{LogKey: held.Marker().LogKey, Workers: 1})
 		},
 		Index: func() (*index.Index, error) { return index.Open(s.FS, held.Marker().LogKey) }, Feed: feed,
-		Also: syslog.serve(), Metrics: append(syslog.metrics(), alertMetrics(office)...),
+		Also: syslog.serve(), Metrics: append(append(syslog.metrics(), alertMetrics(office)...), desk.Metrics()),
 	})
 	if err != nil {
 		return err

@@ -94,6 +94,8 @@ type Desk struct {
 
 	mu     sync.Mutex
 	orders []*order // in the order in which they were asked for
+	ended  map[outcome]uint64
+	bytes  int64 // of all files that were made
 }
 
 // order is a file that somebody has asked for. What may change is guarded by the desk's mu.
@@ -119,7 +121,7 @@ type order struct {
 
 // NewDesk makes a desk. It makes nothing before Run.
 func NewDesk(o Options) *Desk {
-	d := &Desk{o: o, limits: o.Limits.orDefaults(), now: time.Now}
+	d := &Desk{o: o, limits: o.Limits.orDefaults(), now: time.Now, ended: map[outcome]uint64{}}
 	if d.o.Logger == nil {
 		d.o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -161,9 +163,11 @@ func (d *Desk) ask(who auth.Identity, peer server.Peer, q search.Query, complete
 		}
 	}
 	if mine >= d.limits.Each && !d.room(func(o *order) bool { return o.of(who) }) {
+		d.ended[outcomeRefused]++
 		return order{}, fmt.Errorf("%w: %d of yours", errBusy, mine)
 	}
 	if len(d.orders) >= d.limits.Files && !d.room(func(*order) bool { return true }) {
+		d.ended[outcomeRefused]++
 		return order{}, fmt.Errorf("%w: %d", errBusy, len(d.orders))
 	}
 	o := &order{id: rand.Text(), who: who, peer: peer, query: q, complete: complete, asked: d.now(), state: Waiting}
@@ -272,32 +276,38 @@ func (d *Desk) make(ctx context.Context, o *order) {
 	o.until = d.now().Add(d.limits.Keep)
 	if err == nil {
 		o.state, o.made, o.seq, o.file = Ready, made, seq, file
+		d.ended[outcomeMade]++
+		d.bytes += made.Bytes
 		return
 	}
-	o.state, o.problem = Failed, d.explain(err)
+	what, why := d.explain(err)
+	o.state, o.problem = Failed, why
+	if what != outcomeEnd {
+		d.ended[what]++
+	}
 	if ctx.Err() == nil {
 		d.o.Logger.Warn("evidence that was asked for could not be made", slog.String("query", o.query.String()), slog.Any("error", err))
 	}
 }
 
 // explain says to whoever asked why there is no file. What is none of these may name files of this machine: the server's log says it.
-func (d *Desk) explain(err error) string {
+func (d *Desk) explain(err error) (outcome, string) {
 	why := logread.Wrong(err)
 	switch {
 	case errors.Is(err, errTime):
-		return fmt.Sprintf("%v: at most %v; ask for less, or use stet export", errTime, d.limits.Time)
+		return outcomeTime, fmt.Sprintf("%v: at most %v; ask for less, or use stet export", errTime, d.limits.Time)
 	case errors.Is(err, errBytes):
-		return fmt.Sprintf("%v: at most %d MiB; ask for less, or use stet export", errBytes, d.limits.Bytes>>20)
+		return outcomeBytes, fmt.Sprintf("%v: at most %d MiB; ask for less, or use stet export", errBytes, d.limits.Bytes>>20)
 	case errors.Is(err, exhibit.ErrNothing):
-		return exhibit.ErrNothing.Error()
+		return outcomeNothing, exhibit.ErrNothing.Error()
 	case errors.Is(err, ErrUnverified):
-		return err.Error()
+		return outcomeUnverified, err.Error()
 	case why != "":
-		return fmt.Sprintf("%v: %s", ErrUnverified, why)
+		return outcomeUnverified, fmt.Sprintf("%v: %s", ErrUnverified, why)
 	case errors.Is(err, context.Canceled):
-		return "the server ends"
+		return outcomeEnd, "the server ends"
 	}
-	return "something went wrong in the server; its own log says what"
+	return outcomeError, "something went wrong in the server; its own log says what"
 }
 
 // write makes a file, and has the log say so.

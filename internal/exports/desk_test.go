@@ -133,7 +133,7 @@ func TestExplain(t *testing.T) {
 		"the server ends":                      context.Canceled,
 		"what the log holds does not verify":   fmt.Errorf("%w: entry 3", ErrUnverified),
 	} {
-		if got := d.explain(err); !strings.HasPrefix(got, want) || strings.Contains(got, "secret") {
+		if _, got := d.explain(err); !strings.HasPrefix(got, want) || strings.Contains(got, "secret") {
 			t.Errorf("%v: %s", err, got)
 		}
 	}

@@ -18,17 +18,20 @@ import (
 	"github.com/stetlog/stet/internal/store"
 )
 
-// What is made is handed on where it verifies with the log's own key, and nowhere else.
-func TestUnverified(t *testing.T) {
-	key := func(name string) keyfile.Key {
-		k, err := keyfile.Generate(name, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return k
+func newKey(t *testing.T, name string) keyfile.Key {
+	t.Helper()
+	k, err := keyfile.Generate(name, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return k
+}
+
+// newLog is a log with an event, and its verifier key.
+func newLog(t *testing.T) (src logread.Source, vkey string) {
+	t.Helper()
 	disk, ctx := fsxtest.New(), context.Background()
-	keys := store.Keys{Log: key("log.example/a"), Store: key("stet-store/a")}
+	keys := store.Keys{Log: newKey(t, "log.example/a"), Store: newKey(t, "stet-store/a")}
 	held, err := store.New(disk, known.Dir{FS: disk, Name: "state"}, func(bool) (store.Keys, error) { return keys, nil }).Hold(ctx,
 		store.HoldOptions{Preallocate: -1, PublishBusy: time.Millisecond})
 	if err != nil {
@@ -40,8 +43,16 @@ func TestUnverified(t *testing.T) {
 	if err := held.Close(ctx); err != nil { // which publishes
 		t.Fatal(err)
 	}
-	log := exhibit.Log{Source: logread.Store(disk)}
-	if log.Signed, err = logread.Checkpoint(ctx, log.Source, keys.Log.VKey); err != nil {
+	return logread.Store(disk), keys.Log.VKey
+}
+
+// What is made is handed on where it verifies with the log's own key, and nowhere else.
+func TestUnverified(t *testing.T) {
+	ctx := t.Context()
+	src, own := newLog(t)
+	log := exhibit.Log{Source: src}
+	var err error
+	if log.Signed, err = logread.Checkpoint(ctx, log.Source, own); err != nil {
 		t.Fatal(err)
 	}
 	try := func(vkey string) (Made, error) {
@@ -53,11 +64,11 @@ func TestUnverified(t *testing.T) {
 		log.VKey = vkey
 		return Make(ctx, f, log, exhibit.Request{Now: time.Now(), By: "me", Tool: "test"}, evidence.Options{})
 	}
-	m, err := try(keys.Log.VKey)
+	m, err := try(own)
 	if err != nil || m.Counts.Found == 0 || m.Bytes == 0 || len(m.SHA256) != 64 {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if _, err := try(key("log.example/a").VKey); !errors.Is(err, ErrUnverified) {
+	if _, err := try(newKey(t, "log.example/a").VKey); !errors.Is(err, ErrUnverified) {
 		t.Errorf("a checkpoint by another key: %v", err)
 	}
 }
