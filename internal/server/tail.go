@@ -34,11 +34,12 @@ type tail struct {
 	query search.Query
 	at    uint64 // the next number to look at
 	left  int    // rows until the end; below 0: no end
+	bare  bool   // no rows are told, only how far can be searched
 	buf   []byte
 }
 
 func (s *Server) getTail(w http.ResponseWriter, r *http.Request, c *Call) error {
-	p, err := readParams(r, "q", "from", "limit")
+	p, err := readParams(r, "q", "from", "limit", "rows")
 	if err != nil {
 		return err
 	}
@@ -50,6 +51,12 @@ func (s *Server) getTail(w http.ResponseWriter, r *http.Request, c *Call) error 
 		if t.left, err = p.number("limit", 0, 1, 1_000_000); err != nil {
 			return err
 		}
+	}
+	switch text, given := p["rows"]; {
+	case given && text != "no":
+		return Refuse(wire.Malformed, "the parameter rows is no, or is left out")
+	case given:
+		t.bare = true
 	}
 	if _, _, err := c.Reads(); err != nil {
 		return allowed(err)
@@ -167,8 +174,13 @@ func (t *tail) run(r *http.Request, c *Call) error {
 
 // tell tells what is indexed and was not looked at yet, one page of it; more says that there is more.
 func (t *tail) tell(ctx context.Context, c *Call) (more bool, err error) {
-	if t.s.keeper.indexed() <= t.at {
+	indexed := t.s.keeper.indexed()
+	if indexed <= t.at {
 		return false, nil
+	}
+	if t.bare { // nothing of what the query finds, not even that it finds something: so nothing was read
+		t.at = indexed
+		return false, t.searched()
 	}
 	select {
 	case t.s.asking <- struct{}{}: // streams wait for a place; they have time

@@ -2,6 +2,8 @@ package server
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stetlog/stet/internal/auth"
 	"github.com/stetlog/stet/internal/wire"
 )
 
@@ -188,6 +191,49 @@ func TestTail(t *testing.T) {
 	})
 }
 
+// Who asks for no rows is told that there is something new, whatever it is, and so has read nothing; that is when the rows are
+// asked for. So a page that shows what comes has its readings recorded once.
+func TestTailWithoutRows(t *testing.T) {
+	var read []Reading
+	inTime(t, func(o *Options) {
+		o.Read = func(_ context.Context, _ auth.Identity, _ Peer, r Reading) { read = append(read, r) }
+	}, func(t *testing.T, w *world, p *pipes, _ *serving) {
+		s := newSender(t, "shop")
+		for _, query := range []string{"event:shop_checkout", "event:never"} {
+			one := w.listen(t, p, "reader", "?q="+query+"&rows=no")
+			seq := *receipts(t, w.post("writer", s.say(3))).Results[0].Seq
+			read = nil
+			for below, began := uint64(0), time.Now(); below <= seq+2; {
+				a, err := one.next()
+				var said struct{ Below uint64 }
+				if err == nil && a.event == "searched" {
+					err = json.Unmarshal([]byte(a.data), &said)
+				}
+				if err != nil || a.event != "searched" || said.Below < below || time.Since(began) > tailKeep/2 {
+					t.Fatalf("%s: after %v: %+v, %v", query, time.Since(began), a, err)
+				}
+				below = said.Below
+			}
+			one.close()
+			if len(read) > 0 {
+				t.Errorf("%s: recorded as read: %+v", query, read)
+			}
+			w.find("reader", fmt.Sprintf("seq:>=%d event:shop_checkout", seq))
+			if want := (Reading{seq, seq + 2, 3}); len(read) != 1 || read[0] != want {
+				t.Errorf("%s: of the rows that were given out is recorded %+v, want %+v", query, read, want)
+			}
+			two := w.listen(t, p, "reader", fmt.Sprintf("?q=event:shop_checkout&from=%d&limit=3", seq))
+			two.entries(3)
+			if _, err := two.next(); !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+			if len(read) != 2 || read[1] != read[0] {
+				t.Errorf("%s: of a stream of rows is recorded %+v", query, read)
+			}
+		}
+	})
+}
+
 // Who does not take what is said is cut off, and its place is free for others.
 func TestTailOfASlowReader(t *testing.T) {
 	inTime(t, func(o *Options) { o.Limits.Tails = 1 }, func(t *testing.T, w *world, p *pipes, _ *serving) {
@@ -287,7 +333,7 @@ func TestTailIsBounded(t *testing.T) {
 // Who asks wrongly is told so before the stream begins.
 func TestTailRefuses(t *testing.T) {
 	w := newWorld(t, nil)
-	for target, want := range map[string]wire.Code{"?q=evnt:x": wire.InvalidQuery, "?from=-1": wire.Malformed, "?from=9007199254740992": wire.Malformed, "?limit=0": wire.Malformed, "?cursor=x": wire.Malformed} {
+	for target, want := range map[string]wire.Code{"?q=evnt:x": wire.InvalidQuery, "?from=-1": wire.Malformed, "?from=9007199254740992": wire.Malformed, "?limit=0": wire.Malformed, "?cursor=x": wire.Malformed, "?rows=x": wire.Malformed} {
 		wantRefusal(t, w.do("auditor", http.MethodGet, "/v1/tail"+target, nil), want)
 	}
 	wantRefusal(t, w.do("auditor", http.MethodGet, "/v1/tail", nil, "Last-Event-ID", "9007199254740991"), wire.Malformed)

@@ -8,7 +8,7 @@ import (
 )
 
 // liveView is where live results come in. The stream of GET /v1/tail says that something came; what came is then asked for as
-// rows, so that a result is written in one way only.
+// rows, so that a result is written in one way only, and its reading is recorded once.
 type liveView struct {
 	Tail     string // address of the stream, which begins where these results end
 	Rows     string // address of the rows that came since
@@ -18,7 +18,7 @@ type liveView struct {
 
 func live(query string, below uint64, searched searchedView) *liveView {
 	from := strconv.FormatUint(below, 10)
-	return &liveView{Tail: link("v1/tail", "q", query, "from", from), Rows: link("rows", "q", query, "after", from), Below: below, Searched: searched}
+	return &liveView{Tail: link("v1/tail", "q", query, "from", from, "rows", "no"), Rows: link("rows", "q", query, "after", from), Below: below, Searched: searched}
 }
 
 // newRows answers with what a query finds at number after and behind it: the newest of it, and an address of the others.

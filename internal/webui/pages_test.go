@@ -263,7 +263,8 @@ func TestLive(t *testing.T) {
 	w.found("auditor", "/search")
 	for after, want := range map[uint64]int{0: 2, seq: 1, seq + 3: 0} {
 		a := w.get("auditor", fmt.Sprintf("/rows?q=event%%3Ajob_failed&after=%d", after))
-		if n := strings.Count(a.Body.String(), `<li class="row`); a.Code != http.StatusOK || n != want || !strings.Contains(a.Body.String(), `data-tail="v1/tail?from=`) {
+		if n := strings.Count(a.Body.String(), `<li class="row`); a.Code != http.StatusOK || n != want || !strings.Contains(a.Body.String(), `data-tail="v1/tail?from=`) ||
+			!strings.Contains(a.Body.String(), `rows=no"`) { // the rows are asked for and recorded once
 			t.Errorf("after %d: %d, %d rows for %d\n%s", after, a.Code, n, want, a.Body)
 		}
 	}
