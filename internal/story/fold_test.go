@@ -79,6 +79,30 @@ func TestEndedStreamsReportNoMore(t *testing.T) {
 	}
 }
 
+// Of a slot that was missed nothing is awaited any more, where the store says so; anybody else's word changes nothing.
+func TestMissedSlotReportsNoMore(t *testing.T) {
+	for _, c := range []struct {
+		store bool
+		want  Missing
+	}{{true, NeverReported}, {false, NotYet}} {
+		tape := newTape()
+		s := tape.process("backup", "web1")
+		if c.store {
+			s = tape.theStore()
+		}
+		s.say("job_missed", job("backup", "submission"))
+		run := tape.story().Jobs[0].Runs[0]
+		for _, slot := range []Phase{run.Submission, run.Authorization, run.Execution, run.Outcome} {
+			if slot.Missing != c.want {
+				t.Errorf("by the store %v: a phase is %q, want %q", c.store, slot.Missing, c.want)
+			}
+		}
+		if run.State() != StateUnclear {
+			t.Errorf("by the store %v: the run is %s", c.store, run.State())
+		}
+	}
+}
+
 func TestOutcomeAfterALoss(t *testing.T) {
 	tape := newTape()
 	s := tape.process("backup", "web1")

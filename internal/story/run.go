@@ -1,6 +1,7 @@
 package story
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stetlog/stet/event"
@@ -124,7 +125,7 @@ func (f *Fold) explainMissing(j *Job) {
 				last = int(p)
 			}
 		}
-		gone := i+1 < len(j.Runs) || f.ended[r.Stream] && !(r.Stream == event.UUID{}) && !r.detached()
+		gone := i+1 < len(j.Runs) || f.ended[r.Stream] && !(r.Stream == event.UUID{}) && !r.detached() || last < 0 && j.missed()
 		for p := submission; p <= outcome; p++ {
 			slot := r.slot(p)
 			if slot.Event != nil {
@@ -149,6 +150,11 @@ func (f *Fold) explainMissing(j *Job) {
 			}
 		}
 	}
+}
+
+// missed says that the job stands for a slot that nothing came for: what comes later is a job of its own, and nothing of this one.
+func (j *Job) missed() bool {
+	return slices.ContainsFunc(j.Notes, func(e *Entry) bool { return e.Event.EventType == "job_missed" && e.Standing != Foreign })
 }
 
 // since is when the phase before p arrived, which p has been awaited from: by the ledger's clock, as deadlines are, and for
