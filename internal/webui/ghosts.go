@@ -210,23 +210,25 @@ func (v *visit) expectations(view *ghostsView) error {
 		if out.Success, out.SuccessHref, err = v.last(of + " event:job_succeeded"); err != nil {
 			return err
 		}
-		if out.Missed, err = missed(x.Job); err != nil {
+		if out.Missed, err = missed(x.ID); err != nil {
 			return err
 		}
-		out.MissedHref = link("search", "q", missedBy(x.Job))
+		out.MissedHref = link("search", "q", missedBy(x.ID))
 		view.Expected = append(view.Expected, out)
 	}
 	return nil
 }
 
-// recentlyMissed finds the slots that were missed of late, and missedBy those of a job.
+// recentlyMissed finds the slots that were missed of late, and missedBy those of an expectation: jobs of two applications may have
+// one name.
 const recentlyMissed = "event:job_missed since:30d"
 
-func missedBy(job string) string { return is(search.FieldJob, job) + " " + recentlyMissed }
+func missedBy(id string) string { return "label.expectation:" + id + " " + recentlyMissed }
 
-// missed counts the slots that were missed of late: all jobs at once, and a job by itself where they are too many to be told.
-func (v *visit) missed() (func(job string) (string, error), error) {
-	all, err := ask[counts](v, link("/v1/counts", "q", recentlyMissed, "facet", "job", "limit", "1000"))
+// missed counts the slots that were missed of late: of all expectations at once, and of one by itself where they are too many to be
+// told.
+func (v *visit) missed() (func(id string) (string, error), error) {
+	all, err := ask[counts](v, link("/v1/counts", "q", recentlyMissed, "facet", "label.expectation", "limit", "1000"))
 	if err != nil {
 		return nil, err
 	}
@@ -237,11 +239,11 @@ func (v *visit) missed() (func(job string) (string, error), error) {
 			by[one.Value] = number(one.Count, one.AtLeast)
 		}
 	}
-	return func(job string) (string, error) {
-		if n, ok := by[job]; ok || !some {
+	return func(id string) (string, error) {
+		if n, ok := by[id]; ok || !some {
 			return cmp.Or(n, "0"), nil
 		}
-		c, err := ask[counts](v, link("/v1/counts", "q", missedBy(job)))
+		c, err := ask[counts](v, link("/v1/counts", "q", missedBy(id)))
 		return number(c.Count, c.AtLeast), err
 	}, nil
 }
