@@ -98,7 +98,7 @@ func (w *uiWorld) all() []screen {
 		{"checkpoints", "checkpoints?from=2&to=9", []string{l.Origin, l.Key, "no witness", "consistent"}, []string{count(".hashes li", 1), fmt.Sprintf(`document.getElementById("note").textContent.startsWith(%q)`, l.Origin+"\n")}},
 		{"emitters", "emitters", []string{"good", "Enrolled", "Gaps", "Clocks", "stet admin key revoke"}, []string{count("tbody tr", 2), count("a[href^='search?q=']", 1)}},
 		{"policy", "policy", []string{"pass", "fail", "not checked"}, []string{count("tbody tr", 10), `!/compliant/i.test(document.body.textContent)`}},
-		{"access", "access", []string{"denied", "the token is not known", " read ", "127.0.0.1"}, []string{count("tbody tr", 2)}},
+		{"access", "access", []string{"denied", "the token is not known", " read ", "127.0.0.1", "enrolled"}, []string{count("tbody tr", 2)}},
 		{"exports", "exports", []string{"stet export", "exported sha256:", "job:purge"}, []string{count("tbody tr", 1)}},
 		{"setup", "setup", []string{"takes events", "stet enrol " + strings.TrimSuffix(w.url, "/"), l.Key, "stet doctor"}, []string{count("pre", 5)}},
 		{"help", "help", []string{"The query language", "Saved queries"}, []string{count("kbd", 5)}},

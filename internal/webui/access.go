@@ -20,7 +20,7 @@ type trail struct {
 
 var (
 	// access says who read what, who was refused, and who changed what anybody may do.
-	access = trail{"access", "Access", "event:log_read,login_refused,token_created,token_revoked,config_changed",
+	access = trail{"access", "Access", "event:log_read,login_refused,token_created,token_revoked,emitter_enrolled,key_rotated,key_revoked,config_changed",
 		"Who read what, who was refused, and who changed what anybody may do. Readings are put together: one row a reader and query.",
 		"Nobody has read the log, or was refused, yet."}
 	// exports says what files were made of the log.
