@@ -69,6 +69,10 @@ func (p *publisher) run() {
 		last = time.Now()
 		idle.Stop()
 		armed = false
+		select {
+		case <-l.dirty: // of what is published now
+		default:
+		}
 		if err := p.publish(false); err != nil {
 			l.fail(fmt.Errorf("publish: %w", err))
 			<-l.finish

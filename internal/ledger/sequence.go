@@ -389,11 +389,11 @@ func (l *Ledger) flushGroups() {
 		much := l.backlog >= maxFreeBytes/2
 		broadcast(&l.flushed)
 		l.mu.Unlock()
+		wake(l.dirty) // before whoever is answered can ask for a publish
 		for _, a := range answers {
 			a.r.result <- result{placed: a.placed}
 		}
 		clear(answers)
-		wake(l.dirty)
 		if much { // so that buffers come back in time to be used again
 			wake(l.urgent)
 		}
