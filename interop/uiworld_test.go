@@ -86,12 +86,16 @@ func newUIWorld(t *testing.T) *uiWorld {
 	auditor := filepath.Join(w.home, "auditor")
 	write(t, auditor, []byte(w.tokens["auditor"]))
 	execute(t, w.home, stet, "export", "--store", w.url, "--token-file", auditor, "-o", filepath.Join(w.home, "evidence.zip"), "job:purge")
-	var bulk []map[string]any
-	for i := range 60 { // more than a page
-		bulk = append(bulk, map[string]any{"event_type": "bulk_read", "environment": "test", "user_id": "ora", "status": "success", "object": map[string]any{"type": "invoice", "id": fmt.Sprint(4000 + i)}})
-	}
-	w.post(bulk...)
+	w.post(bulkReads(60)...) // more than a page
 	return w
+}
+
+// bulkReads are n events.
+func bulkReads(n int) (all []map[string]any) {
+	for i := range n {
+		all = append(all, map[string]any{"event_type": "bulk_read", "environment": "test", "user_id": "ora", "status": "success", "object": map[string]any{"type": "invoice", "id": fmt.Sprint(4000 + i)}})
+	}
+	return all
 }
 
 // lose has a job that is killed, with all that it started, before it can say how it ended.
